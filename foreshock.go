@@ -1,0 +1,270 @@
+// Package foreshock holds the nouns every other package speaks: Series, Sample,
+// Batch, Anomaly, Incident, Report. They are plain data; behaviour lives on the
+// floors above, and this package imports none of them.
+//
+//	Prometheus ──remote write──▶ receiver ─Batch▶ detector ─Findings▶ incident ─Report▶ emitter ─┬▶ remote write
+//	                             decode           window              correlate                  ├▶ Alertmanager
+//	                             limits           forest                                         ├▶ /metrics/anomalies
+//	                                              trend                                          └▶ JSON lines
+//	                                              grade
+//	           Alertmanager ──webhook──▶ remediation ─▶ action
+//
+// Data goes one way. The loop closes outside the process, through Alertmanager,
+// so its silences, inhibitions and grouping govern remedies too.
+//
+// Times are milliseconds since the Unix epoch, as Prometheus sends them, and
+// always the sample's own: no package below app asks the wall clock what to think
+// of a sample, which is why a replay gives the live run's answers byte for byte.
+package foreshock
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
+)
+
+// Series is one stream of samples, known by its label set.
+type Series struct {
+	// Labels are sorted by name; none has an empty value. The metric name is
+	// among them as __name__.
+	Labels labels.Labels
+
+	// Fingerprint is labels.StableHash(Labels): the same in every process and
+	// build. Two different series may share one, so compare Labels as well.
+	Fingerprint uint64
+
+	// Home is where the detector's shard keeps this series' state. It belongs to
+	// that shard's goroutine: nobody else reads or writes it. Zero means unknown.
+	Home uint32
+}
+
+// NewSeries returns the series with the given labels, which must be sorted, unique
+// and free of empty values.
+func NewSeries(ls labels.Labels) *Series {
+	return &Series{Labels: ls, Fingerprint: labels.StableHash(ls)}
+}
+
+// Name is the metric name.
+func (s *Series) Name() string { return s.Labels.Get(model.MetricNameLabel) }
+
+// String writes the series as PromQL does: name{label="value", …}.
+func (s *Series) String() string {
+	name := s.Name()
+	if !model.LegacyValidation.IsValidMetricName(name) {
+		return s.Labels.String()
+	}
+	rest := s.Labels.DropMetricName()
+	if rest.IsEmpty() {
+		return name
+	}
+	return name + rest.String()
+}
+
+// Equal reports whether both have the same labels.
+func (s *Series) Equal(o *Series) bool {
+	return s == o || (s.Fingerprint == o.Fingerprint && labels.Equal(s.Labels, o.Labels))
+}
+
+// Sample is one value of one series.
+type Sample struct {
+	Series *Series
+	T      int64 // ms since the epoch
+	V      float64
+}
+
+// Stale reports whether the sample is Prometheus's staleness marker, by its bits:
+// the series has ended, and V is not a value.
+func (s Sample) Stale() bool { return value.IsStaleNaN(s.V) }
+
+// Histogram is one native histogram of one series, reduced to what is scored.
+type Histogram struct {
+	Series     *Series
+	T          int64 // ms since the epoch
+	Count, Sum float64
+}
+
+// Stale reports whether the histogram is a staleness marker, which travels in Sum.
+func (h Histogram) Stale() bool { return value.IsStaleNaN(h.Sum) }
+
+// Metadata says what type a metric family has, where a sender knows it.
+type Metadata struct {
+	Family string
+	Type   model.MetricType
+}
+
+// Batch is what one request brought, already validated. Samples of one series are
+// in the order they were sent; nothing else is promised about order.
+type Batch struct {
+	Samples    []Sample
+	Histograms []Histogram
+	Metadata   []Metadata
+}
+
+// Len is the number of samples and histograms.
+func (b *Batch) Len() int { return len(b.Samples) + len(b.Histograms) }
+
+// Band is what a model expected a value to be, with the interval it should have
+// fallen into 95 times out of 100. NaN where a model cannot say yet.
+type Band struct {
+	Expected, Lower, Upper float64
+}
+
+// NoBand is the band of a model that cannot say yet.
+func NoBand() Band { return Band{math.NaN(), math.NaN(), math.NaN()} }
+
+// Known reports whether the model could say.
+func (b Band) Known() bool { return !math.IsNaN(b.Expected) }
+
+// Contains reports whether v lies within the band.
+func (b Band) Contains(v float64) bool { return v >= b.Lower && v <= b.Upper }
+
+// Score is the detector's word on one sample.
+type Score struct {
+	Series *Series
+	T      int64
+	Value  float64 // as scored: a per-second rate where the series is a counter
+	// Score is 0 while warming up, up to 1 normal, above 1 anomalous. It is held:
+	// after an anomaly it decays, so that an incident stays visible.
+	Score   float64
+	Band    Band
+	Warming bool
+}
+
+// Phase is a step in an anomaly's life.
+type Phase uint8
+
+// The phases, in the order they happen; Escalated may be absent or repeat.
+const (
+	Started Phase = iota
+	Escalated
+	Ended
+)
+
+// String is the phase as people read it.
+func (p Phase) String() string { return name(p, "started", "escalated", "ended") }
+
+// Kind tells what is wrong with a series.
+type Kind uint8
+
+// An Outlier behaves unlike itself; a Breach will cross its rule's limit.
+const (
+	Outlier Kind = iota
+	Breach
+)
+
+// String is the kind as people read it.
+func (k Kind) String() string { return name(k, "outlier", "breach") }
+
+// Anomaly is a change in how a series behaves: it began to be anomalous, became
+// more so, or ended.
+type Anomaly struct {
+	Series  *Series
+	Kind    Kind
+	Phase   Phase
+	Rule    string // the rule that selected the series; "" when none did
+	Onset   int64  // sample time of the first anomalous sample of this stretch, ms
+	T       int64  // sample time of this phase, ms
+	Value   float64
+	Score   float64
+	Band    Band
+	Channel string // what isolated it: value, level, shift, …; forest.Channel's words
+
+	// Limit and ETA belong to a Breach: the value that will be crossed, and when,
+	// counted from T.
+	Limit float64
+	ETA   time.Duration
+}
+
+// Forecast is what a forecast rule foresees for one series.
+type Forecast struct {
+	Series  *Series
+	Rule    string
+	T       int64 // made at, ms
+	Horizon time.Duration
+	Band    Band // at T + Horizon
+	Limit   float64
+	// ETA until Limit is crossed, counted from T; negative when no crossing is
+	// foreseen with confidence.
+	ETA time.Duration
+}
+
+// Findings is what the detector says of one Batch, by sample time and then by
+// labels, whatever the number of shards.
+type Findings struct {
+	Now       int64 // the highest sample time the detector has seen, ms
+	Scores    []Score
+	Anomalies []Anomaly
+	Forecasts []Forecast
+	// Ended are series that will not be reported on any more: their emitted
+	// series must end too, with a stale marker.
+	Ended []*Series
+}
+
+// State is where an incident stands.
+type State uint8
+
+// The states of an incident, in the order it passes through them.
+const (
+	Pending State = iota
+	Firing
+	Resolved
+)
+
+// String is the state as people read it.
+func (s State) String() string { return name(s, "pending", "firing", "resolved") }
+
+// Member is one series' part in an incident.
+type Member struct {
+	Series  *Series
+	Rule    string
+	Onset   int64 // ms
+	EndedAt int64 // ms; 0 while it lasts
+	Peak    float64
+	Value   float64 // at the peak
+	Band    Band    // at the peak
+	Channel string
+	Limit   float64       // of a Breach
+	ETA     time.Duration // of a Breach
+}
+
+// Incident is what happened together, told once.
+type Incident struct {
+	// ID is stable: the same input gives the same ID in every run.
+	ID       string
+	Kind     Kind
+	State    State
+	StartsAt int64 // onset of the first member, ms
+	EndsAt   int64 // when it resolved, ms; 0 before
+	Updated  int64 // ms
+	// Labels are what all members had in common when it fired, and stay so: they
+	// are the identity of the alert.
+	Labels labels.Labels
+	// Alerting says that a rule selected a member: only then is anyone told.
+	Alerting bool
+	// Rule is that of the first member a rule selected; "" when none did.
+	Rule    string
+	Members []Member // by onset, then labels
+	// Dropped counts members beyond the bound an incident keeps.
+	Dropped int
+}
+
+// Report is what leaves the process after one Batch.
+type Report struct {
+	Findings
+	// Incidents are those that changed, whole, oldest first.
+	Incidents []Incident
+}
+
+// Time turns the sample time ms into a time.Time in UTC.
+func Time(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+func name[T ~uint8](v T, names ...string) string {
+	if int(v) < len(names) {
+		return names[v]
+	}
+	return fmt.Sprintf("unknown(%d)", v)
+}
