@@ -18,6 +18,7 @@
 package foreshock
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -268,3 +269,11 @@ func name[T ~uint8](v T, names ...string) string {
 	}
 	return fmt.Sprintf("unknown(%d)", v)
 }
+
+// Errors an Appender may answer with; the receiver turns them into HTTP statuses.
+var (
+	// ErrOverloaded: nothing of the batch was taken, and trying again soon may help.
+	ErrOverloaded = errors.New("overloaded")
+	// ErrClosed: the process is shutting down and takes nothing more.
+	ErrClosed = errors.New("shutting down")
+)
