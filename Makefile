@@ -1,0 +1,80 @@
+# Everything a person types here; `make help` lists it. Nothing is installed outside
+# this folder: real programs and linters are built into .tools/bin from the modules
+# under tools/, which pin them.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+TOOLS   := $(CURDIR)/.tools/bin
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w \
+	-X github.com/prometheus/common/version.Version=$(VERSION) \
+	-X github.com/prometheus/common/version.Revision=$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+
+PROGRAMS := $(TOOLS)/prometheus $(TOOLS)/alertmanager $(TOOLS)/node_exporter
+LINTERS  := $(TOOLS)/gofumpt $(TOOLS)/staticcheck
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
+
+.PHONY: demo
+demo: build $(PROGRAMS) ## see it work: real Prometheus, Alertmanager and node_exporter on loopback, a real CPU burn, a real remedy
+	@go run ./internal/demo
+
+.PHONY: demo-check
+demo-check: build $(PROGRAMS) ## the same unattended: exit 0 only if every step was seen through the programs' own APIs
+	@go run ./internal/demo --check
+
+.PHONY: test
+test: lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds, race, end to end with the real programs
+	go test -race -timeout 15m ./...
+
+.PHONY: build
+build: ## build bin/foreshock
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/foreshock ./cmd/foreshock
+
+.PHONY: lint
+lint: $(LINTERS) ## gofumpt, vet, staticcheck
+	@unformatted=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(TOOLS)/staticcheck ./...
+
+.PHONY: fmt
+fmt: $(LINTERS) ## format every Go file
+	$(TOOLS)/gofumpt -w $$(git ls-files '*.go')
+
+.PHONY: bench
+bench: ## Go benchmarks with allocations; compare two runs with .tools/bin/benchstat
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: docs
+docs: ## regenerate the reference pages that tests hold against the code
+	go test ./config -run Docs -update
+
+.PHONY: tools
+tools: $(PROGRAMS) $(LINTERS) $(TOOLS)/benchstat ## build the pinned programs and linters only
+
+.PHONY: clean
+clean: ## remove what was built here, tools included
+	rm -rf bin .tools .demo
+
+$(TOOLS)/prometheus: tools/prometheus/go.sum
+	@tools/build.sh prometheus github.com/prometheus/prometheus/cmd/prometheus $@ -tags remove_all_sd
+
+$(TOOLS)/alertmanager: tools/alertmanager/go.sum
+	@tools/build.sh alertmanager github.com/prometheus/alertmanager/cmd/alertmanager $@
+
+$(TOOLS)/node_exporter: tools/node_exporter/go.sum
+	@tools/build.sh node_exporter github.com/prometheus/node_exporter $@
+
+$(TOOLS)/gofumpt: tools/dev/go.sum
+	@tools/build.sh dev mvdan.cc/gofumpt $@
+
+$(TOOLS)/staticcheck: tools/dev/go.sum
+	@tools/build.sh dev honnef.co/go/tools/cmd/staticcheck $@
+
+$(TOOLS)/benchstat: tools/dev/go.sum
+	@tools/build.sh dev golang.org/x/perf/cmd/benchstat $@

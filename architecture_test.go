@@ -1,0 +1,94 @@
+package foreshock
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/foreshock/foreshock"
+
+// floors is the house: a package may import only packages on floors below its own.
+// Siblings never import each other. docs/architecture.md draws it.
+var floors = map[string]int{
+	".":                 0,
+	"detector/window":   0,
+	"detector/forest":   0,
+	"detector/trend":    0,
+	"internal/plot":     0,
+	"internal/stack":    0,
+	"rules":             1,
+	"journal":           1,
+	"receiver":          2,
+	"detector":          2,
+	"incident":          2,
+	"emitter":           2,
+	"remediation":       2,
+	"console":           2,
+	"config":            3,
+	"app":               4,
+	"internal/scenario": 4,
+	"internal/score":    4,
+	"internal/demo":     5,
+	"internal/e2e":      5,
+	"cmd/foreshock":     5,
+}
+
+// TestImportsPointDown parses the files instead of asking `go list`, whose answer
+// the test cache would keep after an import has changed.
+func TestImportsPointDown(t *testing.T) {
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && file != "." || d.Name() == "testdata" || file == "tools") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(file, ".go") {
+			return nil
+		}
+		pkg := filepath.ToSlash(filepath.Dir(file))
+		floor, ok := floors[pkg]
+		if !ok {
+			return fmt.Errorf("%s: package %s is on no floor; give it one here and in docs/architecture.md", file, pkg)
+		}
+		seen[pkg] = true
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			target, ours := strings.CutPrefix(imported, module)
+			if !ours {
+				continue
+			}
+			target = path.Clean("." + target)
+			below, known := floors[target]
+			if !known {
+				t.Errorf("%s imports %s, which is on no floor", file, imported)
+			} else if below >= floor && target != pkg {
+				t.Errorf("%s (floor %d) imports %s (floor %d): imports only point down", file, floor, target, below)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range floors {
+		if !seen[pkg] {
+			t.Errorf("floor plan names %s, which is not there", pkg)
+		}
+	}
+}
