@@ -1,0 +1,231 @@
+// Package app wires the rooms together and owns their lives.
+//
+//	                   ┌──────────┐ Append ┌──────────┐ observe ┌──────────┐ Offer ┌─────────┐
+//	/api/v1/write ────▶│ receiver ├───────▶│ detector ├────────▶│ incident ├──────▶│ emitter ├──▶ remote write
+//	                   └──────────┘ Batch  └────┬─────┘ Findings└────┬─────┘ Report└────┬────┘    Alertmanager
+//	                                     Select │         Incidents  │                  │         JSON lines
+//	                                       ┌────▼────────────────────▼───┐              ▼
+//	/, /api/v1/{status,…} ◀────────────────┤           console           │     /metrics/anomalies
+//	                                       └─────────────────────────────┘
+//	                                       ┌─────────────────────────────┐
+//	/api/v1/alertmanager/webhook ─────────▶│         remediation         ├──▶ webhook, exec
+//	                                       └─────────────────────────────┘
+//
+// Things start from the sink up, so that nobody ever sends to a room that is not
+// there yet, and stop from the source down: the intake closes, each stage finishes
+// what it has, the emitter flushes.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/exporter-toolkit/web"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/config"
+	"github.com/foreshock/foreshock/detector"
+	"github.com/foreshock/foreshock/emitter"
+	"github.com/foreshock/foreshock/receiver"
+	"github.com/foreshock/foreshock/remediation"
+)
+
+// How long each stage may take to finish when the process is asked to stop: 14 s in
+// all, within the 15 s that operators are promised.
+const (
+	intakeGrace      = 5 * time.Second // requests under way
+	emitterGrace     = 5 * time.Second // queues to flush downstream
+	remediationGrace = 4 * time.Second // an action under way; its outcome is then unknown
+)
+
+// Options are what the command line decides.
+type Options struct {
+	ConfigFile  string // "" runs on defaults
+	StoragePath string
+	// Web holds the listen addresses and the exporter-toolkit file with TLS and
+	// authentication.
+	Web             *web.FlagConfig
+	EnableLifecycle bool // allow POST /-/reload
+	Logger          *slog.Logger
+}
+
+// App is one running Foreshock.
+type App struct {
+	opts     Options
+	logger   *slog.Logger
+	registry *prometheus.Registry
+	metrics  *metrics
+
+	receiver    *receiver.Receiver
+	detector    *detector.Detector
+	incidents   *incidents
+	emitter     *emitter.Emitter
+	remediation *remediation.Remediation
+	server      *http.Server
+
+	config atomic.Pointer[config.Config] // as last applied
+	ready  atomic.Bool
+	reload chan chan error
+}
+
+// New loads the configuration and builds every room; nothing runs yet.
+func New(o Options) (*App, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	cfg, err := config.Load(o.ConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.StoragePath, 0o755); err != nil {
+		return nil, fmt.Errorf("create the storage directory: %w", err)
+	}
+	verified, err := demandsClientCertificates(*o.Web.WebConfigFile)
+	if err != nil {
+		return nil, err
+	}
+
+	a := &App{opts: o, logger: o.Logger, registry: newRegistry(), reload: make(chan chan error)}
+	a.config.Store(cfg)
+	a.metrics = newMetrics(a.registry)
+
+	if a.emitter, err = emitter.New(a.emitterOptions(cfg)); err != nil {
+		return nil, fmt.Errorf("set up the emitter: %w", err)
+	}
+	a.remediation, err = remediation.New(remediation.Options{
+		Config:          cfg.Remediation,
+		Remedies:        cfg.Rules.Remedies,
+		Dir:             filepath.Join(o.StoragePath, "ledger"),
+		VerifiedClients: verified,
+		Registerer:      a.registry,
+		Logger:          o.Logger.With("component", "remediation"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up remediation: %w", err)
+	}
+	a.incidents = newIncidents(cfg.Incident)
+	a.detector = detector.New(detector.Options{
+		Config:     cfg.Detector,
+		Rules:      cfg.Rules,
+		Observe:    a.observe,
+		Registerer: a.registry,
+		Logger:     o.Logger.With("component", "detector"),
+	})
+	a.receiver = receiver.New(receiver.Options{
+		Config:     cfg.Receiver,
+		Appender:   a.detector,
+		Registerer: a.registry,
+		Logger:     o.Logger.With("component", "receiver"),
+	})
+	a.server = a.newServer()
+	a.metrics.loaded(time.Now())
+	return a, nil
+}
+
+func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
+	return emitter.Options{
+		Config:         cfg.Emitter,
+		RemoteWrite:    cfg.RemoteWrite,
+		Alerting:       cfg.Alerting,
+		ExternalLabels: cfg.Global.ExternalLabels,
+		ExternalURL:    cfg.Global.ExternalURL,
+		Rules:          cfg.Rules,
+		Registerer:     a.registry,
+		Logger:         a.logger.With("component", "emitter"),
+	}
+}
+
+// observe is the flow below the detector. One goroutine calls it, batch by batch.
+func (a *App) observe(f foreshock.Findings) {
+	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: a.incidents.observe(f)})
+}
+
+// Run serves until ctx ends, then stops everything in order. A value on hangup
+// reloads the configuration. The error is why it could not serve or stop cleanly.
+func (a *App) Run(ctx context.Context, hangup <-chan os.Signal) error {
+	stopped := a.start()
+	serving := make(chan error, 1)
+	go func() {
+		err := web.ListenAndServe(a.server, a.opts.Web, a.logger)
+		if errors.Is(err, http.ErrServerClosed) {
+			err = nil
+		}
+		serving <- err
+	}()
+
+	var failure error
+	for running := true; running; {
+		select {
+		case <-ctx.Done():
+			running = false
+		case failure = <-serving:
+			running = false
+		case <-hangup:
+			_ = a.applyConfig() // logged and counted there
+		case answer := <-a.reload:
+			answer <- a.applyConfig()
+		}
+	}
+	a.logger.Info("stopping", "reason", context.Cause(ctx))
+	return errors.Join(failure, a.stop(stopped))
+}
+
+// start sets every stage going and returns a channel for each that tells when it
+// has finished.
+func (a *App) start() (stopped stages) {
+	stopped = stages{emitter: background(a.emitter.Run), remediation: background(a.remediation.Run), detector: background(a.detector.Run)}
+	a.ready.Store(true)
+	return stopped
+}
+
+type stages struct{ detector, emitter, remediation <-chan struct{} }
+
+func background(run func()) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		run()
+	}()
+	return done
+}
+
+// stop follows the flow: intake, detector, emitter; remediation last, as alerts may
+// still come back while the emitter flushes.
+func (a *App) stop(stopped stages) error {
+	a.ready.Store(false)
+	var errs []error
+
+	ctx, cancel := context.WithTimeout(context.Background(), intakeGrace)
+	defer cancel()
+	if err := a.server.Shutdown(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("finish requests under way: %w", errors.Join(err, a.server.Close())))
+	}
+
+	a.detector.Close()
+	<-stopped.detector
+
+	ctx, cancel = context.WithTimeout(context.Background(), emitterGrace)
+	defer cancel()
+	if err := a.emitter.Close(ctx); err != nil {
+		// A dead downstream is its own trouble, not a failed stop: what could not be
+		// flushed is counted and said, and the process leaves in order.
+		a.logger.Warn("left undelivered", "err", err)
+	}
+	<-stopped.emitter
+
+	ctx, cancel = context.WithTimeout(context.Background(), remediationGrace)
+	defer cancel()
+	if err := a.remediation.Close(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("stop remediation: %w", err))
+	}
+	<-stopped.remediation
+	return errors.Join(errs...)
+}

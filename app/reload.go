@@ -1,0 +1,77 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/foreshock/foreshock/config"
+)
+
+// applyConfig reads the configuration anew and puts it to work, all of it or none.
+// Nothing learned, open or under way is reset.
+func (a *App) applyConfig() (err error) {
+	a.metrics.reloads.Inc()
+	defer func() {
+		if err != nil {
+			a.metrics.refused()
+			a.logger.Error("configuration not reloaded; the old one stays", "err", err)
+		}
+	}()
+	next, err := config.Load(a.opts.ConfigFile)
+	if err != nil {
+		return err
+	}
+
+	// The two that can refuse come first, so that a refusal leaves all as it was.
+	if err := a.remediation.Apply(next.Remediation, next.Rules.Remedies); err != nil {
+		return fmt.Errorf("apply remediation: %w", err)
+	}
+	if err := a.emitter.Apply(a.emitterOptions(next)); err != nil {
+		old := a.config.Load()
+		if undo := a.remediation.Apply(old.Remediation, old.Rules.Remedies); undo != nil {
+			return fmt.Errorf("apply the emitter: %w; then restore remediation: %w", err, undo)
+		}
+		return fmt.Errorf("apply the emitter: %w", err)
+	}
+	a.receiver.SetConfig(next.Receiver)
+	a.detector.SetConfig(next.Detector)
+	a.detector.SetRules(next.Rules)
+	a.incidents.setConfig(next.Incident)
+
+	a.config.Store(next)
+	a.metrics.loaded(time.Now())
+	a.logger.Info("configuration reloaded", "file", a.opts.ConfigFile)
+	return nil
+}
+
+// reloadHandler serves /-/reload as Prometheus does: POST or PUT, only if enabled.
+func (a *App) reloadHandler(w http.ResponseWriter, r *http.Request) {
+	if !a.opts.EnableLifecycle {
+		http.Error(w, "reload by HTTP is off: start with --web.enable-lifecycle, or send SIGHUP", http.StatusForbidden)
+		return
+	}
+	answer := make(chan error, 1)
+	if err := a.ask(r.Context(), answer); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	if err := <-answer; err != nil {
+		http.Error(w, fmt.Sprintf("configuration not reloaded; the old one stays:\n%v", err), http.StatusBadRequest)
+		return
+	}
+	fmt.Fprintln(w, "configuration reloaded")
+}
+
+// ask hands answer to Run, which reloads one at a time.
+func (a *App) ask(ctx context.Context, answer chan error) error {
+	select {
+	case a.reload <- answer:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(10 * time.Second):
+		return fmt.Errorf("busy stopping or with another reload")
+	}
+}

@@ -1,0 +1,76 @@
+// Command foreshock watches what a Prometheus sends it, says what is behaving
+// unlike itself, and tells Alertmanager once.
+//
+// Each subcommand has a file of its own with a function add…, which declares its
+// flags and returns its name and what to run; main only picks one and passes on
+// its exit code.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/version"
+)
+
+const about = `Streaming anomaly detection beside Prometheus.
+
+Point a remote_write at it and every series is scored as it arrives; what happens
+together becomes one incident, one alert and, where allowed, one remedy.`
+
+// A command runs with the flags its add function declared and returns the exit code.
+type command = func(stdout, stderr io.Writer) int
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	app := kingpin.New("foreshock", about)
+	app.UsageWriter(stdout).ErrorWriter(stderr)
+	app.HelpFlag.Short('h')
+	exited := -1
+	app.Terminate(func(code int) { exited = code }) // after --help; main alone exits
+
+	commands := map[string]command{}
+	for _, add := range []func(*kingpin.Application) (string, command){
+		addServe, addCheck, addScore, addVersion,
+	} {
+		name, do := add(app)
+		commands[name] = do
+	}
+
+	chosen, err := app.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "foreshock: %v; see foreshock --help\n", err)
+		return 2
+	}
+	return commands[chosen](stdout, stderr)
+}
+
+func addVersion(app *kingpin.Application) (string, command) {
+	cmd := app.Command("version", "Print the version and how it was built.")
+	return cmd.FullCommand(), func(stdout, _ io.Writer) int {
+		fmt.Fprintln(stdout, version.Print("foreshock"))
+		return 0
+	}
+}
+
+// fail prints what went wrong, a line an error, and is the exit code 1.
+func fail(stderr io.Writer, err error) int {
+	var many interface{ Unwrap() []error }
+	if errors.As(err, &many) {
+		for _, e := range many.Unwrap() {
+			fmt.Fprintf(stderr, "foreshock: %v\n", e)
+		}
+		return 1
+	}
+	fmt.Fprintf(stderr, "foreshock: %v\n", err)
+	return 1
+}

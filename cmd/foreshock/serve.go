@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/promslog"
+	promslogflag "github.com/prometheus/common/promslog/flag"
+	webflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"github.com/foreshock/foreshock/app"
+)
+
+// addServe declares the default command: the sidecar itself, under the flags the
+// whole Prometheus family has.
+func addServe(k *kingpin.Application) (string, command) {
+	cmd := k.Command("serve", "Receive remote write, score, tell, treat (the default command).").Default()
+	opts := app.Options{Web: webflag.AddFlags(cmd, ":9797")}
+	cmd.Flag("config.file", "Configuration file; without one, everything received is scored and shown, and nobody is told.").
+		PlaceHolder("foreshock.yml").StringVar(&opts.ConfigFile)
+	cmd.Flag("storage.path", "Directory for what must survive a restart; created if missing, used by one process at a time.").
+		Default("data").StringVar(&opts.StoragePath)
+	cmd.Flag("web.enable-lifecycle", "Allow reload by POST /-/reload; SIGHUP always works.").
+		BoolVar(&opts.EnableLifecycle)
+	logConfig := promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
+	cmd.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).
+		Default("info").HintOptions(promslog.LevelFlagOptions...).SetValue(logConfig.Level)
+	cmd.Flag(promslogflag.FormatFlagName, promslogflag.FormatFlagHelp).
+		Default("logfmt").HintOptions(promslog.FormatFlagOptions...).SetValue(logConfig.Format)
+
+	return cmd.FullCommand(), func(_, stderr io.Writer) int {
+		logConfig.Writer = stderr
+		opts.Logger = promslog.New(&logConfig)
+
+		a, err := app.New(opts)
+		if err != nil {
+			return fail(stderr, err)
+		}
+		// A second signal changes nothing: the orderly end is bounded already.
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		hangup := make(chan os.Signal, 1)
+		signal.Notify(hangup, syscall.SIGHUP)
+		if err := a.Run(ctx, hangup); err != nil {
+			return fail(stderr, fmt.Errorf("serve: %w", err))
+		}
+		return 0
+	}
+}
