@@ -1,0 +1,127 @@
+package incident
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/common/model"
+)
+
+// Derived labels: an affinity set may name them beside the labels of a series.
+const (
+	// WorkloadLabel is what a pod belongs to, read from the label pod, where the
+	// series has no label of that name itself.
+	WorkloadLabel = "workload"
+	// RuleLabel is the name of the rule that selected the series.
+	RuleLabel = "rule"
+)
+
+// Bounds of the limits. At its upper bounds a Correlator may take some gigabytes,
+// at the defaults 1 000 × 100 members × ~250 B ≈ 25 MB.
+const (
+	highestMaxOpen      = 100_000
+	highestMaxMembers   = 10_000
+	highestKeepResolved = 10_000
+)
+
+// Config says what belongs together, and for how long.
+type Config struct {
+	// JoinWithin is how near each other anomalies must start to belong together:
+	// one joins an open incident when it starts at most this long after the
+	// incident's latest onset, or before its first.
+	JoinWithin model.Duration `yaml:"join_within"`
+
+	// FireAfter is how long an incident must have lasted, from its first onset,
+	// before anyone is told. Waiting lets more members show what they have in
+	// common before the labels of the alert are fixed.
+	FireAfter model.Duration `yaml:"fire_after"`
+
+	// ResolveAfter is how long all members must have been normal before the
+	// incident is over. A member that becomes anomalous again sooner prolongs it.
+	ResolveAfter model.Duration `yaml:"resolve_after"`
+
+	// Affinity says what makes two anomalies one matter: they share the values of
+	// one of these sets of labels. The first label of a set must be there; the
+	// others qualify it and must be equal, or be absent from both. Sets are tried in
+	// order. `workload` is the Deployment, StatefulSet, DaemonSet or Job a pod's name
+	// tells of, `rule` the rule that selected the series. Leave out `instance` where
+	// one exporter speaks for many things.
+	Affinity [][]string `yaml:"affinity"`
+
+	// MaxOpen is the number of incidents open at once. When it is reached, an
+	// anomaly that a rule selected displaces the oldest incident nobody is told of;
+	// every other anomaly that joins none is refused and counted.
+	MaxOpen int `yaml:"max_open"`
+
+	// MaxMembers is the number of members an incident keeps. Further ones prolong
+	// it and are counted, but not kept.
+	MaxMembers int `yaml:"max_members"`
+
+	// KeepResolved is the number of resolved incidents kept to be looked at.
+	KeepResolved int `yaml:"keep_resolved"`
+}
+
+// DefaultConfig joins what happens to one host, one workload or one service, or to
+// one metric under one rule, within two minutes.
+func DefaultConfig() Config {
+	return Config{
+		JoinWithin:   model.Duration(2 * time.Minute),
+		ResolveAfter: model.Duration(30 * time.Second),
+		Affinity: [][]string{
+			{"instance", "cluster"},
+			{WorkloadLabel, "namespace", "cluster"},
+			{"service", "namespace", "cluster"},
+			{"svc", "namespace", "cluster"},
+			{"app", "namespace", "cluster"},
+			{RuleLabel, model.MetricNameLabel},
+		},
+		MaxOpen:      1000,
+		MaxMembers:   100,
+		KeepResolved: 100,
+	}
+}
+
+// Validate reports every mistake at once, by the path a user would type.
+func (c Config) Validate() error {
+	var errs []error
+	for _, d := range []struct {
+		key   string
+		value model.Duration
+	}{
+		{"join_within", c.JoinWithin},
+		{"fire_after", c.FireAfter},
+		{"resolve_after", c.ResolveAfter},
+	} {
+		if d.value < 0 {
+			errs = append(errs, fmt.Errorf("incident.%s: must not be negative, got %s", d.key, time.Duration(d.value)))
+		}
+	}
+	for _, n := range []struct {
+		key                    string
+		value, lowest, highest int
+	}{
+		{"max_open", c.MaxOpen, 1, highestMaxOpen},
+		{"max_members", c.MaxMembers, 1, highestMaxMembers},
+		{"keep_resolved", c.KeepResolved, 0, highestKeepResolved},
+	} {
+		if n.value < n.lowest || n.value > n.highest {
+			errs = append(errs, fmt.Errorf("incident.%s: must be from %d to %d, got %d", n.key, n.lowest, n.highest, n.value))
+		}
+	}
+	for i, set := range c.Affinity {
+		if len(set) == 0 {
+			errs = append(errs, fmt.Errorf("incident.affinity[%d]: must name a label, got none", i))
+		}
+		for j, name := range set {
+			switch {
+			case !model.UTF8Validation.IsValidLabelName(name):
+				errs = append(errs, fmt.Errorf("incident.affinity[%d][%d]: must be a label name, got %q", i, j, name))
+			case slices.Contains(set[:j], name):
+				errs = append(errs, fmt.Errorf("incident.affinity[%d][%d]: must name a label once, got %q again", i, j, name))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
