@@ -20,11 +20,11 @@ help: ## list the commands
 
 .PHONY: demo
 demo: build $(PROGRAMS) ## see it work: real Prometheus, Alertmanager and node_exporter on loopback, a real CPU burn, a real remedy
-	@go run ./internal/demo
+	@go build -o bin/demo ./internal/demo && bin/demo
 
 .PHONY: demo-check
 demo-check: build $(PROGRAMS) ## the same unattended: exit 0 only if every step was seen through the programs' own APIs
-	@go run ./internal/demo --check
+	@go build -o bin/demo ./internal/demo && bin/demo --check
 
 .PHONY: test
 test: lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds, race, end to end with the real programs

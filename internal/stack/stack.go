@@ -67,12 +67,16 @@ func choosePort(want int, fresh bool) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-func (s *Stack) copyFiles(from string) error {
+// Local puts the stack's ports where text names the quickstart's.
+func (s *Stack) Local(text string) string {
 	var replace []string
 	for want, got := range s.ports {
-		replace = append(replace, fmt.Sprintf("localhost:%d", want), s.addr(got))
+		replace = append(replace, s.addr(want), s.addr(got))
 	}
-	ports := strings.NewReplacer(replace...)
+	return strings.NewReplacer(replace...).Replace(text)
+}
+
+func (s *Stack) copyFiles(from string) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -93,7 +97,7 @@ func (s *Stack) copyFiles(from string) error {
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(to, []byte(ports.Replace(string(text))), info.Mode().Perm())
+		return os.WriteFile(to, []byte(s.Local(string(text))), info.Mode().Perm())
 	})
 }
 
@@ -203,6 +207,11 @@ func (p *Process) Exited() <-chan struct{} { return p.exited }
 
 // Signal sends sig to the process alone.
 func (p *Process) Signal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
+
+// State is how the process ended; call it only once Exited is closed.
+func (p *Process) State() syscall.WaitStatus {
+	return p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+}
 
 // Wait returns how the process ended: nil for exit code 0.
 func (p *Process) Wait() error {

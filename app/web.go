@@ -1,0 +1,125 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/prometheus/prometheus/model/labels"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/foreshock/foreshock/console"
+	"github.com/foreshock/foreshock/detector"
+)
+
+// Bounds on slow clients. A sender keeps its connection five minutes between
+// requests (Prometheus's idle timeout), so ours is longer, or it would meet a
+// closed one.
+const (
+	headerTimeout = 10 * time.Second
+	bodyTimeout   = time.Minute
+	idleTimeout   = 6 * time.Minute
+	maxHeader     = 64 << 10 // bytes
+)
+
+func (a *App) newServer() *http.Server {
+	return &http.Server{
+		Handler:           a.routes(),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       bodyTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(a.logger.With("component", "web").Handler(), slog.LevelDebug),
+	}
+}
+
+func (a *App) routes() http.Handler {
+	mux := http.NewServeMux()
+	for _, path := range []string{"/api/v1/write", "/api/v1/push"} {
+		mux.Handle(path, a.whenReady(a.receiver))
+	}
+	mux.Handle("/api/v1/alertmanager/webhook", a.whenReady(a.remediation.Webhook()))
+	api := a.remediation.API()
+	mux.Handle("/api/v1/remediations", api)
+	mux.Handle("/api/v1/remediations/", api)
+
+	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(a.registry,
+		promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})))
+	mux.Handle("GET /metrics/anomalies", a.emitter.Anomalies())
+
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "Foreshock is healthy.")
+	})
+	mux.Handle("GET /-/ready", a.whenReady(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "Foreshock is ready.")
+	})))
+	mux.HandleFunc("POST /-/reload", a.reloadHandler)
+	mux.HandleFunc("PUT /-/reload", a.reloadHandler)
+
+	mux.Handle("/", console.New(console.Options{
+		Status:    func() any { return a.detector.Status() },
+		Incidents: a.incidents.list,
+		Series:    a.series,
+		Logger:    a.logger.With("component", "console"),
+	}))
+	return mux
+}
+
+// whenReady answers 503 while the process cannot take anything: starting or
+// stopping. Senders then keep what they have and try again.
+func (a *App) whenReady(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !a.ready.Load() {
+			w.Header().Set("Retry-After", "5")
+			http.Error(w, "Foreshock is not ready: starting or stopping", http.StatusServiceUnavailable)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// series shows the console what the detector's shards hold.
+func (a *App) series(ctx context.Context, matchers []*labels.Matcher, limit int) ([]console.Series, error) {
+	views, err := a.detector.Select(ctx, matchers, limit)
+	if err != nil {
+		return nil, err
+	}
+	shown := make([]console.Series, len(views))
+	for i, v := range views {
+		shown[i] = consoleSeries(v)
+	}
+	return shown, nil
+}
+
+func consoleSeries(v detector.View) console.Series {
+	return console.Series{Series: v.Series, Last: v.Last, Samples: v.Samples}
+}
+
+// demandsClientCertificates reports whether the exporter-toolkit file lets nobody in
+// without a verified client certificate: then the webhook needs no token.
+func demandsClientCertificates(file string) (bool, error) {
+	if file == "" {
+		return false, nil
+	}
+	if err := web.Validate(file); err != nil {
+		return false, fmt.Errorf("check the web configuration %s: %w", file, err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return false, fmt.Errorf("read the web configuration: %w", err)
+	}
+	var c struct {
+		TLS struct {
+			ClientAuth string `yaml:"client_auth_type"`
+		} `yaml:"tls_server_config"`
+	}
+	if err := yaml.Unmarshal(text, &c); err != nil {
+		return false, fmt.Errorf("read the web configuration %s: %w", file, err)
+	}
+	return c.TLS.ClientAuth == "RequireAndVerifyClientCert", nil
+}

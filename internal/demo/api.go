@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/foreshock/foreshock/internal/stack"
+)
+
+// The parts of each program's API that the story looks at.
+
+// promValue is the largest value a PromQL expression has now, and whether it has any.
+func (s *story) promValue(ctx context.Context, expr string) (float64, bool, error) {
+	var answer struct {
+		Data struct {
+			Result []struct {
+				Value [2]any
+			}
+		}
+	}
+	if err := get(ctx, s.stack.URL(9090, "/api/v1/query?query="+url.QueryEscape(expr)), &answer); err != nil {
+		return 0, false, err
+	}
+	best, found := 0.0, false
+	for _, r := range answer.Data.Result {
+		text, _ := r.Value[1].(string)
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return 0, false, fmt.Errorf("read %s: %w", expr, err)
+		}
+		if !found || v > best {
+			best, found = v, true
+		}
+	}
+	return best, found, nil
+}
+
+type alert struct {
+	Labels      map[string]string
+	Annotations map[string]string
+	StartsAt    time.Time
+	Status      struct{ State string }
+}
+
+// alerts are Alertmanager's active alerts that this demo's rule caused.
+func (s *story) alerts(ctx context.Context) (found []alert, err error) {
+	err = get(ctx, s.stack.URL(9093, "/api/v2/alerts?active=true&filter="+url.QueryEscape(`rule="cpu_busy"`)), &found)
+	return found, err
+}
+
+type shownIncident struct {
+	ID, State, Rule string
+}
+
+// incidents are Foreshock's incidents that this demo's rule caused, newest first.
+func (s *story) incidents(ctx context.Context) ([]shownIncident, error) {
+	var answer struct{ Data []shownIncident }
+	if err := get(ctx, s.stack.URL(9797, "/api/v1/incidents"), &answer); err != nil {
+		return nil, err
+	}
+	var ours []shownIncident
+	for _, i := range answer.Data {
+		if i.Rule == "cpu_busy" {
+			ours = append(ours, i)
+		}
+	}
+	return ours, nil
+}
+
+type shownSeries struct {
+	Last struct {
+		Warming bool
+	}
+	Samples []json.RawMessage
+}
+
+// cpuSeries are the series the burn will show in.
+func (s *story) cpuSeries(ctx context.Context) ([]shownSeries, error) {
+	var answer struct{ Data []shownSeries }
+	match := url.QueryEscape(`node_cpu_seconds_total{mode="user"}`)
+	err := get(ctx, s.stack.URL(9797, "/api/v1/series?match[]="+match), &answer)
+	return answer.Data, err
+}
+
+type shownRemediation struct {
+	State, Reason, Output string
+	Plan                  struct{ Action string }
+}
+
+// remediations are what Foreshock did or would do, newest first.
+func (s *story) remediations(ctx context.Context) ([]shownRemediation, error) {
+	var answer struct{ Data []shownRemediation }
+	err := get(ctx, s.stack.URL(9797, "/api/v1/remediations"), &answer)
+	return answer.Data, err
+}
+
+func get(ctx context.Context, url string, into any) error {
+	body, err := stack.Fetch(ctx, url)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("read %s: %w", url, err)
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package e2e
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/foreshock/foreshock/internal/stack"
+)
+
+// prometheusYML scrapes the app ten times a second and speaks the given version of
+// remote write.
+func prometheusYML(a *app, message string) string {
+	return fmt.Sprintf(`
+global: {scrape_interval: 100ms, scrape_timeout: 100ms}
+scrape_configs:
+  - job_name: app
+    static_configs: [{targets: [%q]}]
+remote_write:
+  - url: http://localhost:9797/api/v1/write
+    protobuf_message: %s
+    queue_config: {batch_send_deadline: 200ms}
+`, strings.TrimPrefix(a.URL, "http://"), message)
+}
+
+// TestWholeWay follows one fault round the loop, for each version of remote write:
+// scraped by Prometheus, scored here, queried back from Prometheus, alerted to
+// Alertmanager, remedied through its webhook, recovered, resolved.
+func TestWholeWay(t *testing.T) {
+	for _, message := range []string{"prometheus.WriteRequest", "io.prometheus.write.v2.Request"} {
+		t.Run(message, func(t *testing.T) {
+			a := newApp(t)
+			a.latency.Store(20)
+			s := start(t, "testdata/stack")
+			write(t, s, "prometheus.yml", s.Local(prometheusYML(a, message)))
+
+			must[*stack.Process](t)(s.Alertmanager(t.Context()))
+			foreshock(t, s)
+			must[*stack.Process](t)(s.Prometheus(t.Context()))
+
+			eventually(t, time.Minute, "the app's series, scored and queryable in Prometheus", func() bool {
+				return query(t, s, `foreshock_anomaly_score{for="app_latency_seconds"}`) == 1
+			})
+			eventually(t, time.Minute, "the end of the warm-up", func() bool {
+				return query(t, s, `count_over_time(app_latency_seconds[5m]) > 200`) == 1
+			})
+			if failed := metric(t, s, 9090, "prometheus_remote_storage_samples_failed_total", nil); failed != 0 {
+				t.Errorf("Prometheus says %g samples failed", failed)
+			}
+			if alerts := activeAlerts(t, s); len(alerts) != 0 {
+				t.Fatalf("alerts before the fault: %v", alerts)
+			}
+
+			a.latency.Store(900)
+			eventually(t, time.Minute, "a score above 1 in Prometheus", func() bool {
+				return query(t, s, `foreshock_anomaly_score{for="app_latency_seconds"} > 1`) == 1
+			})
+			eventually(t, time.Minute, "the alert in Alertmanager", func() bool {
+				return len(activeAlerts(t, s)) == 1
+			})
+			eventually(t, time.Minute, "the remedy's effect", func() bool {
+				_, err := os.Stat(filepath.Join(s.Dir, "calmed"))
+				return err == nil
+			})
+
+			a.latency.Store(20)
+			eventually(t, 2*time.Minute, "the alert to be gone", func() bool {
+				return len(activeAlerts(t, s)) == 0
+			})
+			var remediations struct {
+				Data []struct{ State string }
+			}
+			getJSON(t, s.URL(9797, "/api/v1/remediations"), &remediations)
+			if len(remediations.Data) != 1 || remediations.Data[0].State != "succeeded" {
+				t.Errorf("remediations: %+v, want one that succeeded", remediations.Data)
+			}
+			if n := query(t, s, `{__name__=~"foreshock_.+",for=~"foreshock_.+"}`); n != 0 {
+				t.Errorf("%d series are Foreshock's word on its own output", n)
+			}
+		})
+	}
+}
+
+func activeAlerts(t *testing.T, s *stack.Stack) (alerts []struct {
+	Labels      map[string]string
+	Annotations map[string]string
+},
+) {
+	t.Helper()
+	getJSON(t, s.URL(9093, "/api/v2/alerts?active=true&filter="+url.QueryEscape(`rule="latency"`)), &alerts)
+	return alerts
+}
