@@ -1,47 +1,147 @@
 // Package forest scores the points of one stream by how few cuts isolate them.
+//
+// A Forest holds one bitmap isolation tree for each of several projections of the
+// stream: its value, its magnitude, its level over a short and a long while, the
+// step between the two, its roughness. A point is anomalous when it lies far from
+// everything its stream has shown of late, relative to how wide that is, in any of
+// them. What is new waits in quarantine before it counts as normal, and what has
+// not been seen for two epochs is forgotten.
+//
+// A Forest is plain data of fixed size: no clock, no randomness, no pointer, no
+// allocation; not safe for concurrent use. The same points give the same scores.
+// Any finite number is a point. What a score means for an operator is for the
+// caller to say.
+//
+// The tree is the one-dimensional case of Half-Space Trees (Tan, Ting and Liu,
+// IJCAI 2011), with the forgetting of Online Isolation Forest (Leveni et al., ICML
+// 2024).
 package forest
 
-import "fmt"
-
-// Channel is one view of the stream.
-type Channel uint8
-
-// The channels.
-const (
-	Value Channel = iota
-	Log
-	Fast
-	Slow
-	Shift
-	Roughness
+import (
+	"math"
+	"math/bits"
 )
 
-// String is the channel as people read it.
-func (c Channel) String() string {
-	switch c {
-	case Value:
-		return "value"
-	case Log:
-		return "magnitude"
-	case Fast:
-		return "level (fast)"
-	case Slow:
-		return "level (slow)"
-	case Shift:
-		return "shift"
-	case Roughness:
-		return "roughness"
-	}
-	return fmt.Sprintf("unknown(%d)", uint8(c))
-}
+const (
+	// epoch is the memory, in samples: what was seen is remembered for one to two
+	// of them. 4000 minutes ≈ 2.8 days.
+	epoch = 4000
 
-// Forest is what one stream has taught.
+	// youth is the number of samples after which a score counts half of what it
+	// will when the forest is old: n/(n+youth).
+	youth = 100
+
+	// huge bounds the magnitude of what is told apart, so that a tree's width stays
+	// within a float32 (3.4e38) at any doubling.
+	huge = 1e36
+)
+
+// Gains of the levels and of the roughness: see Channel. Young means take 1/n.
+const (
+	stepGain  = 0.3
+	fastGain  = 0.03
+	slowGain  = 0.003
+	roughGain = 0.1
+)
+
+// The centre and the mean absolute deviation from it follow sample time, not the
+// number of samples: at a short interval they would otherwise follow the daily wave.
+const (
+	centreGain = 0.001 / 300 // per second
+	madGain    = 0.002 / 300 // per second
+	clip       = 5           // in mean absolute deviations
+)
+
+// Forest is what one stream has taught. The zero value is ready.
 type Forest struct {
-	n uint32
+	trees [channels]tree
+
+	at               int64   // time of the last sample, ms
+	last             float64 // its value
+	step, fast, slow float64 // levels
+	rough            float64 // mean |Δx|
+	centre, mad      float64 // of x
+
+	n uint32 // samples seen
 }
 
-// Score scores x against what was seen, then learns it.
+// Len is the number of samples seen.
+func (f *Forest) Len() int { return int(f.n) }
+
+// Isolation is how far x lies from every value seen, quarantined ones too, in units
+// of how wide those are. It is 0 until four of them can be told apart: fewer do not
+// have a width worth the name. Nothing is learned.
+func (f *Forest) Isolation(x float64) float64 {
+	t := &f.trees[Value]
+	seen := t.cur | t.prev | t.pend
+	if bits.OnesCount64(seen) < 4 {
+		return 0
+	}
+	x = min(max(x, -huge), huge)
+	return isolation(seen, (x-float64(t.base))/float64(t.width), float64(t.width), 0)
+}
+
+// Score says how isolated x, seen at t (ms), is among what was seen before: 0 for
+// nothing new, towards 1 for unheard of. ch is the channel that isolated it most.
+// Then x is learned. t must not fall from call to call; x must be finite, and
+// counts as ±1e36 beyond that.
 func (f *Forest) Score(t int64, x float64) (s float64, ch Channel) {
+	x = min(max(x, -huge), huge)
+	// The spread around what was seen, in each channel's own unit.
+	spread := 3 * f.mad
+	f.learn(t, x)
+	magnitude := 1 + math.Abs(f.centre)
+	points := [channels]struct{ f, spread float64 }{
+		Value:     {x, spread},
+		Log:       {math.Copysign(math.Log2(1+math.Abs(x)), x), spread * math.Log2E / magnitude},
+		Fast:      {f.fast, spread},
+		Slow:      {f.slow, spread},
+		Shift:     {f.step - f.slow, spread},
+		Roughness: {math.Log2(f.rough + float64(f.trees[Value].width)/16), 0},
+	}
+	var top float64
+	ordinary := 1.0
+	for c := range points {
+		if Channel(c) == Roughness && f.n == 1 {
+			break // one value has no Δ
+		}
+		tr := &f.trees[c]
+		sc := tr.score(points[c].f, points[c].spread)
+		if sc > top {
+			top, ch = sc, Channel(c)
+		}
+		ordinary *= 1 - sc
+		if f.n%quarantine[c] == 0 {
+			tr.release()
+		}
+		if f.n%epoch == 0 {
+			tr.forget(points[c].f)
+		}
+	}
+	n := float64(f.n)
+	return (1 - ordinary) * n / (n + youth), ch
+}
+
+// learn takes x into the moments the channels are made of.
+func (f *Forest) learn(t int64, x float64) {
+	if f.n == 0 {
+		f.step, f.fast, f.slow, f.centre = x, x, x, x
+	}
 	f.n++
-	return 0, Value
+	young := 1 / float64(f.n)
+	f.step += max(stepGain, young) * (x - f.step)
+	f.fast += max(fastGain, young) * (x - f.fast)
+	f.slow += max(slowGain, young) * (x - f.slow)
+	if f.n > 1 {
+		f.rough += max(roughGain, 1/float64(f.n-1)) * (math.Abs(x-f.last) - f.rough)
+
+		dt := (float64(t) - float64(f.at)) / 1000
+		dev := x - f.centre
+		// A bin's width keeps the clip open where nothing has deviated yet.
+		most := max(clip*f.mad, float64(f.trees[Value].width))
+		dev = min(max(dev, -most), most)
+		f.centre += min(max(centreGain*dt, young), 1) * dev
+		f.mad += min(max(madGain*dt, young), 1) * (math.Abs(dev) - f.mad)
+	}
+	f.at, f.last = t, x
 }
