@@ -17,20 +17,29 @@ type Set struct {
 	Remedies  []*Remedy
 }
 
+// Matchers match labels when every one of them does.
+type Matchers []*labels.Matcher
+
+// Matches reports whether every matcher matches ls.
+func (ms Matchers) Matches(ls labels.Labels) bool {
+	for _, m := range ms {
+		if !m.Matches(ls.Get(m.Name)) {
+			return false
+		}
+	}
+	return true
+}
+
 // Selector is one or more alternatives; a series is selected when all matchers of
 // one alternative match its labels.
-type Selector [][]*labels.Matcher
+type Selector []Matchers
 
 // Matches reports whether the selector selects ls.
 func (s Selector) Matches(ls labels.Labels) bool {
-next:
 	for _, ms := range s {
-		for _, m := range ms {
-			if !m.Matches(ls.Get(m.Name)) {
-				continue next
-			}
+		if ms.Matches(ls) {
+			return true
 		}
-		return true
 	}
 	return false
 }
@@ -58,47 +67,73 @@ const (
 
 // Watch selects series whose anomalies are worth an alert.
 type Watch struct {
-	Name   string
-	Group  string
-	Select Selector
-	// Sensitivity divides the threshold: 2 alerts at half of it, 0.5 at twice.
-	Sensitivity float64
-	Direction   Direction
-	// MinDeviation and MinRelative keep small deviations from alerting: a value
-	// must be at least MinDeviation, and at least MinRelative × |expected|, away
-	// from the expected one. Zero switches either off.
-	MinDeviation float64
-	MinRelative  float64
-	Emit         Emit
-	// Labels are added to the alert; they may not be alertname.
-	Labels      map[string]string
-	Annotations map[string]string
+	// The rule's name, unique among all rules. It becomes the alert's label rule.
+	Name  string `yaml:"watch"`
+	Group string `yaml:"-"`
+	// Which series: a PromQL series selector, or a list of them that are
+	// alternatives. Where several watch rules select a series, the first counts.
+	// Required.
+	Select Selector `yaml:"select"`
+	// Divides the threshold: 2 alerts at half of it, 0.5 at twice. Between 0.01 and
+	// 100.
+	Sensitivity float64 `yaml:"sensitivity"`
+	// The side of the expected band on which a deviation counts: both, above or
+	// below.
+	Direction Direction `yaml:"direction"`
+	// How far a value must at least be from the expected one, in the unit of the
+	// series (per second for a counter); 0 switches this off.
+	MinDeviation float64 `yaml:"min_deviation"`
+	// How far a value must at least be from the expected one, as a share of it: 0.2
+	// is 20 %; 0 switches this off.
+	MinRelative float64 `yaml:"min_relative_deviation"`
+	// Which of the selected series are written out, sample by sample: anomalous
+	// ones while they are, all, or none.
+	Emit Emit `yaml:"emit"`
+	// Added to the alert, as they stand: they are its identity, so they hold no
+	// templates. They may be neither alertname nor rule.
+	Labels map[string]string `yaml:"labels"`
+	// Added to the alert. Templates as in Prometheus's alerting rules, with $labels,
+	// $externalLabels, $externalURL and $value.
+	Annotations map[string]string `yaml:"annotations"`
 }
 
 // Forecast selects series that should not cross a limit within the horizon.
 type Forecast struct {
-	Name    string
-	Group   string
-	Select  Selector
-	Horizon time.Duration
+	// The rule's name, unique among all rules. It becomes the alert's label rule.
+	Name  string `yaml:"forecast"`
+	Group string `yaml:"-"`
+	// Which series: a PromQL series selector, or a list of them that are
+	// alternatives. Where several forecast rules select a series, the first counts.
+	// Required.
+	Select Selector `yaml:"select"`
+	// How far to look ahead: an alert is raised when the limit will be crossed
+	// within it. Between 1m and 1y. Required.
+	Horizon time.Duration `yaml:"horizon"`
 	// Limit is crossed upwards where Above, downwards otherwise.
-	Limit       float64
-	Above       bool
-	Labels      map[string]string
-	Annotations map[string]string
+	Limit float64 `yaml:"-"`
+	Above bool    `yaml:"-"`
+	// Added to the alert, as they stand: they are its identity, so they hold no
+	// templates. They may be neither alertname nor rule.
+	Labels map[string]string `yaml:"labels"`
+	// Added to the alert. Templates as in Prometheus's alerting rules, with $labels,
+	// $externalLabels, $externalURL and $value.
+	Annotations map[string]string `yaml:"annotations"`
 }
 
 // Remedy says which alerts may be treated with which configured action.
 type Remedy struct {
-	Name  string
-	Group string
-	// Match is held against the alert's labels; all must match.
-	Match []*labels.Matcher
-	// Action names one of remediation.actions in the configuration.
-	Action string
-	// Target names the alert label whose value selects among the action's
-	// configured targets; "" for an action without targets.
-	Target string
+	// The rule's name, unique among all rules.
+	Name  string `yaml:"remedy"`
+	Group string `yaml:"-"`
+	// Which alerts: a selector over the labels of an alert, all of which must
+	// match, such as {alertname="ForeshockIncident", rule="cpu"}. Required.
+	Match Matchers `yaml:"match"`
+	// The action to take: one of remediation.actions in the configuration.
+	// Required.
+	Action string `yaml:"action"`
+	// The alert label whose value selects among the action's configured targets;
+	// left out for an action without targets.
+	Target string `yaml:"target"`
 }
 
 // Watch returns the first watch rule that selects ls, or nil.

@@ -1,0 +1,52 @@
+package yamlstrict
+
+import (
+	"math"
+	"reflect"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
+)
+
+// scalar decodes the single value n into v: text as it stands, numbers and
+// booleans as YAML has them, durations as Prometheus writes them. A number must be
+// finite: NaN as a ceiling would compare false with everything, and so hold
+// nothing back.
+func (f *File) scalar(n *yaml.Node, v reflect.Value, path string) {
+	refuse := func(wanted string) { f.reject(where(n), path, "want %s, got %s", wanted, quote(n.Value)) }
+	if v.Type() == reflect.TypeFor[time.Duration]() {
+		d, err := model.ParseDuration(n.Value)
+		if err != nil {
+			refuse("a duration such as 30s, 5m or 1d12h")
+			return
+		}
+		v.SetInt(int64(d))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(n.Value)
+	case reflect.Bool:
+		if n.Decode(v.Addr().Interface()) != nil {
+			refuse("true or false")
+		}
+	case reflect.Float32, reflect.Float64:
+		var x float64
+		if n.Decode(&x) != nil || math.IsNaN(x) || math.IsInf(x, 0) || v.OverflowFloat(x) {
+			refuse("a finite number")
+			return
+		}
+		v.SetFloat(x)
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		if n.Decode(v.Addr().Interface()) != nil {
+			refuse("a whole number")
+		}
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		if n.Decode(v.Addr().Interface()) != nil {
+			refuse("a whole number, not negative")
+		}
+	default:
+		panic("yamlstrict: cannot decode into " + v.Type().String())
+	}
+}

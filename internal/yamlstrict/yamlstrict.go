@@ -1,0 +1,147 @@
+// Package yamlstrict reads a YAML file that a person wrote and tells them
+// everything that is wrong with it at once, each mistake as file:line:column and
+// the path they would type: unknown and repeated keys, wrong types, values that do
+// not parse, numbers that are not numbers.
+//
+// It decodes over what the destination already holds, so defaults are set by
+// setting them. Types that know how to read themselves do: UnmarshalText, and
+// UnmarshalYAML in both the style of YAML v3 and the older one of Prometheus's own
+// configuration blocks, which are thereby read as strictly as ours.
+//
+// Input is bounded in size, depth and what its aliases expand to. Reading says
+// nothing of values where a secret may stand.
+package yamlstrict
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Mistake is one thing wrong with a file.
+type Mistake struct {
+	File   string `json:"file"`
+	Line   int    `json:"line,omitempty"`   // from 1; 0 where the whole file is meant
+	Column int    `json:"column,omitempty"` // from 1, in characters
+	Path   string `json:"path,omitempty"`   // as a user would type it: groups[0].rules[2].select
+	What   string `json:"message"`
+}
+
+// Error is the mistake on one line: file:line:column: path: what.
+func (m Mistake) Error() string {
+	var b strings.Builder
+	b.WriteString(m.File)
+	if m.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", m.Line, m.Column)
+	}
+	if m.Path != "" {
+		b.WriteString(": " + m.Path)
+	}
+	b.WriteString(": " + m.What)
+	return b.String()
+}
+
+// Mistakes is an error that lists every mistake, one a line.
+type Mistakes []Mistake
+
+func (ms Mistakes) Error() string {
+	lines := make([]string, len(ms))
+	for i, m := range ms {
+		lines[i] = m.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Err is ms as an error: nil when there are none.
+func (ms Mistakes) Err() error {
+	if len(ms) == 0 {
+		return nil
+	}
+	return ms
+}
+
+type place struct{ line, column int }
+
+// File is one file being read: where everything in it stood, and what is wrong
+// with it so far.
+type File struct {
+	name     string
+	places   map[string]place
+	mistakes Mistakes
+}
+
+// Decode reads data over what into, a pointer to a struct, already holds. What is
+// wrong with it is found in the File, whose name appears in every mistake; what is
+// right has been decoded all the same, so that the caller can judge that too.
+func Decode(name string, data []byte, into any) *File {
+	f := &File{name: name, places: map[string]place{}}
+	if root := f.parse(data); root != nil {
+		f.decode(root, into)
+	}
+	return f
+}
+
+// Has reports whether the file has a value at path, right or wrong.
+func (f *File) Has(path string) bool {
+	_, ok := f.places[path]
+	return ok
+}
+
+// Reject notes a mistake in the value at path; where the file does not have it,
+// the mistake is placed at the nearest thing around it that it does have.
+func (f *File) Reject(path, format string, args ...any) {
+	at := place{1, 1}
+	for around := path; around != ""; around = parent(around) {
+		if p, ok := f.places[around]; ok {
+			at = p
+			break
+		}
+	}
+	f.reject(at, path, format, args...)
+}
+
+func (f *File) reject(at place, path, format string, args ...any) {
+	f.mistakes = append(f.mistakes, Mistake{
+		File: f.name, Line: at.line, Column: at.column, Path: path, What: fmt.Sprintf(format, args...),
+	})
+}
+
+// Mistakes are those noted so far, by place; each is told once.
+func (f *File) Mistakes() Mistakes {
+	ms := slices.Clone(f.mistakes)
+	slices.SortStableFunc(ms, func(a, b Mistake) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return slices.Compact(ms)
+}
+
+// parent is the path without its last step.
+func parent(path string) string {
+	return path[:max(0, strings.LastIndexAny(path, ".["))]
+}
+
+// child is the path of key within path.
+func child(path, key string) string {
+	const longest = 64 // a key in a path need only be recognised
+	if r := []rune(key); len(r) > longest {
+		key = string(r[:longest]) + "…"
+	}
+	switch {
+	case !plainKey(key):
+		return fmt.Sprintf("%s[%q]", path, key)
+	case path == "":
+		return key
+	default:
+		return path + "." + key
+	}
+}
+
+func plainKey(key string) bool {
+	for _, r := range key {
+		if r != '_' && r != '-' && r != '/' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
+			return false
+		}
+	}
+	return key != ""
+}

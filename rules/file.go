@@ -1,0 +1,161 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/foreshock/foreshock/internal/yamlstrict"
+)
+
+// The file is shaped like Prometheus's rule files.
+type ruleFile struct {
+	// Groups of rules; a group's name is unique within its file.
+	Groups []ruleGroup `yaml:"groups"`
+}
+
+type ruleGroup struct {
+	// The group's name, for people. Required.
+	Name string `yaml:"name"`
+	// The group's rules, in the order in which they are tried.
+	Rules []rule `yaml:"rules"`
+}
+
+// rule is one of the three kinds; the other two are nil.
+type rule struct {
+	watch    *Watch
+	forecast *forecastRule
+	remedy   *Remedy
+}
+
+// forecastRule is a Forecast as it is written, its limit as one text.
+type forecastRule struct {
+	Forecast `yaml:",inline"`
+	// What must not be crossed, and from which side: "> 0.9" or "< 10". Required.
+	Limit limit `yaml:"limit"`
+}
+
+// Kinds of rules, by the key that names them.
+var kinds = []string{"watch", "forecast", "remedy"}
+
+// Choose implements yamlstrict.Chooser: a rule is of the kind whose key it has.
+func (r *rule) Choose(keys []string) (any, error) {
+	var found []string
+	for _, key := range keys {
+		for _, kind := range kinds {
+			if key == kind {
+				found = append(found, kind)
+			}
+		}
+	}
+	if len(found) > 1 {
+		return nil, fmt.Errorf("both %s and %s: a rule is of one kind", found[0], found[1])
+	}
+	if len(found) == 0 {
+		for _, key := range keys {
+			if hint := yamlstrict.Suggest(key, kinds); hint != "" {
+				return nil, fmt.Errorf("unknown key %q%s", key, hint)
+			}
+		}
+		return nil, errors.New("want a rule that begins with watch, forecast or remedy and its name")
+	}
+	switch found[0] {
+	case "watch":
+		w := defaultWatch
+		r.watch = &w
+		return r.watch, nil
+	case "forecast":
+		r.forecast = new(forecastRule)
+		return r.forecast, nil
+	default:
+		r.remedy = new(Remedy)
+		return r.remedy, nil
+	}
+}
+
+// defaultWatch keeps changes of less than a fifth from waking anyone, however
+// unusual they are for a series that hardly ever moves.
+var defaultWatch = Watch{Sensitivity: 1, MinRelative: 0.2}
+
+// UnmarshalText parses a PromQL series selector.
+func (ms *Matchers) UnmarshalText(text []byte) error {
+	parsed, err := parser.NewParser(parser.Options{}).ParseMetricSelector(string(text))
+	if err != nil {
+		// The parser's own position counts from the start of the selector.
+		var pe parser.ParseErrors
+		if errors.As(err, &pe) && len(pe) > 0 {
+			return fmt.Errorf("not a series selector: character %s: %w", column(pe[0]), pe[0].Err)
+		}
+		return fmt.Errorf("not a series selector: %w", err)
+	}
+	for _, m := range parsed {
+		if !m.Matches("") {
+			*ms = parsed
+			return nil
+		}
+	}
+	return errors.New("selects everything: want at least one matcher that an absent label does not match")
+}
+
+func column(e parser.ParseErr) string { return strconv.Itoa(int(e.PositionRange.Start) + 1) }
+
+// limit is a bound and the side from which it must not be crossed.
+type limit struct {
+	value float64
+	above bool
+}
+
+// UnmarshalText parses "> 0.9" and "< 10".
+func (l *limit) UnmarshalText(text []byte) error {
+	s := strings.TrimSpace(string(text))
+	number, above := strings.CutPrefix(s, ">")
+	below := false
+	if !above {
+		number, below = strings.CutPrefix(s, "<")
+	}
+	if !above && !below {
+		return fmt.Errorf(`want > or < and a number, such as "> 0.9", got %q`, s)
+	}
+	x, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+		return fmt.Errorf(`want a finite number behind %s, got %q`, s[:1], strings.TrimSpace(number))
+	}
+	l.value, l.above = x, above
+	return nil
+}
+
+// UnmarshalText parses both, above and below.
+func (d *Direction) UnmarshalText(text []byte) (err error) {
+	*d, err = oneOf[Direction](string(text), directions)
+	return err
+}
+
+// String is the direction as it is written in a rule.
+func (d Direction) String() string { return directions[d] }
+
+// UnmarshalText parses anomalous, all and none.
+func (e *Emit) UnmarshalText(text []byte) (err error) {
+	*e, err = oneOf[Emit](string(text), emits)
+	return err
+}
+
+// String is what to emit as it is written in a rule.
+func (e Emit) String() string { return emits[e] }
+
+var (
+	directions = []string{Both: "both", Above: "above", Below: "below"}
+	emits      = []string{EmitAnomalous: "anomalous", EmitAll: "all", EmitNone: "none"}
+)
+
+func oneOf[T ~uint8](word string, words []string) (T, error) {
+	for i, w := range words {
+		if w == word {
+			return T(i), nil
+		}
+	}
+	return 0, fmt.Errorf("want one of %s, got %q%s", strings.Join(words, ", "), word, yamlstrict.Suggest(word, words))
+}

@@ -1,0 +1,87 @@
+package rules
+
+import (
+	"embed"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/foreshock/foreshock/internal/yamlstrict"
+)
+
+//go:embed presets/*.yml
+var presets embed.FS
+
+// Presets are the names of the embedded rule files, sorted.
+func Presets() []string {
+	entries, err := presets.ReadDir("presets")
+	if err != nil {
+		panic(err) // embedded: cannot be missing
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), ".yml"))
+	}
+	return names
+}
+
+// Preset returns the text of an embedded rule file.
+func Preset(name string) ([]byte, error) {
+	if !slices.Contains(Presets(), name) {
+		return nil, fmt.Errorf("no preset %q, only %s%s", name, strings.Join(Presets(), ", "), yamlstrict.Suggest(name, Presets()))
+	}
+	return presets.ReadFile("presets/" + name + ".yml")
+}
+
+// Load parses the named presets and the files that globs match, relative to dir:
+// in the order named, and within a glob by name. A file matched twice is read
+// once. A glob with wildcards may match nothing; a plain name must exist. The error
+// is yamlstrict.Mistakes: all of them, in all files.
+func Load(presets, globs []string, dir string) (*Set, error) {
+	var b builder
+	for _, name := range presets {
+		data, err := Preset(name)
+		if err != nil {
+			b.whole("presets", err)
+			continue
+		}
+		b.add("preset "+name, data)
+	}
+	seen := map[string]bool{}
+	for _, glob := range globs {
+		files, err := expand(glob, dir)
+		if err != nil {
+			b.whole(glob, err)
+		}
+		for _, file := range files {
+			if seen[file] {
+				continue
+			}
+			seen[file] = true
+			data, err := yamlstrict.Read(file)
+			if err != nil {
+				b.whole(file, err)
+				continue
+			}
+			b.add(file, data)
+		}
+	}
+	return b.finish()
+}
+
+// expand returns the files that glob matches; a name without wildcards is itself.
+func expand(glob, dir string) ([]string, error) {
+	if !filepath.IsAbs(glob) {
+		glob = filepath.Join(dir, glob)
+	}
+	if !strings.ContainsAny(glob, `*?[\`) {
+		return []string{glob}, nil
+	}
+	return filepath.Glob(glob)
+}
+
+// whole notes a mistake that concerns a file as a whole.
+func (b *builder) whole(file string, err error) {
+	b.mistakes = append(b.mistakes, yamlstrict.Mistake{File: file, What: err.Error()})
+}

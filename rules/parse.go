@@ -1,0 +1,176 @@
+package rules
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"github.com/foreshock/foreshock/internal/yamlstrict"
+)
+
+// ParseFile parses the rule file data; name is what its mistakes call it. The
+// error is yamlstrict.Mistakes: all of them.
+func ParseFile(name string, data []byte) (*Set, error) {
+	var b builder
+	b.add(name, data)
+	return b.finish()
+}
+
+// builder gathers a Set from files, and remembers where each name was given.
+type builder struct {
+	set      Set
+	given    map[string]string // rule name → file it was first given in
+	mistakes yamlstrict.Mistakes
+}
+
+func (b *builder) finish() (*Set, error) {
+	if err := b.mistakes.Err(); err != nil {
+		return nil, err
+	}
+	return &b.set, nil
+}
+
+// add parses one file into the set.
+func (b *builder) add(name string, data []byte) {
+	var content ruleFile
+	r := reader{builder: b, name: name, File: yamlstrict.Decode(name, data, &content)}
+	groups := map[string]bool{}
+	for i, g := range content.Groups {
+		at := fmt.Sprintf("groups[%d]", i)
+		switch {
+		case g.Name == "":
+			r.required(at, "name")
+		case groups[g.Name]:
+			r.Reject(at+".name", "%q names an earlier group of this file", g.Name)
+		}
+		groups[g.Name] = true
+		for j := range g.Rules {
+			r.rule(fmt.Sprintf("%s.rules[%d]", at, j), g.Name, &g.Rules[j])
+		}
+	}
+	b.mistakes = append(b.mistakes, r.Mistakes()...)
+}
+
+// reader judges one file's rules and adds them to the set.
+type reader struct {
+	*yamlstrict.File
+	*builder
+	name string
+}
+
+func (r *reader) rule(at, group string, one *rule) {
+	switch {
+	case one.watch != nil:
+		w := one.watch
+		w.Group = group
+		r.unique(at, "watch", w.Name)
+		r.required(at, "select")
+		r.between(at+".sensitivity", w.Sensitivity, 0.01, 100)
+		r.between(at+".min_deviation", w.MinDeviation, 0, 1e300)
+		r.between(at+".min_relative_deviation", w.MinRelative, 0, 1e6)
+		r.labels(at+".labels", w.Labels)
+		r.annotations(at+".annotations", w.Annotations)
+		r.set.Watches = append(r.set.Watches, w)
+	case one.forecast != nil:
+		f := one.forecast.Forecast
+		f.Group, f.Limit, f.Above = group, one.forecast.Limit.value, one.forecast.Limit.above
+		r.unique(at, "forecast", f.Name)
+		r.required(at, "select")
+		r.required(at, "limit")
+		r.required(at, "horizon")
+		r.horizon(at+".horizon", f.Horizon)
+		r.labels(at+".labels", f.Labels)
+		r.annotations(at+".annotations", f.Annotations)
+		r.set.Forecasts = append(r.set.Forecasts, &f)
+	case one.remedy != nil:
+		m := one.remedy
+		m.Group = group
+		r.unique(at, "remedy", m.Name)
+		r.required(at, "match")
+		r.match(at+".match", m.Match)
+		r.required(at, "action")
+		r.target(at+".target", m.Target)
+		r.set.Remedies = append(r.set.Remedies, m)
+	}
+}
+
+// required rejects what lacks key. A value that could not be read is not missing.
+func (r *reader) required(at, key string) {
+	if path := at + "." + key; !r.Has(path) {
+		r.Reject(path, "required")
+	}
+}
+
+func (r *reader) unique(at, kind, name string) {
+	path := at + "." + kind
+	if name == "" {
+		r.Reject(path, "a rule needs a name")
+		return
+	}
+	if r.given == nil {
+		r.given = map[string]string{}
+	}
+	if file, taken := r.given[name]; taken {
+		r.Reject(path, "%q names another rule too, in %s", name, file)
+		return
+	}
+	r.given[name] = r.name
+}
+
+func (r *reader) between(path string, x, low, high float64) {
+	if x < low || x > high {
+		r.Reject(path, "must be between %g and %g, got %g", low, high, x)
+	}
+}
+
+func (r *reader) horizon(path string, d time.Duration) {
+	const shortest, longest = time.Minute, 365 * 24 * time.Hour
+	if r.Has(path) && d != 0 && (d < shortest || d > longest) {
+		r.Reject(path, "must be between %s and %s, got %s",
+			model.Duration(shortest), model.Duration(longest), model.Duration(d))
+	}
+}
+
+func (r *reader) labels(path string, ls map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(ls)) {
+		at := path + "." + name
+		switch {
+		case !model.LegacyValidation.IsValidLabelName(name) || name == model.MetricNameLabel:
+			r.Reject(path, "%q is not a label name", name)
+		case name == model.AlertNameLabel || name == "rule":
+			r.Reject(at, "set by Foreshock; choose another name")
+		case strings.Contains(ls[name], "{{"):
+			r.Reject(at, "a label is the alert's identity and takes no template; use an annotation")
+		}
+	}
+}
+
+func (r *reader) annotations(path string, as map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(as)) {
+		if !model.LegacyValidation.IsValidLabelName(name) {
+			r.Reject(path, "%q is not an annotation name", name)
+			continue
+		}
+		if err := checkTemplate(as[name]); err != nil {
+			r.Reject(path+"."+name, "%v", err)
+		}
+	}
+}
+
+func (r *reader) match(path string, ms Matchers) {
+	for _, m := range ms {
+		if m.Name == model.MetricNameLabel {
+			r.Reject(path, "an alert has no metric name; match its name with {alertname=%q}", m.Value)
+		}
+	}
+}
+
+func (r *reader) target(path, label string) {
+	if label != "" && !model.LegacyValidation.IsValidLabelName(label) {
+		r.Reject(path, "%q is not a label name", label)
+	}
+}
