@@ -1,0 +1,104 @@
+package remediation
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	promconfig "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
+)
+
+// ExecConfig is an action that runs a fixed command, without a shell. The plan
+// comes as JSON on its standard input; its environment holds FORESHOCK_RULE,
+// FORESHOCK_ACTION, FORESHOCK_TARGET, FORESHOCK_STATUS, FORESHOCK_FINGERPRINT and
+// FORESHOCK_STARTS_AT (RFC 3339), a plain PATH, and as HOME the empty directory it
+// runs in, which is removed afterwards. Exit status 0 is success.
+type ExecConfig struct {
+	// Command is the executable and its arguments. Elements that begin with "./" or
+	// "../" are relative to the configuration file; an executable without a slash
+	// is looked up once, when the configuration is loaded. An argument that is
+	// exactly "${target}" is replaced by the plan's target; nothing else is.
+	Command []string `yaml:"command"`
+
+	// TargetPattern must match the whole of a target before it can become an
+	// argument. None may begin with "-".
+	TargetPattern string `yaml:"target_pattern"`
+
+	// Timeout is how long the command may run. Then its whole process group gets
+	// SIGTERM, and 5s later SIGKILL. At most 10m.
+	Timeout model.Duration `yaml:"timeout"`
+}
+
+// targetPlaceholder stands for the plan's target in a command.
+const targetPlaceholder = "${target}"
+
+// DefaultExecConfig is what an exec action starts from.
+func DefaultExecConfig() ExecConfig {
+	return ExecConfig{
+		TargetPattern: `[A-Za-z0-9][A-Za-z0-9._:@-]*`,
+		Timeout:       model.Duration(30 * time.Second),
+	}
+}
+
+// UnmarshalYAML decodes over the defaults.
+func (c *ExecConfig) UnmarshalYAML(unmarshal func(any) error) error {
+	type plain ExecConfig
+	*c = DefaultExecConfig()
+	return unmarshal((*plain)(c))
+}
+
+// SetDirectory makes the elements of the command that are relative file names
+// relative to dir.
+func (c *ExecConfig) SetDirectory(dir string) {
+	for i, element := range c.Command {
+		if strings.HasPrefix(element, "./") || strings.HasPrefix(element, "../") {
+			c.Command[i] = promconfig.JoinDir(dir, element)
+		}
+	}
+}
+
+func (c ExecConfig) validate(path string, targets []string) error {
+	var errs []error
+	if len(c.Command) == 0 || c.Command[0] == "" {
+		errs = append(errs, fmt.Errorf("%s.command: must name an executable, got none", path))
+	}
+	for i, element := range c.Command {
+		switch {
+		case strings.ContainsRune(element, 0):
+			errs = append(errs, fmt.Errorf("%s.command[%d]: must not hold a NUL, got %q", path, i, element))
+		case element == targetPlaceholder && i > 0:
+		case strings.Contains(element, "${") || strings.Contains(element, "{{"):
+			errs = append(errs, fmt.Errorf("%s.command[%d]: must be fixed, or an argument that is exactly %s, got %q", path, i, targetPlaceholder, element))
+		}
+	}
+	errs = append(errs, checkTimeout(path, c.Timeout))
+	pattern, err := c.pattern()
+	if err != nil {
+		return errors.Join(append(errs, fmt.Errorf("%s.target_pattern: %w", path, err))...)
+	}
+	if !slices.Contains(c.Command, targetPlaceholder) {
+		return errors.Join(errs...)
+	}
+	if len(targets) == 0 {
+		errs = append(errs, fmt.Errorf("%s.command: must not use %s without targets", path, targetPlaceholder))
+	}
+	for _, target := range targets {
+		if !fitsArgument(pattern, target) {
+			errs = append(errs, fmt.Errorf("%s.target_pattern: must match every target, got %q", path, target))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c ExecConfig) pattern() (*regexp.Regexp, error) {
+	return regexp.Compile(`\A(?:` + c.TargetPattern + `)\z`)
+}
+
+// fitsArgument reports whether target may stand among a command's arguments.
+func fitsArgument(pattern *regexp.Regexp, target string) bool {
+	return target != "" && !strings.HasPrefix(target, "-") && pattern.MatchString(target)
+}

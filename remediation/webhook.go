@@ -1,0 +1,198 @@
+package remediation
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"text/template"
+	"text/template/parse"
+	"time"
+
+	promconfig "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
+)
+
+// WebhookConfig is an action that posts JSON to a fixed URL. An answer of 2xx is
+// success; nothing is tried twice, because the first try may have worked.
+type WebhookConfig struct {
+	// URL is where to post to. It is kept secret, since many carry their
+	// credentials in it.
+	URL promconfig.Secret `yaml:"url,omitempty"`
+
+	// URLFile names a file that holds the URL instead. It is read at start and at
+	// every reload.
+	URLFile string `yaml:"url_file,omitempty"`
+
+	// Slack sends what Slack's incoming webhooks, and those that imitate them,
+	// understand: {"text": "…"}.
+	Slack bool `yaml:"slack,omitempty"`
+
+	// Body is a Go template for a body of your own, which must be JSON. Its fields
+	// are .Rule, .Action, .Target, .Status, .Labels, .Fingerprint and .StartsAt,
+	// and everything it prints must end in "| json", which writes a JSON value,
+	// quotes included: {"text": {{printf "restart %s" .Target | json}}}.
+	// Empty means all the fields as one object.
+	Body string `yaml:"body,omitempty"`
+
+	// Timeout is how long the whole exchange may take. At most 10m.
+	Timeout model.Duration `yaml:"timeout"`
+
+	// HTTPConfig has the credentials, TLS and proxy, as in Prometheus. Redirects
+	// are never followed, whatever follow_redirects says: an action goes to the
+	// configured URL or nowhere.
+	HTTPConfig promconfig.HTTPClientConfig `yaml:"http_config,omitempty"`
+}
+
+// DefaultWebhookConfig is what a webhook action starts from.
+func DefaultWebhookConfig() WebhookConfig {
+	return WebhookConfig{
+		Timeout:    model.Duration(10 * time.Second),
+		HTTPConfig: promconfig.DefaultHTTPClientConfig,
+	}
+}
+
+// UnmarshalYAML decodes over the defaults.
+func (c *WebhookConfig) UnmarshalYAML(unmarshal func(any) error) error {
+	type plain WebhookConfig
+	*c = DefaultWebhookConfig()
+	return unmarshal((*plain)(c))
+}
+
+// SetDirectory makes relative file names relative to dir.
+func (c *WebhookConfig) SetDirectory(dir string) {
+	c.URLFile = promconfig.JoinDir(dir, c.URLFile)
+	c.HTTPConfig.SetDirectory(dir)
+}
+
+func (c WebhookConfig) validate(path string) error {
+	var errs []error
+	switch {
+	case c.URL != "" && c.URLFile != "":
+		errs = append(errs, fmt.Errorf("%s.url: must not be set beside url_file", path))
+	case c.URL == "" && c.URLFile == "":
+		errs = append(errs, fmt.Errorf("%s.url: must be set, or url_file", path))
+	case c.URL != "":
+		if _, err := parseURL(string(c.URL)); err != nil {
+			errs = append(errs, fmt.Errorf("%s.url: %w", path, err))
+		}
+	}
+	if c.Slack && c.Body != "" {
+		errs = append(errs, fmt.Errorf("%s.body: must not be set beside slack", path))
+	}
+	if _, err := parseBody(c.template()); err != nil {
+		errs = append(errs, fmt.Errorf("%s.body: %w", path, err))
+	}
+	errs = append(errs, checkTimeout(path, c.Timeout))
+	if err := c.HTTPConfig.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("%s.http_config: %w", path, err))
+	}
+	return errors.Join(errs...)
+}
+
+// parseURL never shows the URL it refuses: it may hold a secret.
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" {
+		return nil, errors.New("must be an http or https URL with a host")
+	}
+	return u, nil
+}
+
+const (
+	wholePlan = `{{json .}}`
+
+	slackText = `{"text": {{printf "Foreshock: %s does %s %s about %s" (slack .Rule) (slack .Action) (slack .Target) (slack (index .Labels "alertname")) | json}}}`
+)
+
+func (c WebhookConfig) template() string {
+	switch {
+	case c.Slack:
+		return slackText
+	case c.Body != "":
+		return c.Body
+	}
+	return wholePlan
+}
+
+// parseBody refuses a template that could let a label write JSON: every value it
+// prints must pass through json last, and what it makes of a sample must be JSON.
+func parseBody(text string) (*template.Template, error) {
+	t, err := template.New("body").Option("missingkey=zero").Funcs(template.FuncMap{
+		"json":  toJSON,
+		"slack": slackEscape.Replace,
+	}).Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range t.Templates() {
+		if t.Tree == nil {
+			continue
+		}
+		if err := checkPrinted(t.Root); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := renderBody(t, samplePlan); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+var samplePlan = Plan{
+	Rule: "rule", Action: "action", Target: "target", Status: string(model.AlertFiring),
+	Labels:      map[string]string{model.AlertNameLabel: "alert"},
+	Fingerprint: "0123456789abcdef",
+	StartsAt:    time.Unix(0, 0).UTC(),
+}
+
+// checkPrinted walks the tree and finds a pipeline that prints without json.
+func checkPrinted(n parse.Node) error {
+	var errs []error
+	branch := func(b parse.BranchNode) {
+		errs = append(errs, checkPrinted(b.List))
+		if b.ElseList != nil {
+			errs = append(errs, checkPrinted(b.ElseList))
+		}
+	}
+	switch n := n.(type) {
+	case *parse.ListNode:
+		for _, child := range n.Nodes {
+			errs = append(errs, checkPrinted(child))
+		}
+	case *parse.IfNode:
+		branch(n.BranchNode)
+	case *parse.RangeNode:
+		branch(n.BranchNode)
+	case *parse.WithNode:
+		branch(n.BranchNode)
+	case *parse.ActionNode:
+		last := n.Pipe.Cmds[len(n.Pipe.Cmds)-1]
+		name, ok := last.Args[0].(*parse.IdentifierNode)
+		if len(n.Pipe.Decl) == 0 && (!ok || name.Ident != "json") {
+			return fmt.Errorf("line %d: %s must end in | json", n.Line, n)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func renderBody(t *template.Template, p Plan) ([]byte, error) {
+	var b bytes.Buffer
+	if err := t.Execute(&b, p); err != nil {
+		return nil, err
+	}
+	if !json.Valid(b.Bytes()) {
+		return nil, errors.New("does not make JSON")
+	}
+	return b.Bytes(), nil
+}
+
+func toJSON(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
+// slackEscape keeps labels from being read as links and mentions: <!channel>.
+var slackEscape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
