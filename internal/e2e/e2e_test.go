@@ -58,7 +58,7 @@ func read(t *testing.T, s *stack.Stack, name string) string {
 	return string(text)
 }
 
-func foreshock(t *testing.T, s *stack.Stack, args ...string) *stack.Process {
+func sidecar(t *testing.T, s *stack.Stack, args ...string) *stack.Process {
 	t.Helper()
 	binary, err := filepath.Abs(filepath.Join(root, "bin/foreshock"))
 	if err != nil {

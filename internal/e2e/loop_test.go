@@ -39,7 +39,7 @@ func TestWholeWay(t *testing.T) {
 			write(t, s, "prometheus.yml", s.Local(prometheusYML(a, message)))
 
 			must[*stack.Process](t)(s.Alertmanager(t.Context()))
-			foreshock(t, s)
+			sidecar(t, s)
 			must[*stack.Process](t)(s.Prometheus(t.Context()))
 
 			eventually(t, time.Minute, "the app's series, scored and queryable in Prometheus", func() bool {

@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang/snappy"
+	"github.com/prometheus/prometheus/prompb"
+)
+
+const mib = 1 << 20
+
+// TestWorstRequests sends the real process what hurts others most. Each request is
+// within the default 32 MiB; none may raise resident memory by more than 256 MiB,
+// none may be answered by anything but 4xx (or 204 where it is legal), and the good
+// request after it succeeds within two seconds.
+func TestWorstRequests(t *testing.T) {
+	const ceiling = 256 * mib
+	v2 := http.Header{"Content-Type": {"application/x-protobuf;proto=io.prometheus.write.v2.Request"}}
+	series := func(inner []byte) []byte { return field(1, inner) }
+
+	for _, c := range []struct {
+		name   string
+		body   []byte
+		header http.Header
+		legal  bool
+	}{
+		{name: "empty exemplars without end, in one series", body: snappy.Encode(nil, series(bytes.Repeat([]byte{0x1a, 0}, 15*mib)))},
+		{name: "empty histograms without end, in one series", body: snappy.Encode(nil, series(bytes.Repeat([]byte{0x22, 0}, 15*mib)))},
+		{name: "empty samples without end, in one series", body: snappy.Encode(nil, series(bytes.Repeat([]byte{0x12, 0}, 15*mib)))},
+		{name: "empty labels without end, in one series", body: snappy.Encode(nil, series(bytes.Repeat([]byte{0x0a, 0}, 15*mib)))},
+		{name: "empty series without end", body: snappy.Encode(nil, bytes.Repeat([]byte{0x0a, 0}, 15*mib))},
+		{name: "empty metadata without end", body: snappy.Encode(nil, bytes.Repeat([]byte{0x1a, 0}, 15*mib))},
+		{name: "a label value of 16 MiB", body: marshal(t, oneSeries("__name__", strings.Repeat("x", 16*mib)))},
+		{name: "a label value of 16 MiB that is not UTF-8", body: marshal(t, oneSeries("__name__", strings.Repeat("\xff", 16*mib)))},
+		{name: "every series new", body: marshal(t, manySeries(300_000))},
+		{name: "a length that lies", body: snappy.Encode(nil, []byte{0x0a, 0xff, 0xff, 0xff, 0x7f})},
+		{name: "a varint without end", body: snappy.Encode(nil, bytes.Repeat([]byte{0xff}, mib))},
+		{name: "groups nested a million deep", body: snappy.Encode(nil, bytes.Repeat([]byte{0x7b}, mib))},
+		{name: "not snappy", body: bytes.Repeat([]byte("not snappy "), mib)},
+		{name: "a decoded size of 4 GiB, announced", body: append(binary.AppendUvarint(nil, 1<<32-1), make([]byte, mib)...)},
+		{name: "a body beyond the limit", body: make([]byte, 33*mib)},
+		{name: "RW2: empty symbols without end", body: snappy.Encode(nil, bytes.Repeat([]byte{0x22, 0}, 15*mib)), header: v2},
+		{name: "RW2: empty series without end", body: snappy.Encode(nil, bytes.Repeat([]byte{0x2a, 0}, 15*mib)), header: v2},
+		{name: "RW2: references out of range", body: snappy.Encode(nil, field(5, field(1, bytes.Repeat([]byte{0x7f}, 2000)))), header: v2},
+		{name: "RW1 announced as RW2", body: marshal(t, manySeries(10)), header: v2, legal: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := start(t, "testdata/stack")
+			p := sidecar(t, s)
+			url := s.URL(9797, "/api/v1/write")
+			good := func() {
+				t.Helper()
+				begun := time.Now()
+				status, err := post(url, loadRequest(0, time.Now().UnixMilli(), 1), nil)
+				if err != nil || status != http.StatusNoContent {
+					t.Errorf("the good request: status %d, %v", status, err)
+				}
+				if took := time.Since(begun); took > 2*time.Second {
+					t.Errorf("the good request took %s", took)
+				}
+			}
+			good()
+			before, _ := rss(t, p.Pid())
+			// 5 resets the peak: see proc(5), clear_refs.
+			if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.Pid()), []byte("5"), 0); err != nil {
+				t.Fatal(err)
+			}
+			status, err := post(url, c.body, c.header)
+			_, peak := rss(t, p.Pid())
+			t.Logf("%.1f MiB on the wire: status %d, memory at most %+.1f MiB", float64(len(c.body))/mib, status, float64(peak-before)/mib)
+			if err != nil {
+				t.Error(err)
+			}
+			if status/100 != 4 && !(c.legal && status == http.StatusNoContent) {
+				t.Errorf("status %d, want 4xx", status)
+			}
+			if peak-before > ceiling {
+				t.Errorf("resident memory rose by %d MiB, want at most %d", (peak-before)/mib, ceiling/mib)
+			}
+			good()
+		})
+	}
+}
+
+func oneSeries(name, value string) []prompb.TimeSeries {
+	return []prompb.TimeSeries{{
+		Labels:  []prompb.Label{{Name: name, Value: value}},
+		Samples: []prompb.Sample{{Timestamp: time.Now().UnixMilli(), Value: 1}},
+	}}
+}
+
+func manySeries(n int) (all []prompb.TimeSeries) {
+	for i := range n {
+		all = append(all, oneSeries("__name__", fmt.Sprintf("series_%07d", i))...)
+	}
+	return all
+}
+
+func marshal(t *testing.T, series []prompb.TimeSeries) []byte {
+	t.Helper()
+	raw, err := (&prompb.WriteRequest{Timeseries: series}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return snappy.Encode(nil, raw)
+}
+
+// field is a length-delimited protobuf field.
+func field(number int, inner []byte) []byte {
+	return append(binary.AppendUvarint([]byte{byte(number<<3 | 2)}, uint64(len(inner))), inner...)
+}
