@@ -1,0 +1,84 @@
+package detector
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/prometheus/common/model"
+)
+
+// Config is how the detector learns and how much it may hold. All of it but
+// queue_samples can be reloaded; what a reload changes holds from the next batch.
+type Config struct {
+	// MaxSeries is how many series may be known at once. Each shard holds an equal
+	// share. At the limit the series that have been idle make room; where none has,
+	// samples of new series are refused and counted, and known ones go on as ever.
+	MaxSeries int `yaml:"max_series"`
+
+	// Window is how far back raw samples are kept for the console and the API,
+	// counted from a series' newest sample.
+	Window model.Duration `yaml:"window"`
+
+	// Threshold is the raw score, between 0 and 1, at which a series is anomalous
+	// when no rule says otherwise; exported scores are divided by it. A rule's
+	// sensitivity divides it again.
+	Threshold float64 `yaml:"threshold"`
+
+	// WarmUp is how many samples of a series are learned before it is scored.
+	WarmUp int `yaml:"warm_up"`
+
+	// IdleAfter is how long a series may go unheard, while others are heard, before
+	// what was learned of it is forgotten.
+	IdleAfter model.Duration `yaml:"idle_after"`
+
+	// QueueSamples is how many samples may wait to be scored. Beyond it a batch
+	// waits in turn, and is refused as a whole after queue_timeout.
+	QueueSamples int `yaml:"queue_samples"`
+
+	// QueueTimeout is how long a batch may wait for room in the queue.
+	QueueTimeout model.Duration `yaml:"queue_timeout"`
+
+	// Newborn grades series that are still warming up by the rule for short series:
+	// foreshock score sets it, because a file of ten points has nothing else to offer.
+	Newborn bool `yaml:"-"`
+}
+
+// DefaultConfig is the configuration of a detector nobody configured.
+func DefaultConfig() Config {
+	return Config{
+		MaxSeries:    1_000_000, // × ~1 KiB ≈ 1 GiB when full
+		Window:       model.Duration(time.Hour),
+		Threshold:    0.55,
+		WarmUp:       100,
+		IdleAfter:    model.Duration(24 * time.Hour),
+		QueueSamples: 262_144, // × 24 B ≈ 6 MiB; 131 full requests of Prometheus
+		QueueTimeout: model.Duration(time.Second),
+	}
+}
+
+// Validate returns every mistake in c, each with the path a user would type.
+func (c Config) Validate() error {
+	var errs []error
+	positive := func(name string, ok bool, got any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("detector.%s: must be positive, got %v", name, got))
+		}
+	}
+	positive("max_series", c.MaxSeries > 0, c.MaxSeries)
+	positive("window", c.Window > 0, c.Window)
+	if !(c.Threshold > 0 && c.Threshold < 1) {
+		errs = append(errs, fmt.Errorf("detector.threshold: must lie between 0 and 1, got %v", c.Threshold))
+	}
+	if c.WarmUp < 0 {
+		errs = append(errs, fmt.Errorf("detector.warm_up: must not be negative, got %d", c.WarmUp))
+	}
+	positive("idle_after", c.IdleAfter > 0, c.IdleAfter)
+	positive("queue_samples", c.QueueSamples > 0, c.QueueSamples)
+	positive("queue_timeout", c.QueueTimeout > 0, c.QueueTimeout)
+	if c.MaxSeries > math.MaxInt32 {
+		errs = append(errs, fmt.Errorf("detector.max_series: must not exceed %d, got %d", math.MaxInt32, c.MaxSeries))
+	}
+	return errors.Join(errs...)
+}
