@@ -18,3 +18,225 @@
 // concurrent use. It knows sample time only, and the same anomalies give the same
 // incidents.
 package incident
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock"
+)
+
+// incident is one that is open, or has been until the next Tick tells of its end.
+// The embedded Members are those last told; kept has the current ones.
+type incident struct {
+	foreshock.Incident
+	parts      []*part
+	kept       []*part  // those with a member, by onset, then labels
+	keys       []string // the affinity keys it was joined under
+	lasting    int      // parts that have not ended
+	latest     int64    // onset, ms
+	quietSince int64    // when the last part ended, ms; matters while none lasts
+	changed    bool     // the next Tick tells of it
+	absorbed   bool     // it became part of another, and has no parts of its own
+}
+
+// part is one series' part in an incident.
+type part struct {
+	in      *incident
+	key     string            // in Correlator.parts
+	member  *foreshock.Member // nil beyond Config.MaxMembers
+	lasting bool
+}
+
+// newIncident returns an incident that a begins, without its first part.
+func newIncident(a *foreshock.Anomaly) *incident {
+	return &incident{
+		Incident: foreshock.Incident{
+			ID:       id(a),
+			Kind:     a.Kind,
+			StartsAt: a.Onset,
+			Labels:   a.Series.Labels.DropReserved(isMetricName),
+		},
+		latest:     a.Onset,
+		quietSince: a.Onset,
+	}
+}
+
+// id is the name of the incident that a begins: 48 bits, so that ten thousand
+// incidents share a name with probability 10⁸/2/2⁴⁸ ≈ 2·10⁻⁷.
+func id(a *foreshock.Anomaly) string {
+	var b [17]byte
+	binary.BigEndian.PutUint64(b[:], a.Series.Fingerprint)
+	binary.BigEndian.PutUint64(b[8:], uint64(a.Onset))
+	b[16] = byte(a.Kind)
+	return fmt.Sprintf("%012x", xxhash.Sum64(b[:])>>16)
+}
+
+// add makes the series of a part of the incident.
+func (in *incident) add(a *foreshock.Anomaly, key string, maxMembers int) *part {
+	p := &part{in: in, key: key, member: &foreshock.Member{Series: a.Series, Rule: a.Rule, Onset: a.Onset}}
+	p.peak(a)
+	p.begin(a.Onset)
+	in.parts = append(in.parts, p)
+	in.StartsAt = min(in.StartsAt, a.Onset)
+	if in.State == foreshock.Pending {
+		in.Labels = common(in.Labels, a.Series.Labels)
+	}
+	p.selectBy(a.Rule)
+	in.keep(p, maxMembers)
+	return p
+}
+
+// keep puts the member of p among those that are told. Where there is no room, one
+// that a rule selected takes the place of the latest one that none did: it is what
+// the alert is about.
+func (in *incident) keep(p *part, maxMembers int) {
+	if len(in.kept) >= maxMembers {
+		in.Dropped++
+		last := len(in.kept) - 1
+		for last >= 0 && in.kept[last].member.Rule != "" {
+			last--
+		}
+		if p.member.Rule == "" || last < 0 {
+			p.member = nil
+			return
+		}
+		in.kept[last].member = nil
+		in.kept = slices.Delete(in.kept, last, last+1)
+	}
+	at, _ := slices.BinarySearchFunc(in.kept, p, func(a, b *part) int {
+		return cmp.Or(
+			cmp.Compare(a.member.Onset, b.member.Onset),
+			labels.Compare(a.member.Series.Labels, b.member.Series.Labels),
+		)
+	})
+	in.kept = slices.Insert(in.kept, at, p)
+}
+
+// take makes every part of other a part of in.
+func (in *incident) take(other *incident, maxMembers int) {
+	for _, p := range other.parts {
+		p.in = in
+		in.parts = append(in.parts, p)
+		if p.member != nil {
+			in.keep(p, maxMembers)
+		}
+	}
+	in.Dropped += other.Dropped
+	in.lasting += other.lasting
+	in.latest = max(in.latest, other.latest)
+	in.quietSince = max(in.quietSince, other.quietSince)
+	in.StartsAt = min(in.StartsAt, other.StartsAt)
+}
+
+// alert is what identifies the alert of an incident.
+func (in *incident) alert() string {
+	return string(append(in.Labels.Bytes(nil), byte(in.Kind))) + in.Rule
+}
+
+// tell completes what the incident says of itself. An absorbed one has no more to
+// say of its members than it had when it was last told.
+func (in *incident) tell(now int64) foreshock.Incident {
+	in.Updated = now
+	if in.absorbed {
+		return in.Incident
+	}
+	in.Members = make([]foreshock.Member, len(in.kept))
+	for i, p := range in.kept {
+		in.Members[i] = *p.member
+	}
+	return in.Incident
+}
+
+// update takes in what happened to a series that is part of the incident already.
+func (p *part) update(a *foreshock.Anomaly) {
+	switch {
+	case a.Phase != foreshock.Ended:
+		if !p.lasting {
+			p.begin(a.Onset)
+		}
+		p.selectBy(a.Rule)
+		p.peak(a)
+	case p.lasting:
+		p.end(a.T)
+	}
+}
+
+// selectBy says which rule selects the series, if one does; rules may come later than
+// the anomaly.
+func (p *part) selectBy(rule string) {
+	if rule == "" {
+		return
+	}
+	if p.member != nil {
+		p.member.Rule = rule
+	}
+	if in := p.in; !in.Alerting {
+		in.Alerting, in.Rule = true, rule
+	}
+}
+
+// begin says that the series is anomalous from onset on, again or for the first time.
+func (p *part) begin(onset int64) {
+	p.lasting = true
+	p.in.lasting++
+	p.in.latest = max(p.in.latest, onset)
+	if p.member != nil {
+		p.member.EndedAt = 0
+	}
+}
+
+// end says that the series is normal since t.
+func (p *part) end(t int64) {
+	p.lasting = false
+	p.in.lasting--
+	p.in.quietSince = max(p.in.quietSince, t)
+	if p.member != nil {
+		p.member.EndedAt = t
+	}
+}
+
+// peak keeps the worst the series has shown; of a forecast, the latest word.
+func (p *part) peak(a *foreshock.Anomaly) {
+	if m := p.member; m != nil && (a.Score >= m.Peak || a.Kind == foreshock.Breach) {
+		m.Peak, m.Value, m.Band, m.Channel, m.Limit, m.ETA = a.Score, a.Value, a.Band, a.Channel, a.Limit, a.ETA
+	}
+}
+
+// common returns those of shared that ls has too.
+func common(shared, ls labels.Labels) labels.Labels {
+	var differ []string
+	shared.Range(func(l labels.Label) {
+		if ls.Get(l.Name) != l.Value {
+			differ = append(differ, l.Name)
+		}
+	})
+	if differ == nil {
+		return shared
+	}
+	return labels.NewBuilder(shared).Del(differ...).Labels()
+}
+
+func isMetricName(label string) bool { return label == model.MetricNameLabel }
+
+// near reports whether an onset is close enough to those of the incident.
+func (in *incident) near(onset int64, within model.Duration) bool {
+	d := uint64(time.Duration(within).Milliseconds())
+	return elapsed(onset, in.StartsAt) <= d && elapsed(in.latest, onset) <= d
+}
+
+// elapsed is the time from one moment to a later one in ms, 0 if it is not later.
+// Sample times may be any int64, so that a plain difference could overflow.
+func elapsed(from, to int64) uint64 {
+	if to <= from {
+		return 0
+	}
+	return uint64(to) - uint64(from)
+}

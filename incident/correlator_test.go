@@ -1,0 +1,189 @@
+package incident
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock"
+)
+
+// weather is a long stretch of made-up trouble on a few hosts and services.
+func weather(seed uint64, steps int) []foreshock.Findings {
+	r := rand.New(rand.NewPCG(seed, 0))
+	var series []*foreshock.Series
+	for i := range 60 {
+		series = append(series, foreshock.NewSeries(labels.FromStrings(
+			model.MetricNameLabel, fmt.Sprint("m", i%7), "instance", fmt.Sprint(i%11), "svc", fmt.Sprint(i%5),
+		)))
+	}
+	rules := []string{"", "", "slow", "full"}
+	var all []foreshock.Findings
+	now := int64(0)
+	for range steps {
+		now += r.Int64N(60_000)
+		f := foreshock.Findings{Now: now}
+		for range r.IntN(5) {
+			i := r.IntN(len(series))
+			f.Anomalies = append(f.Anomalies, foreshock.Anomaly{
+				Series: series[i],
+				Kind:   foreshock.Kind(r.IntN(2)),
+				Phase:  foreshock.Phase([]int{0, 0, 1, 2, 2}[r.IntN(5)]),
+				Rule:   rules[i%len(rules)],
+				T:      now,
+				Onset:  now - r.Int64N(120_000),
+				Score:  1 + r.Float64(),
+			})
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+func TestInvariants(t *testing.T) {
+	for seed := range uint64(20) {
+		config := DefaultConfig()
+		config.MaxOpen, config.MaxMembers, config.KeepResolved = 12, 4, 3
+		config.FireAfter = model.Duration(seed%3) * model.Duration(30*time.Second)
+		c := New(config)
+		state := map[string]foreshock.State{}
+		for i, f := range weather(seed, 2000) {
+			if i == 1000 {
+				config.Affinity = config.Affinity[1:]
+				c.SetConfig(config)
+			}
+			for _, in := range c.Observe(f) {
+				if before, ok := state[in.ID]; ok && in.State < before && before != foreshock.Resolved {
+					t.Fatalf("seed %d: incident %s went from %s to %s", seed, in.ID, before, in.State)
+				}
+				state[in.ID] = in.State
+				if in.State == foreshock.Firing && !in.Alerting || in.State == foreshock.Resolved && in.EndsAt > f.Now {
+					t.Fatalf("seed %d: %+v", seed, in)
+				}
+				if len(in.Members) > config.MaxMembers {
+					t.Fatalf("seed %d: %d members", seed, len(in.Members))
+				}
+			}
+			checkOpen(t, c)
+		}
+		// Once all has ended, nothing of it is left but what was to be kept.
+		end := int64(math.MaxInt64 - 1)
+		for _, p := range c.parts {
+			if p.lasting {
+				p.end(end - 1_000_000)
+			}
+		}
+		c.Tick(end)
+		if len(c.open)+len(c.parts)+len(c.nearby)+len(c.alerts) > 0 || len(c.Incidents()) > config.KeepResolved {
+			t.Errorf("seed %d: left behind: %d open, %d parts, %d keys, %d alerts, %d to be looked at",
+				seed, len(c.open), len(c.parts), len(c.nearby), len(c.alerts), len(c.Incidents()))
+		}
+	}
+}
+
+// checkOpen holds the open incidents against what the package promises of them.
+func checkOpen(t *testing.T, c *Correlator) {
+	t.Helper()
+	if len(c.open) > c.config.MaxOpen {
+		t.Fatalf("%d incidents open", len(c.open))
+	}
+	alerts, members := map[string]bool{}, map[string]bool{}
+	for _, in := range c.Incidents() {
+		if in.State == foreshock.Resolved {
+			continue
+		}
+		if alert := fmt.Sprint(in.Kind, in.Rule, in.Labels); in.State == foreshock.Firing && alerts[alert] {
+			t.Fatalf("two alerts are %s", alert)
+		} else if in.State == foreshock.Firing {
+			alerts[alert] = true
+		}
+		for i, m := range in.Members {
+			if who := fmt.Sprint(in.Kind, m.Series); members[who] {
+				t.Fatalf("%s is a member twice", who)
+			} else {
+				members[who] = true
+			}
+			if i > 0 && in.Members[i-1].Onset > m.Onset {
+				t.Fatalf("members out of order: %+v", in.Members)
+			}
+			if m.Onset < in.StartsAt {
+				t.Fatalf("incident starts at %d, after its member's onset %d", in.StartsAt, m.Onset)
+			}
+		}
+	}
+}
+
+func TestSameAnomaliesSameIncidents(t *testing.T) {
+	run := func() (told []foreshock.Incident) {
+		c := New(DefaultConfig())
+		for _, f := range weather(7, 500) {
+			told = append(told, c.Observe(f)...)
+		}
+		return told
+	}
+	if first, second := run(), run(); !reflect.DeepEqual(first, second) {
+		t.Error("two runs differ")
+	}
+}
+
+// TestToldStaysAsTold: what was handed out is not changed by what comes later.
+func TestToldStaysAsTold(t *testing.T) {
+	c := New(DefaultConfig())
+	s := foreshock.NewSeries(labels.FromStrings("instance", "a"))
+	told := c.Observe(foreshock.Findings{Now: 1, Anomalies: []foreshock.Anomaly{{Series: s, T: 1, Onset: 1, Rule: "r"}}})
+	looked := c.Incidents()
+	c.Observe(foreshock.Findings{Now: 2, Anomalies: []foreshock.Anomaly{{Series: s, Phase: foreshock.Ended, T: 2, Onset: 1}}})
+	for _, in := range append(told, looked...) {
+		if in.State != foreshock.Firing || in.Members[0].EndedAt != 0 {
+			t.Errorf("told, then changed: %+v", in)
+		}
+	}
+}
+
+// TestAnyTimeIsATime: sample times come from outside, and the extremes of int64 are
+// as far from each other as they look.
+func TestAnyTimeIsATime(t *testing.T) {
+	c := New(DefaultConfig())
+	at := func(name string, ts int64) foreshock.Anomaly {
+		s := foreshock.NewSeries(labels.FromStrings(model.MetricNameLabel, name, "instance", "a"))
+		return foreshock.Anomaly{Series: s, T: ts, Onset: ts}
+	}
+	c.Add(at("a", math.MinInt64))
+	c.Add(at("b", math.MaxInt64))
+	c.Add(at("c", 0))
+	if got := c.Tick(math.MaxInt64); len(got) != 3 {
+		t.Errorf("got %d incidents, want 3", len(got))
+	}
+}
+
+// BenchmarkCorrelate is the cost of an anomaly where 10 000 come at once: all on one
+// host, or each on its own.
+func BenchmarkCorrelate(b *testing.B) {
+	const storm = 10_000
+	for _, hosts := range []int{1, 100, storm} {
+		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
+			config := DefaultConfig()
+			config.MaxOpen = storm
+			f := foreshock.Findings{Now: 1}
+			for i := range storm {
+				s := foreshock.NewSeries(labels.FromStrings(
+					model.MetricNameLabel, fmt.Sprint("m", i),
+					"instance", strconv.Itoa(i%hosts), "job", "node", "namespace", "shop", "pod", fmt.Sprintf("p%d-5d78c9869d-x7k2p", i%hosts),
+				))
+				f.Anomalies = append(f.Anomalies, foreshock.Anomaly{Series: s, T: 1, Onset: 1, Score: 2, Rule: "r"})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				New(config).Observe(f)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*storm), "ns/anomaly")
+		})
+	}
+}
