@@ -1,0 +1,39 @@
+package journal
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+type metrics struct {
+	appends, failures, bytes, lost prometheus.Counter
+	seconds                        prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := promauto.With(reg)
+	return &metrics{
+		appends: f.NewCounter(prometheus.CounterOpts{
+			Name: "foreshock_journal_appends_total",
+			Help: "Records that were to be made durable.",
+		}),
+		failures: f.NewCounter(prometheus.CounterOpts{
+			Name: "foreshock_journal_append_failures_total",
+			Help: "Records that could not be made durable.",
+		}),
+		bytes: f.NewCounter(prometheus.CounterOpts{
+			Name: "foreshock_journal_appended_bytes_total",
+			Help: "Bytes of the records made durable.",
+		}),
+		lost: f.NewCounter(prometheus.CounterOpts{
+			Name: "foreshock_journal_lost_bytes_total",
+			Help: "Bytes found damaged and cut off when the journal was opened.",
+		}),
+		seconds: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "foreshock_journal_append_duration_seconds",
+			Help: "How long a record took to become durable.",
+			// 100 µs, an SSD with a battery, to 100 µs × 4^8 ≈ 6.5 s, a disk in trouble.
+			Buckets: prometheus.ExponentialBuckets(1e-4, 4, 9),
+		}),
+	}
+}
