@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"golang.org/x/term"
+
+	"github.com/foreshock/foreshock/detector"
+	"github.com/foreshock/foreshock/internal/plot"
+	"github.com/foreshock/foreshock/internal/score"
+)
+
+// addScore adds the command that scores a CSV file the way the live process would.
+func addScore(app *kingpin.Application) (name string, run func(stdout, stderr io.Writer) int) {
+	cmd := app.Command("score", "Score a CSV file of timestamp,value[,value…], exactly as live samples are.")
+	file := cmd.Arg("file", "The file; - is standard input.").Default("-").String()
+	output := cmd.Flag("output", "How scores are written: csv or json, an object a line.").Short('o').Default("csv").Enum("csv", "json")
+	picture := cmd.Flag("plot", "Draw series, expected band, anomalies and scores into this file: .png, .svg or .html.").PlaceHolder("FILE").String()
+	return cmd.FullCommand(), func(stdout, stderr io.Writer) int {
+		if err := scoreFile(*file, *output, *picture, stdout, stderr); err != nil {
+			fmt.Fprintln(stderr, "foreshock score:", err)
+			return 1
+		}
+		return 0
+	}
+}
+
+func scoreFile(file, output, picture string, stdout, stderr io.Writer) error {
+	draw, err := drawerFor(picture)
+	if err != nil {
+		return err
+	}
+	o := score.Options{Name: file, Config: detector.DefaultConfig(), Picture: draw != nil}
+	if output == "json" {
+		o.Output = score.JSON
+	}
+	in := io.Reader(os.Stdin)
+	if file == "-" {
+		o.Name = "standard input"
+	} else {
+		f, err := os.Open(file)
+		if err != nil {
+			return err // names the deed and the file
+		}
+		defer f.Close()
+		in, o.Name = f, file
+	}
+	progress, done := showProgress(stderr)
+	o.Progress = progress
+	sum, err := score.Run(context.Background(), stdout, in, o)
+	done()
+	if err != nil {
+		return err
+	}
+	for _, n := range []struct {
+		rows int
+		what string
+	}{{sum.Late, "before"}, {sum.Duplicate, "at"}} {
+		if n.rows > 0 {
+			fmt.Fprintf(stderr, "%s: %d of %d rows not scored: their time lies %s that of an earlier row (the first row like this is line %d); sort the file by time\n",
+				o.Name, n.rows, sum.Rows, n.what, sum.FirstLine)
+		}
+	}
+	if draw == nil {
+		return nil
+	}
+	var b bytes.Buffer
+	if err := draw(sum.Figure, &b); err != nil {
+		return err
+	}
+	return os.WriteFile(picture, b.Bytes(), 0o644)
+}
+
+// drawerFor returns what draws into a file of this name; nil where none is wanted.
+func drawerFor(file string) (func(plot.Figure, io.Writer) error, error) {
+	if file == "" {
+		return nil, nil
+	}
+	switch ext := strings.ToLower(filepath.Ext(file)); ext {
+	case ".png":
+		return plot.Figure.PNG, nil
+	case ".svg":
+		return plot.Figure.SVG, nil
+	case ".html":
+		return plot.Figure.HTML, nil
+	default:
+		return nil, fmt.Errorf("--plot %s: want a name that ends in .png, .svg or .html", file)
+	}
+}
+
+// showProgress counts rows on a terminal once a run has taken two seconds; done
+// wipes the line.
+func showProgress(stderr io.Writer) (progress func(rows int), done func()) {
+	f, ok := stderr.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil, func() {}
+	}
+	const patience, often = 2 * time.Second, 200 * time.Millisecond
+	next, shown := time.Now().Add(patience), false
+	progress = func(rows int) {
+		if now := time.Now(); now.After(next) {
+			next, shown = now.Add(often), true
+			fmt.Fprintf(stderr, "\r%d rows scored", rows)
+		}
+	}
+	return progress, func() {
+		if shown {
+			fmt.Fprint(stderr, "\r\033[K")
+		}
+	}
+}

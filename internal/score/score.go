@@ -1,0 +1,252 @@
+// Package score runs a file of numbers through the detector and says of each what
+// the live process would have said: the same detector, the same batches, the same
+// findings, on the file's own clock.
+//
+// Every row of the input is a row of the output, in the same order and with its
+// timestamp and values as they were written. A row that goes back in time, or
+// repeats the time before it, is not scored; it is written with its score empty
+// and counted. Memory does not grow with the file, unless a picture is wanted.
+//
+// A file may end before any detector has warmed up. Until then a series is graded
+// by the detector's rule for newborn series: a value is anomalous that lies nine
+// times farther from everything seen than everything seen is wide, never before
+// the fifth.
+package score
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector"
+	"github.com/foreshock/foreshock/internal/plot"
+	"github.com/foreshock/foreshock/rules"
+)
+
+// Options are what a run needs.
+type Options struct {
+	Name   string // of the input, for messages
+	Output Format
+	// Config is the detector's; its Newborn is set by the run.
+	Config detector.Config
+	// Picture collects what a plot of the run needs: about 100 bytes a value.
+	Picture bool
+	// Progress, where given, is told now and then how many rows have been scored.
+	Progress func(rows int)
+}
+
+// Summary is what a run has to say besides its rows.
+type Summary struct {
+	Rows      int
+	Anomalies int // begun
+	// Missing counts values that were empty, NaN or infinite.
+	Missing int
+	// Late and Duplicate count rows that were not scored, because their time was
+	// before or at that of an earlier row; FirstLine is the line of the first.
+	Late, Duplicate int
+	FirstLine       int
+	// Figure is empty unless Options.Picture was set.
+	Figure plot.Figure
+}
+
+// chunkSamples is how many samples are appended at a time, about what Prometheus
+// sends in one request.
+const chunkSamples = 2000
+
+const (
+	metricName  = "value"
+	columnLabel = "column"
+)
+
+// Run scores the CSV in r and writes the rows to w. Rows read before an error in
+// the input have been written when it returns.
+func Run(ctx context.Context, w io.Writer, r io.Reader, o Options) (Summary, error) {
+	in, err := openTable(o.Name, r)
+	if err != nil {
+		return Summary{}, err
+	}
+	o.Config.Newborn = true
+	found := make(chan foreshock.Findings)
+	d := detector.New(detector.Options{
+		Config:  o.Config,
+		Rules:   everything(),
+		Observe: func(f foreshock.Findings) { found <- f },
+	})
+	finished := make(chan struct{})
+	go func() {
+		d.Run()
+		close(finished)
+	}()
+	s := &run{
+		Options: o, in: in, out: newWriter(o.Output, w, in.columns),
+		detector: d, found: found, newest: math.MinInt64,
+		column: make(map[string]int, len(in.columns)),
+	}
+	for i, name := range in.columns {
+		s.column[name] = i
+		s.series = append(s.series, foreshock.NewSeries(labels.FromStrings(model.MetricNameLabel, metricName, columnLabel, name)))
+	}
+	if o.Picture {
+		s.picture = newPicture(in.columns)
+	}
+	err = errors.Join(s.all(ctx), s.out.flush())
+	d.Close()
+	for open := true; open; {
+		select {
+		case <-found: // nothing is left to be said about rows
+		case <-finished:
+			open = false
+		}
+	}
+	if s.picture != nil {
+		s.summary.Figure = s.picture.figure(o.Name)
+	}
+	return s.summary, err
+}
+
+// everything is the rule that selects all columns and reports each of their samples.
+func everything() *rules.Set {
+	all := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, metricName)
+	return &rules.Set{Watches: []*rules.Watch{{
+		Name: "score", Select: rules.Selector{{all}}, Sensitivity: 1, Emit: rules.EmitAll,
+	}}}
+}
+
+// run is one pass over a file.
+type run struct {
+	Options
+	in       *table
+	out      writer
+	series   []*foreshock.Series // one a column
+	column   map[string]int      // its place, by name
+	detector *detector.Detector
+	found    <-chan foreshock.Findings
+	picture  *picture
+	newest   int64 // time of the newest scored row, ms
+	summary  Summary
+
+	rows  []*row // of the current chunk
+	batch foreshock.Batch
+}
+
+func (s *run) all(ctx context.Context) error {
+	for {
+		r, err := s.in.next()
+		if err == nil {
+			s.take(r)
+		}
+		if err != nil || len(s.batch.Samples) >= chunkSamples || len(s.rows) >= chunkSamples {
+			if flushed := s.flush(ctx); flushed != nil {
+				return flushed
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// take adds a row to the chunk and, where it can be scored, its samples to the batch.
+func (s *run) take(r *row) {
+	s.rows = append(s.rows, r)
+	s.summary.Rows++
+	if r.t <= s.newest {
+		r.unscored = true
+		if r.t < s.newest {
+			s.summary.Late++
+		} else {
+			s.summary.Duplicate++
+		}
+		if s.summary.FirstLine == 0 {
+			s.summary.FirstLine = r.line
+		}
+		return
+	}
+	s.newest = r.t
+	for i, c := range r.cells {
+		if math.IsNaN(c.value) {
+			s.summary.Missing++
+			continue
+		}
+		s.batch.Samples = append(s.batch.Samples, foreshock.Sample{Series: s.series[i], T: r.t, V: c.value})
+	}
+}
+
+// flush has the chunk scored and writes its rows.
+func (s *run) flush(ctx context.Context) error {
+	var f foreshock.Findings
+	if s.batch.Len() > 0 {
+		err := s.detector.Append(ctx, &s.batch)
+		// Nobody else feeds this detector, so a full queue empties.
+		for errors.Is(err, foreshock.ErrOverloaded) {
+			err = s.detector.Append(ctx, &s.batch)
+		}
+		if err != nil {
+			return fmt.Errorf("score %s: %w", s.Name, err)
+		}
+		f = <-s.found
+	}
+	if err := s.write(f); err != nil {
+		return fmt.Errorf("write scores: %w", err)
+	}
+	s.rows, s.batch.Samples = s.rows[:0], s.batch.Samples[:0]
+	if s.Progress != nil {
+		s.Progress(s.summary.Rows)
+	}
+	return nil
+}
+
+// write joins the chunk's rows with what was found of them: both are in the order
+// of their times.
+func (s *run) write(f foreshock.Findings) error {
+	answers := make([]answer, len(s.series))
+	for _, r := range s.rows {
+		clear(answers)
+		if !r.unscored {
+			for ; len(f.Scores) > 0 && f.Scores[0].T <= r.t; f.Scores = f.Scores[1:] {
+				a := s.answerOf(answers, f.Scores[0].Series)
+				a.Score, a.known = f.Scores[0], true
+			}
+			for ; len(f.Anomalies) > 0 && f.Anomalies[0].T <= r.t; f.Anomalies = f.Anomalies[1:] {
+				a := f.Anomalies[0]
+				if a.Phase != foreshock.Ended {
+					s.answerOf(answers, a.Series).marked = true
+				}
+				if a.Phase == foreshock.Started {
+					s.summary.Anomalies++
+				}
+				if s.picture != nil {
+					s.picture.anomaly(s.column[a.Series.Labels.Get(columnLabel)], a)
+				}
+			}
+		}
+		if err := s.out.row(r, answers); err != nil {
+			return err
+		}
+		if s.picture != nil {
+			s.picture.row(r, answers)
+		}
+	}
+	return nil
+}
+
+func (s *run) answerOf(answers []answer, of *foreshock.Series) *answer {
+	return &answers[s.column[of.Labels.Get(columnLabel)]]
+}
+
+// answer is the detector's word on one cell; of a cell that was missing or not
+// scored it is not known.
+type answer struct {
+	foreshock.Score
+	known  bool
+	marked bool // an anomaly began, or grew worse, here
+}
