@@ -14,14 +14,14 @@ import (
 
 // The file is shaped like Prometheus's rule files.
 type ruleFile struct {
-	// Groups of rules; a group's name is unique within its file.
+	// Groups of rules.
 	Groups []ruleGroup `yaml:"groups"`
 }
 
 type ruleGroup struct {
-	// The group's name, for people. Required.
+	// Name of the group, unique within its file. Required.
 	Name string `yaml:"name"`
-	// The group's rules, in the order in which they are tried.
+	// Rules of the group, in the order in which they are tried.
 	Rules []rule `yaml:"rules"`
 }
 
@@ -35,7 +35,8 @@ type rule struct {
 // forecastRule is a Forecast as it is written, its limit as one text.
 type forecastRule struct {
 	Forecast `yaml:",inline"`
-	// What must not be crossed, and from which side: "> 0.9" or "< 10". Required.
+	// Limit is what must not be crossed, and from which side: "> 0.9" or "< 10".
+	// Required.
 	Limit limit `yaml:"limit"`
 }
 
@@ -103,28 +104,25 @@ func (ms *Matchers) UnmarshalText(text []byte) error {
 
 func column(e parser.ParseErr) string { return strconv.Itoa(int(e.PositionRange.Start) + 1) }
 
-// limit is a bound and the side from which it must not be crossed.
+// limit is a bound and the side from which it must not be crossed; zero is none.
 type limit struct {
-	value float64
-	above bool
+	value        float64
+	above, below bool
 }
 
 // UnmarshalText parses "> 0.9" and "< 10".
 func (l *limit) UnmarshalText(text []byte) error {
 	s := strings.TrimSpace(string(text))
-	number, above := strings.CutPrefix(s, ">")
-	below := false
-	if !above {
-		number, below = strings.CutPrefix(s, "<")
-	}
+	above, below := strings.HasPrefix(s, ">"), strings.HasPrefix(s, "<")
 	if !above && !below {
 		return fmt.Errorf(`want > or < and a number, such as "> 0.9", got %q`, s)
 	}
-	x, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	number := strings.TrimSpace(s[1:])
+	x, err := strconv.ParseFloat(number, 64)
 	if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
-		return fmt.Errorf(`want a finite number behind %s, got %q`, s[:1], strings.TrimSpace(number))
+		return fmt.Errorf(`want a finite number behind %s, got %q`, s[:1], number)
 	}
-	l.value, l.above = x, above
+	*l = limit{x, above, below}
 	return nil
 }
 

@@ -41,10 +41,8 @@ func (b *builder) add(name string, data []byte) {
 	groups := map[string]bool{}
 	for i, g := range content.Groups {
 		at := fmt.Sprintf("groups[%d]", i)
-		switch {
-		case g.Name == "":
-			r.required(at, "name")
-		case groups[g.Name]:
+		r.required(at, "name", g.Name == "")
+		if g.Name != "" && groups[g.Name] {
 			r.Reject(at+".name", "%q names an earlier group of this file", g.Name)
 		}
 		groups[g.Name] = true
@@ -68,20 +66,21 @@ func (r *reader) rule(at, group string, one *rule) {
 		w := one.watch
 		w.Group = group
 		r.unique(at, "watch", w.Name)
-		r.required(at, "select")
-		r.between(at+".sensitivity", w.Sensitivity, 0.01, 100)
-		r.between(at+".min_deviation", w.MinDeviation, 0, 1e300)
-		r.between(at+".min_relative_deviation", w.MinRelative, 0, 1e6)
+		r.required(at, "select", len(w.Select) == 0)
+		r.sensitivity(at+".sensitivity", w.Sensitivity)
+		r.notNegative(at+".min_deviation", w.MinDeviation)
+		r.notNegative(at+".min_relative_deviation", w.MinRelative)
 		r.labels(at+".labels", w.Labels)
 		r.annotations(at+".annotations", w.Annotations)
 		r.set.Watches = append(r.set.Watches, w)
 	case one.forecast != nil:
 		f := one.forecast.Forecast
-		f.Group, f.Limit, f.Above = group, one.forecast.Limit.value, one.forecast.Limit.above
+		l := one.forecast.Limit
+		f.Group, f.Limit, f.Above = group, l.value, l.above
 		r.unique(at, "forecast", f.Name)
-		r.required(at, "select")
-		r.required(at, "limit")
-		r.required(at, "horizon")
+		r.required(at, "select", len(f.Select) == 0)
+		r.required(at, "limit", l == limit{})
+		r.required(at, "horizon", f.Horizon == 0)
 		r.horizon(at+".horizon", f.Horizon)
 		r.labels(at+".labels", f.Labels)
 		r.annotations(at+".annotations", f.Annotations)
@@ -90,46 +89,52 @@ func (r *reader) rule(at, group string, one *rule) {
 		m := one.remedy
 		m.Group = group
 		r.unique(at, "remedy", m.Name)
-		r.required(at, "match")
+		r.required(at, "match", len(m.Match) == 0)
 		r.match(at+".match", m.Match)
-		r.required(at, "action")
+		r.required(at, "action", m.Action == "")
+		m.action = r.Mistake(at+".action", "")
 		r.target(at+".target", m.Target)
 		r.set.Remedies = append(r.set.Remedies, m)
 	}
 }
 
-// required rejects what lacks key. A value that could not be read is not missing.
-func (r *reader) required(at, key string) {
-	if path := at + "." + key; !r.Has(path) {
+// required rejects what is empty, unless because it could not be read.
+func (r *reader) required(at, key string, empty bool) {
+	if path := at + "." + key; empty && r.Sound(path) {
 		r.Reject(path, "required")
 	}
 }
 
 func (r *reader) unique(at, kind, name string) {
-	path := at + "." + kind
+	r.required(at, kind, name == "")
 	if name == "" {
-		r.Reject(path, "a rule needs a name")
 		return
 	}
 	if r.given == nil {
 		r.given = map[string]string{}
 	}
 	if file, taken := r.given[name]; taken {
-		r.Reject(path, "%q names another rule too, in %s", name, file)
+		r.Reject(at+"."+kind, "%q names another rule too, in %s", name, file)
 		return
 	}
 	r.given[name] = r.name
 }
 
-func (r *reader) between(path string, x, low, high float64) {
-	if x < low || x > high {
-		r.Reject(path, "must be between %g and %g, got %g", low, high, x)
+func (r *reader) sensitivity(path string, x float64) {
+	if x < 0.01 || x > 100 {
+		r.Reject(path, "must be between 0.01 and 100, got %g", x)
+	}
+}
+
+func (r *reader) notNegative(path string, x float64) {
+	if x < 0 {
+		r.Reject(path, "must not be negative, got %g", x)
 	}
 }
 
 func (r *reader) horizon(path string, d time.Duration) {
 	const shortest, longest = time.Minute, 365 * 24 * time.Hour
-	if r.Has(path) && d != 0 && (d < shortest || d > longest) {
+	if d != 0 && (d < shortest || d > longest) {
 		r.Reject(path, "must be between %s and %s, got %s",
 			model.Duration(shortest), model.Duration(longest), model.Duration(d))
 	}

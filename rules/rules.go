@@ -4,9 +4,13 @@
 package rules
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock/internal/yamlstrict"
 )
 
 // Set is every rule of every file and preset, in the order they were named. Rule
@@ -67,73 +71,93 @@ const (
 
 // Watch selects series whose anomalies are worth an alert.
 type Watch struct {
-	// The rule's name, unique among all rules. It becomes the alert's label rule.
+	// Name of the rule, unique among all rules. It becomes the alert's label rule.
 	Name  string `yaml:"watch"`
 	Group string `yaml:"-"`
-	// Which series: a PromQL series selector, or a list of them that are
+	// Select says which series: a PromQL series selector, or a list of them that are
 	// alternatives. Where several watch rules select a series, the first counts.
 	// Required.
 	Select Selector `yaml:"select"`
-	// Divides the threshold: 2 alerts at half of it, 0.5 at twice. Between 0.01 and
+	// Sensitivity divides the threshold: 2 alerts at half of it, 0.5 at twice. Between 0.01 and
 	// 100.
 	Sensitivity float64 `yaml:"sensitivity"`
-	// The side of the expected band on which a deviation counts: both, above or
+	// Direction is the side of the expected band on which a deviation counts: both, above or
 	// below.
 	Direction Direction `yaml:"direction"`
-	// How far a value must at least be from the expected one, in the unit of the
+	// MinDeviation is how far a value must at least be from the expected one, in the unit of the
 	// series (per second for a counter); 0 switches this off.
 	MinDeviation float64 `yaml:"min_deviation"`
-	// How far a value must at least be from the expected one, as a share of it: 0.2
-	// is 20 %; 0 switches this off.
+	// MinRelative is how far a value must at least be from the expected one, as a
+	// share of it: 0.2 is 20 %; 0 switches this off.
 	MinRelative float64 `yaml:"min_relative_deviation"`
-	// Which of the selected series are written out, sample by sample: anomalous
-	// ones while they are, all, or none.
+	// Emit says which of the selected series are written out, sample by sample:
+	// anomalous ones while they are, all, or none.
 	Emit Emit `yaml:"emit"`
-	// Added to the alert, as they stand: they are its identity, so they hold no
-	// templates. They may be neither alertname nor rule.
+	// Labels are added to the alert, as they stand: they are its identity, so they
+	// hold no templates. They may be neither alertname nor rule.
 	Labels map[string]string `yaml:"labels"`
-	// Added to the alert. Templates as in Prometheus's alerting rules, with $labels,
-	// $externalLabels, $externalURL and $value.
+	// Annotations are added to the alert. They are templates as in Prometheus's
+	// alerting rules, with $labels, $externalLabels, $externalURL and $value.
 	Annotations map[string]string `yaml:"annotations"`
 }
 
 // Forecast selects series that should not cross a limit within the horizon.
 type Forecast struct {
-	// The rule's name, unique among all rules. It becomes the alert's label rule.
+	// Name of the rule, unique among all rules. It becomes the alert's label rule.
 	Name  string `yaml:"forecast"`
 	Group string `yaml:"-"`
-	// Which series: a PromQL series selector, or a list of them that are
+	// Select says which series: a PromQL series selector, or a list of them that are
 	// alternatives. Where several forecast rules select a series, the first counts.
 	// Required.
 	Select Selector `yaml:"select"`
-	// How far to look ahead: an alert is raised when the limit will be crossed
-	// within it. Between 1m and 1y. Required.
+	// Horizon is how far to look ahead: an alert is raised when the limit will be
+	// crossed within it. Between 1m and 1y. Required.
 	Horizon time.Duration `yaml:"horizon"`
 	// Limit is crossed upwards where Above, downwards otherwise.
 	Limit float64 `yaml:"-"`
 	Above bool    `yaml:"-"`
-	// Added to the alert, as they stand: they are its identity, so they hold no
-	// templates. They may be neither alertname nor rule.
+	// Labels are added to the alert, as they stand: they are its identity, so they
+	// hold no templates. They may be neither alertname nor rule.
 	Labels map[string]string `yaml:"labels"`
-	// Added to the alert. Templates as in Prometheus's alerting rules, with $labels,
-	// $externalLabels, $externalURL and $value.
+	// Annotations are added to the alert. They are templates as in Prometheus's
+	// alerting rules, with $labels, $externalLabels, $externalURL and $value.
 	Annotations map[string]string `yaml:"annotations"`
 }
 
 // Remedy says which alerts may be treated with which configured action.
 type Remedy struct {
-	// The rule's name, unique among all rules.
+	// Name of the rule, unique among all rules.
 	Name  string `yaml:"remedy"`
 	Group string `yaml:"-"`
-	// Which alerts: a selector over the labels of an alert, all of which must
-	// match, such as {alertname="ForeshockIncident", rule="cpu"}. Required.
+	// Match says which alerts: a selector over the labels of an alert, such as
+	// {alertname="ForeshockIncident", rule="cpu"}. Required.
 	Match Matchers `yaml:"match"`
-	// The action to take: one of remediation.actions in the configuration.
-	// Required.
+	// Action names the action to take: one of remediation.actions in the
+	// configuration. Required.
 	Action string `yaml:"action"`
-	// The alert label whose value selects among the action's configured targets;
-	// left out for an action without targets.
+	// Target names the alert label whose value selects among the action's
+	// configured targets; left out for an action without targets.
 	Target string `yaml:"target"`
+
+	// action is the mistake, but for its words, of naming an unknown action.
+	action yamlstrict.Mistake
+}
+
+// Len is the number of rules.
+func (s *Set) Len() int { return len(s.Watches) + len(s.Forecasts) + len(s.Remedies) }
+
+// CheckActions reports every remedy whose action is not among the known ones, as
+// yamlstrict.Mistakes.
+func (s *Set) CheckActions(known []string) error {
+	var ms yamlstrict.Mistakes
+	for _, r := range s.Remedies {
+		if !slices.Contains(known, r.Action) {
+			m := r.action
+			m.What = fmt.Sprintf("%q is not among remediation.actions%s", r.Action, yamlstrict.Suggest(r.Action, known))
+			ms = append(ms, m)
+		}
+	}
+	return ms.Err()
 }
 
 // Watch returns the first watch rule that selects ls, or nil.

@@ -17,8 +17,7 @@ type Chooser interface {
 	Choose(keys []string) (any, error)
 }
 
-// blockUnmarshaler is the older style of UnmarshalYAML, which Prometheus's types
-// have.
+// blockUnmarshaler is the style of UnmarshalYAML that Prometheus's types have.
 type blockUnmarshaler interface {
 	UnmarshalYAML(unmarshal func(any) error) error
 }
@@ -52,8 +51,6 @@ func (f *File) value(n *yaml.Node, v reflect.Value, path string) {
 	switch u := v.Addr().Interface().(type) {
 	case Chooser:
 		f.choose(n, u, path)
-	case yaml.Unmarshaler:
-		f.refuse(n, path, u.UnmarshalYAML(n))
 	case blockUnmarshaler:
 		f.block(n, u, path)
 	case encoding.TextUnmarshaler:

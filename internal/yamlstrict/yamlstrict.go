@@ -4,9 +4,9 @@
 // not parse, numbers that are not numbers.
 //
 // It decodes over what the destination already holds, so defaults are set by
-// setting them. Types that know how to read themselves do: UnmarshalText, and
-// UnmarshalYAML in both the style of YAML v3 and the older one of Prometheus's own
-// configuration blocks, which are thereby read as strictly as ours.
+// setting them. Types that know how to read themselves do, by UnmarshalText or by
+// the UnmarshalYAML(func(any) error) of Prometheus's own configuration blocks,
+// which are thereby read as strictly as ours.
 //
 // Input is bounded in size, depth and what its aliases expand to. Reading says
 // nothing of values where a secret may stand.
@@ -53,6 +53,15 @@ func (ms Mistakes) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Unwrap returns the mistakes one by one, for who prints them so.
+func (ms Mistakes) Unwrap() []error {
+	errs := make([]error, len(ms))
+	for i, m := range ms {
+		errs[i] = m
+	}
+	return errs
+}
+
 // Err is ms as an error: nil when there are none.
 func (ms Mistakes) Err() error {
 	if len(ms) == 0 {
@@ -69,7 +78,11 @@ type File struct {
 	name     string
 	places   map[string]place
 	mistakes Mistakes
+	untold   int // beyond maxMistakes
 }
+
+// maxMistakes bounds what is told of one file, and with it the time Sound takes.
+const maxMistakes = 500
 
 // Decode reads data over what into, a pointer to a struct, already holds. What is
 // wrong with it is found in the File, whose name appears in every mistake; what is
@@ -82,15 +95,31 @@ func Decode(name string, data []byte, into any) *File {
 	return f
 }
 
-// Has reports whether the file has a value at path, right or wrong.
-func (f *File) Has(path string) bool {
-	_, ok := f.places[path]
-	return ok
+// Sound reports whether no mistake is known in the value at path, nor in that which
+// is around it as such: what could not be read says nothing further.
+func (f *File) Sound(path string) bool {
+	for _, m := range f.mistakes {
+		if within(m.Path, path) || within(path, m.Path) {
+			return false
+		}
+	}
+	return true
 }
 
-// Reject notes a mistake in the value at path; where the file does not have it,
-// the mistake is placed at the nearest thing around it that it does have.
+// within reports whether path is that of a value in the one at around, or the same.
+func within(path, around string) bool {
+	rest, ok := strings.CutPrefix(path, around)
+	return ok && (rest == "" || around == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// Reject notes a mistake in the value at path.
 func (f *File) Reject(path, format string, args ...any) {
+	f.add(f.Mistake(path, format, args...))
+}
+
+// Mistake is a mistake in the value at path, not noted; where the file does not
+// have the value, it is placed at the nearest thing around it that it does have.
+func (f *File) Mistake(path, format string, args ...any) Mistake {
 	at := place{1, 1}
 	for around := path; around != ""; around = parent(around) {
 		if p, ok := f.places[around]; ok {
@@ -98,22 +127,37 @@ func (f *File) Reject(path, format string, args ...any) {
 			break
 		}
 	}
-	f.reject(at, path, format, args...)
+	return f.mistake(at, path, format, args...)
 }
 
 func (f *File) reject(at place, path, format string, args ...any) {
-	f.mistakes = append(f.mistakes, Mistake{
-		File: f.name, Line: at.line, Column: at.column, Path: path, What: fmt.Sprintf(format, args...),
-	})
+	f.add(f.mistake(at, path, format, args...))
 }
 
-// Mistakes are those noted so far, by place; each is told once.
+func (f *File) mistake(at place, path, format string, args ...any) Mistake {
+	return Mistake{File: f.name, Line: at.line, Column: at.column, Path: path, What: fmt.Sprintf(format, args...)}
+}
+
+func (f *File) add(m Mistake) {
+	if len(f.mistakes) == maxMistakes {
+		f.untold++
+		return
+	}
+	f.mistakes = append(f.mistakes, m)
+}
+
+// Mistakes are those noted so far, by place; each is told once. Beyond a few
+// hundred, the last says how many are not told.
 func (f *File) Mistakes() Mistakes {
 	ms := slices.Clone(f.mistakes)
 	slices.SortStableFunc(ms, func(a, b Mistake) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	return slices.Compact(ms)
+	ms = slices.Compact(ms)
+	if f.untold > 0 {
+		ms = append(ms, Mistake{File: f.name, What: fmt.Sprintf("%d more mistakes", f.untold)})
+	}
+	return ms
 }
 
 // parent is the path without its last step.

@@ -1,0 +1,91 @@
+// Package config is the configuration file: one YAML file for every component,
+// decoded over their defaults, judged by each of them, and told all its mistakes at
+// once with their places. Prometheus's own blocks are read by Prometheus's own
+// types. Loading reads files and starts nothing, so a reload can load first and
+// then decide.
+package config
+
+import (
+	"fmt"
+
+	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/model/labels"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/foreshock/foreshock/detector"
+	"github.com/foreshock/foreshock/emitter"
+	"github.com/foreshock/foreshock/incident"
+	"github.com/foreshock/foreshock/receiver"
+	"github.com/foreshock/foreshock/remediation"
+	"github.com/foreshock/foreshock/rules"
+)
+
+// Config is the whole configuration.
+type Config struct {
+	// Global holds for everything that leaves the process.
+	Global Global `yaml:"global"`
+
+	// Presets are embedded rule files, by name: node.
+	Presets []string `yaml:"presets,omitempty"`
+
+	// RuleFiles are rule files or globs of them, relative to the configuration file.
+	RuleFiles []string `yaml:"rule_files,omitempty"`
+
+	// Receiver takes the samples that Prometheus sends.
+	Receiver receiver.Config `yaml:"receiver"`
+
+	// Detector learns the series and scores the samples.
+	Detector detector.Config `yaml:"detector"`
+
+	// Incident joins what happens together.
+	Incident incident.Config `yaml:"incident"`
+
+	// Emitter writes out what was found.
+	Emitter emitter.Config `yaml:"emitter"`
+
+	// RemoteWrite says where anomaly metrics are sent: Prometheus's own block.
+	RemoteWrite []*promconfig.RemoteWriteConfig `yaml:"remote_write,omitempty"`
+
+	// Alerting says where alerts are sent: Prometheus's own block. Service discovery
+	// is static, dns, file or http.
+	Alerting promconfig.AlertingConfig `yaml:"alerting,omitempty"`
+
+	// Remediation says what may be done about alerts, and how far by itself.
+	Remediation remediation.Config `yaml:"remediation"`
+
+	// Rules are those of Presets and RuleFiles.
+	Rules *rules.Set `yaml:"-"`
+}
+
+// Global holds for everything that leaves the process.
+type Global struct {
+	// ExternalLabels are added to every series and alert sent that does not have
+	// them already.
+	ExternalLabels labels.Labels `yaml:"external_labels,omitempty"`
+
+	// ExternalURL is where people reach the console, for links in alerts, such as
+	// https://foreshock.example.com/. Without it alerts carry no link.
+	ExternalURL string `yaml:"external_url,omitempty"`
+}
+
+// Default is the configuration where there is no file: everything received is
+// scored and shown, and nobody is told.
+func Default() *Config {
+	return &Config{
+		Receiver:    receiver.DefaultConfig(),
+		Detector:    detector.DefaultConfig(),
+		Incident:    incident.DefaultConfig(),
+		Emitter:     emitter.DefaultConfig(),
+		Remediation: remediation.DefaultConfig(),
+		Rules:       new(rules.Set),
+	}
+}
+
+// String is the configuration as YAML, defaults filled in and secrets masked.
+func (c *Config) String() string {
+	b, err := yaml.Marshal(c)
+	if err != nil {
+		return fmt.Sprintf("# cannot be shown: %v\n", err)
+	}
+	return string(b)
+}

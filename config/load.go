@@ -1,0 +1,147 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock/internal/yamlstrict"
+	"github.com/foreshock/foreshock/rules"
+)
+
+// Load reads the configuration file at path and the rule files it names; "" is
+// Default. Relative paths in the file are relative to the file. The error is
+// yamlstrict.Mistakes: all of them, in all files.
+func Load(path string) (*Config, error) {
+	if path == "" {
+		return Default(), nil
+	}
+	data, err := yamlstrict.Read(path)
+	if err != nil {
+		return nil, yamlstrict.Mistakes{{File: path, What: err.Error()}}
+	}
+	c := Default()
+	j := judge{yamlstrict.Decode(path, data, c)}
+	j.global(&c.Global)
+	for _, component := range []interface{ Validate() error }{c.Receiver, c.Detector, c.Incident, c.Emitter, c.Remediation} {
+		j.rejectAll(component.Validate())
+	}
+	j.remoteWrite(c)
+	j.alerting(c)
+	presets := j.presets(c.Presets)
+
+	dir := filepath.Dir(path)
+	set, err := rules.Load(presets, c.RuleFiles, dir)
+	if err == nil && j.Sound("remediation") {
+		err = set.CheckActions(c.actions())
+	}
+	mistakes := j.Mistakes()
+	var inRules yamlstrict.Mistakes
+	if errors.As(err, &inRules) {
+		mistakes = append(mistakes, inRules...)
+	}
+	if len(mistakes) > 0 {
+		return nil, mistakes
+	}
+	c.Rules = set
+	c.setDirectory(dir)
+	return c, nil
+}
+
+// setDirectory makes every relative path relative to dir.
+func (c *Config) setDirectory(dir string) {
+	c.Emitter.SetDirectory(dir)
+	c.Remediation.SetDirectory(dir)
+	c.Alerting.SetDirectory(dir)
+	for _, rw := range c.RemoteWrite {
+		rw.SetDirectory(dir)
+	}
+}
+
+func (c *Config) actions() []string {
+	var names []string
+	for _, a := range c.Remediation.Actions {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
+// judge adds to the mistakes of form those of content.
+type judge struct{ *yamlstrict.File }
+
+func (j judge) global(g *Global) {
+	g.ExternalLabels.Range(func(l labels.Label) {
+		if !model.UTF8Validation.IsValidLabelName(l.Name) || l.Name == model.MetricNameLabel {
+			j.Reject("global.external_labels", "%q is not a label name", l.Name)
+		}
+	})
+	if g.ExternalURL == "" {
+		return
+	}
+	// What is wrong with it is not repeated: it may hold a password.
+	u, err := url.Parse(g.ExternalURL)
+	if err != nil || u.Host == "" || u.User != nil || (u.Scheme != "http" && u.Scheme != "https") {
+		j.Reject("global.external_url", "must be http:// or https:// and a host, without a user")
+	}
+}
+
+// rejectAll places each of the joined errors that a component's Validate returned,
+// "path: what", in the file.
+func (j judge) rejectAll(err error) {
+	if err == nil {
+		return
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			j.rejectAll(e)
+		}
+		return
+	}
+	path, what, _ := strings.Cut(err.Error(), ": ")
+	j.Reject(path, "%s", what)
+}
+
+// remoteWrite checks what Prometheus checks outside of its types' own decoding.
+func (j judge) remoteWrite(c *Config) {
+	names := map[string]bool{}
+	for i, rw := range c.RemoteWrite {
+		path := fmt.Sprintf("remote_write[%d]", i)
+		if !j.Sound(path) {
+			continue
+		}
+		if err := rw.Validate(model.UTF8Validation); err != nil {
+			j.Reject(path, "%v", err)
+		}
+		if rw.Name != "" && names[rw.Name] {
+			j.Reject(path+".name", "%q names an earlier remote_write", rw.Name)
+		}
+		names[rw.Name] = true
+	}
+}
+
+func (j judge) alerting(c *Config) {
+	if !j.Sound("alerting") {
+		return
+	}
+	if err := c.Alerting.Validate(model.UTF8Validation); err != nil {
+		j.Reject("alerting", "%v", err)
+	}
+}
+
+// presets returns those of the names that are presets.
+func (j judge) presets(names []string) []string {
+	var known []string
+	for i, name := range names {
+		if _, err := rules.Preset(name); err != nil {
+			j.Reject(fmt.Sprintf("presets[%d]", i), "%v", err)
+			continue
+		}
+		known = append(known, name)
+	}
+	return known
+}
