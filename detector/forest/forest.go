@@ -44,6 +44,22 @@ const (
 	roughGain = 0.1
 )
 
+// What is seen of a channel is taken for wider than it is by its spread, so that a
+// tree that has seen little, or a narrow level, is not easily surprised. The unit is
+// the mean absolute deviation of x, in white noise 0.8 σ, and the spread of a level
+// seven times the level's own deviation, σ·√(α/(2−α)).
+const (
+	valueSpread = 0.5  // measured: more hides spikes, less helps nothing
+	fastSpread  = 1    // × 0.8 σ ≈ 6.5 × 0.123 σ
+	slowSpread  = 0.35 // × 0.8 σ ≈ 7 × 0.039 σ
+	shiftSpread = 3.7  // × 0.8 σ ≈ 7 × 0.42 σ
+	roughSpread = 1    // a doubling of the noise
+
+	// stillness is how many times finer than a bin of the values the noise may be
+	// before it counts as none: it bounds the logarithm of a flat line.
+	stillness = 16
+)
+
 // The centre and the mean absolute deviation from it follow sample time, not the
 // number of samples: at a short interval they would otherwise follow the daily wave.
 const (
@@ -87,17 +103,18 @@ func (f *Forest) Isolation(x float64) float64 {
 // counts as ±1e36 beyond that.
 func (f *Forest) Score(t int64, x float64) (s float64, ch Channel) {
 	x = min(max(x, -huge), huge)
-	// The spread around what was seen, in each channel's own unit.
-	spread := 3 * f.mad
+	mad := f.mad // before x
 	f.learn(t, x)
-	magnitude := 1 + math.Abs(f.centre)
+
+	// What a magnitude deviates where x deviates by mad.
+	madLog := mad * math.Log2E / (1 + math.Abs(f.centre))
 	points := [channels]struct{ f, spread float64 }{
-		Value:     {x, spread},
-		Log:       {math.Copysign(math.Log2(1+math.Abs(x)), x), spread * math.Log2E / magnitude},
-		Fast:      {f.fast, spread},
-		Slow:      {f.slow, spread},
-		Shift:     {f.step - f.slow, spread},
-		Roughness: {math.Log2(f.rough + float64(f.trees[Value].width)/16), 0},
+		Value:     {x, valueSpread * mad},
+		Log:       {math.Copysign(math.Log2(1+math.Abs(x)), x), valueSpread * madLog},
+		Fast:      {f.fast, fastSpread * mad},
+		Slow:      {f.slow, slowSpread * mad},
+		Shift:     {f.step - f.slow, shiftSpread * mad},
+		Roughness: {math.Log2(f.rough + float64(f.trees[Value].width)/stillness), roughSpread},
 	}
 	var top float64
 	ordinary := 1.0
