@@ -6,7 +6,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/prometheus/common/model"
+	prommodel "github.com/prometheus/common/model"
 )
 
 // Config is how the detector learns and how much it may hold. All of it but
@@ -19,7 +19,7 @@ type Config struct {
 
 	// Window is how far back raw samples are kept for the console and the API,
 	// counted from a series' newest sample.
-	Window model.Duration `yaml:"window"`
+	Window prommodel.Duration `yaml:"window"`
 
 	// Threshold is the raw score, between 0 and 1, at which a series is anomalous
 	// when no rule says otherwise; exported scores are divided by it. A rule's
@@ -31,14 +31,14 @@ type Config struct {
 
 	// IdleAfter is how long a series may go unheard, while others are heard, before
 	// what was learned of it is forgotten.
-	IdleAfter model.Duration `yaml:"idle_after"`
+	IdleAfter prommodel.Duration `yaml:"idle_after"`
 
 	// QueueSamples is how many samples may wait to be scored. Beyond it a batch
 	// waits in turn, and is refused as a whole after queue_timeout.
 	QueueSamples int `yaml:"queue_samples"`
 
 	// QueueTimeout is how long a batch may wait for room in the queue.
-	QueueTimeout model.Duration `yaml:"queue_timeout"`
+	QueueTimeout prommodel.Duration `yaml:"queue_timeout"`
 
 	// Newborn grades series that are still warming up by the rule for short series:
 	// foreshock score sets it, because a file of ten points has nothing else to offer.
@@ -49,12 +49,12 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MaxSeries:    1_000_000, // × ~1 KiB ≈ 1 GiB when full
-		Window:       model.Duration(time.Hour),
+		Window:       prommodel.Duration(time.Hour),
 		Threshold:    0.55,
 		WarmUp:       100,
-		IdleAfter:    model.Duration(24 * time.Hour),
+		IdleAfter:    prommodel.Duration(24 * time.Hour),
 		QueueSamples: 262_144, // × 24 B ≈ 6 MiB; 131 full requests of Prometheus
-		QueueTimeout: model.Duration(time.Second),
+		QueueTimeout: prommodel.Duration(time.Second),
 	}
 }
 

@@ -1,0 +1,54 @@
+package detector
+
+import "time"
+
+// minute is the grain of ageing, in ms.
+const minute = int64(time.Minute / time.Millisecond)
+
+// expect has age ask about st when it could next be idle: when its window would
+// have passed, and after that when it would be forgotten.
+//
+// Instead of looking at every series all the time, each is asked after once per
+// window while it is heard, in the minute its answer could have changed.
+func (s *shard) expect(st *state) {
+	after := min(s.keep, s.idle)
+	if s.awake-st.seen > after {
+		after = s.idle
+	}
+	st.due = max((st.seen+after)/minute, s.minute) + 1
+	s.wheel[st.due] = append(s.wheel[st.due], st.slot)
+}
+
+// age asks after the series that are due. Those unheard for a window lose their
+// samples, those unheard for the idle time are forgotten.
+func (s *shard) age() {
+	for ; s.minute < s.awake/minute; s.minute++ {
+		slots := s.wheel[s.minute]
+		delete(s.wheel, s.minute)
+		for _, slot := range slots {
+			st := s.series.at(slot)
+			if st.series == nil || st.due != s.minute {
+				continue // the slot changed hands since
+			}
+			switch unheard := s.awake - st.seen; {
+			case unheard > s.idle:
+				s.evict(st, evictIdle)
+				continue
+			case unheard > s.keep:
+				s.windows -= st.window.Bytes()
+				st.window.Reset()
+			}
+			s.expect(st)
+		}
+	}
+}
+
+// evict forgets st, and says so where somebody was told of it.
+func (s *shard) evict(st *state, why eviction) {
+	s.quiet(st, st.last)
+	s.silence(st)
+	s.setWarming(st, false)
+	s.windows -= st.window.Bytes()
+	s.out.counts.evicted[why]++
+	s.series.remove(st)
+}

@@ -1,0 +1,102 @@
+package detector
+
+import (
+	"slices"
+	"time"
+
+	"github.com/foreshock/foreshock"
+)
+
+// A sample's time must be one RFC 3339 can write: years 1 to 9999. Beyond it, time
+// cannot be shown to anyone, and the differences of two times would not fit.
+const (
+	earliest = -62135596800000 // 0001-01-01T00:00:00.000Z
+	latest   = 253402300799999 // 9999-12-31T23:59:59.999Z
+)
+
+// plausible reports whether t is a time a sample may have.
+func plausible(t int64) bool { return t >= earliest && t <= latest }
+
+// leap is how far, in ms, a batch may move the clock by itself.
+const leap = int64(time.Hour / time.Millisecond)
+
+// clock is what time it is by the samples. It follows the batches as long as they
+// move it by no more than an hour. Samples further away, in either direction, are
+// votes for another time: they move it once they outnumber what the last two or so
+// batches brought in time, and no batch that is mostly in time came in between. So
+// one series with a broken clock tells nobody what time it is, and after an outage
+// the clock is right again within about three batches.
+//
+// Its zero value has not heard a sample.
+type clock struct {
+	now   int64 // ms: the highest sample time believed
+	awake int64 // ms of progress without the leaps: it never goes back, and does not grow while nothing is heard
+	leaps int
+
+	set          bool
+	trust, votes int // samples
+}
+
+// advance moves the clock by the samples of b.
+func (c *clock) advance(b *foreshock.Batch) {
+	if !c.set {
+		c.jump(b)
+	}
+	near, far, high := c.poll(b)
+	switch {
+	case near == 0 && far == 0:
+	case near >= far:
+		c.awake += high - c.now
+		c.now = high
+		c.trust, c.votes = c.trust/2+near, 0
+	default:
+		if c.votes += far; c.votes > c.trust {
+			c.trust, c.votes = c.votes, 0
+			c.leaps++
+			c.jump(b)
+		}
+	}
+}
+
+// poll counts the samples within a leap of now and beyond, and returns the highest
+// time among the near ones, no less than now.
+func (c *clock) poll(b *foreshock.Batch) (near, far int, high int64) {
+	high = c.now
+	count := func(t int64) {
+		switch {
+		case !plausible(t):
+		case t > c.now+leap || t < c.now-leap:
+			far++
+		default:
+			near++
+			high = max(high, t)
+		}
+	}
+	for i := range b.Samples {
+		count(b.Samples[i].T)
+	}
+	for i := range b.Histograms {
+		count(b.Histograms[i].T)
+	}
+	return near, far, high
+}
+
+// jump sets the clock to the median time of b's samples, if it has any.
+func (c *clock) jump(b *foreshock.Batch) {
+	times := make([]int64, 0, b.Len())
+	for _, s := range b.Samples {
+		if plausible(s.T) {
+			times = append(times, s.T)
+		}
+	}
+	for _, h := range b.Histograms {
+		if plausible(h.T) {
+			times = append(times, h.T)
+		}
+	}
+	if len(times) == 0 {
+		return
+	}
+	slices.Sort(times)
+	c.now, c.set = times[len(times)/2], true
+}

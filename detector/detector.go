@@ -1,0 +1,269 @@
+// Package detector learns every series as it arrives and says which behave unlike
+// themselves and which will cross a limit.
+//
+// A Detector takes Batches in through Append and hands Findings out through
+// Observe, one for each batch and in the same order. Between the two, shards share
+// the series by fingerprint: one goroutine owns a series' window, model and
+// forecasts, so there is no lock below it. A shard makes rates of counters, finds
+// gaps, duplicates and late samples, and steps the model with what is left.
+//
+// Only sample time counts, and every batch passes through every shard, so the same
+// batches give the same Findings whatever the number of shards or of processors.
+// The exception is a detector at max_series: each shard then refuses by its own
+// share. What a batch may hold in memory, and for how long it may wait, is bounded;
+// every sample that is not scored is counted under the reason.
+package detector
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/rules"
+)
+
+// Options are what a Detector needs.
+type Options struct {
+	Config Config
+
+	// Rules select what is watched and forecast; nil selects nothing. A series no
+	// rule selects is learned and scored as well, at the default threshold.
+	Rules *rules.Set
+
+	// Observe takes what was found in a batch and owns it. One goroutine calls it,
+	// once for each Append that was taken and in their order; while it runs nothing
+	// else is handed out. Nil means nobody is interested.
+	Observe func(foreshock.Findings)
+
+	// Shards is the number of goroutines that score; 0 means one per processor.
+	Shards int
+
+	Registerer prometheus.Registerer // nil registers nothing
+	Logger     *slog.Logger          // nil discards
+}
+
+// batchCost is what a batch takes of the queue besides its samples, so that
+// countless small ones are bounded too: 64 × 24 B ≈ the job that carries it.
+const batchCost = 64
+
+// Detector is the shards and the way in and out of them. Its methods may be called
+// from any goroutine.
+type Detector struct {
+	observe func(foreshock.Findings)
+	logger  *slog.Logger
+	metrics *metrics
+
+	shards   []*shard
+	capacity int64
+	queue    *semaphore.Weighted // of capacity: samples waiting, plus batchCost for each batch
+	jobs     sync.Pool
+	finished chan struct{} // closed when Run returns
+
+	mu      sync.Mutex // held to pass a batch to all shards: it is what orders batches
+	clock   clock
+	timeout time.Duration
+	closed  bool
+	order   chan *job // the batches under way, as they were appended
+
+	standingMu sync.Mutex
+	standing   standing
+}
+
+// New returns a Detector that takes batches at once and scores them while Run runs.
+func New(o Options) *Detector {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Observe == nil {
+		o.Observe = func(foreshock.Findings) {}
+	}
+	if o.Rules == nil {
+		o.Rules = &rules.Set{}
+	}
+	if o.Shards <= 0 {
+		o.Shards = runtime.GOMAXPROCS(0)
+	}
+	// A batch of one sample costs the least, so no more than this many can be under
+	// way, and sending to a shard never blocks.
+	capacity := max(int64(o.Config.QueueSamples), batchCost+1)
+	depth := int(capacity/batchCost) + 1
+	d := &Detector{
+		observe:  o.Observe,
+		logger:   o.Logger,
+		capacity: capacity,
+		queue:    semaphore.NewWeighted(capacity),
+		finished: make(chan struct{}),
+		timeout:  time.Duration(o.Config.QueueTimeout),
+		order:    make(chan *job, depth),
+		metrics:  newMetrics(o.Registerer, capacity),
+		standing: standing{shards: make([]levels, o.Shards)},
+	}
+	for range o.Shards {
+		d.shards = append(d.shards, newShard(depth, share(o.Config, o.Shards), o.Rules))
+	}
+	d.jobs.New = func() any { return newJob(o.Shards) }
+	d.limit(o.Config.MaxSeries)
+	return d
+}
+
+// limit notes how many series may be known.
+func (d *Detector) limit(series int) {
+	d.standingMu.Lock()
+	defer d.standingMu.Unlock()
+	d.standing.limit = series
+	d.metrics.limit.Set(float64(series))
+}
+
+// share is a shard's part of what c allows.
+func share(c Config, shards int) Config {
+	c.MaxSeries = (c.MaxSeries + shards - 1) / shards
+	return c
+}
+
+// Append takes in all of b or nothing, and keeps no reference to b's slices. It
+// waits while the queue is full: no longer than ctx and queue_timeout allow, then it
+// returns foreshock.ErrOverloaded. After Close it returns foreshock.ErrClosed.
+func (d *Detector) Append(ctx context.Context, b *foreshock.Batch) error {
+	j := d.jobs.Get().(*job)
+	j.split(b)
+	// A batch beyond the whole queue passes when it is alone in it.
+	j.cost = min(int64(b.Len())+batchCost, d.capacity)
+	if err := d.reserve(ctx, j.cost); err != nil {
+		d.recycle(j)
+		return err
+	}
+	if err := d.pass(j, b); err != nil {
+		d.queue.Release(j.cost)
+		d.recycle(j)
+		return err
+	}
+	return nil
+}
+
+// reserve waits for room in the queue.
+func (d *Detector) reserve(ctx context.Context, cost int64) error {
+	if d.queue.TryAcquire(cost) {
+		return nil
+	}
+	d.mu.Lock()
+	timeout, closed := d.timeout, d.closed
+	d.mu.Unlock()
+	if closed {
+		return foreshock.ErrClosed
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if d.queue.Acquire(ctx, cost) != nil {
+		d.metrics.overloaded.Inc()
+		return foreshock.ErrOverloaded
+	}
+	return nil
+}
+
+// pass hands j to every shard, with the time its samples b moved the clock to.
+// Every shard sees every batch, even one that brings it nothing: that is how
+// ageing happens at the same batch however many shards there are.
+func (d *Detector) pass(j *job, b *foreshock.Batch) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return foreshock.ErrClosed
+	}
+	d.clock.advance(b)
+	d.send(j)
+	return nil
+}
+
+// send must be called with mu held. It does not block: the queue has room for j.
+func (d *Detector) send(j *job) {
+	j.now, j.awake, j.leaps = d.clock.now, d.clock.awake, d.clock.leaps
+	j.working.Add(len(d.shards))
+	d.metrics.queue.Add(float64(j.cost))
+	d.order <- j
+	for i, s := range d.shards {
+		s.in <- task{job: j, part: &j.parts[i]}
+	}
+}
+
+// change has every shard apply f between the batches appended before and after.
+func (d *Detector) change(f func(*shard)) {
+	if d.queue.Acquire(context.Background(), batchCost) != nil {
+		return
+	}
+	j := d.jobs.Get().(*job)
+	j.cost, j.change = batchCost, f
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		d.queue.Release(j.cost)
+		d.recycle(j)
+		return
+	}
+	d.send(j)
+}
+
+// SetRules replaces the rules. Batches appended afterwards are judged by them; what
+// the series taught stays.
+func (d *Detector) SetRules(s *rules.Set) {
+	if s == nil {
+		s = &rules.Set{}
+	}
+	d.change(func(sh *shard) { sh.setRules(s) })
+}
+
+// SetConfig replaces the configuration, but for the size of the queue. Batches
+// appended afterwards are judged by it.
+func (d *Detector) SetConfig(c Config) {
+	d.mu.Lock()
+	d.timeout = time.Duration(c.QueueTimeout)
+	d.mu.Unlock()
+	d.limit(c.MaxSeries)
+	d.change(func(sh *shard) { sh.setConfig(share(c, len(d.shards))) })
+}
+
+// Close ends the intake. Batches already taken are still scored and observed.
+func (d *Detector) Close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return
+	}
+	d.closed = true
+	close(d.order)
+	for _, s := range d.shards {
+		close(s.in)
+	}
+}
+
+// Run scores what is appended. It returns once Close was called and the findings of
+// the last batch were observed. It must be called once.
+func (d *Detector) Run() {
+	defer close(d.finished)
+	var shards sync.WaitGroup
+	for _, s := range d.shards {
+		shards.Go(s.run)
+	}
+	for j := range d.order {
+		j.working.Wait()
+		d.account(j)
+		if j.change == nil {
+			d.observe(j.findings())
+		}
+		d.metrics.queue.Sub(float64(j.cost))
+		d.queue.Release(j.cost)
+		d.recycle(j)
+	}
+	shards.Wait()
+}
+
+// recycle keeps j's memory for another batch.
+func (d *Detector) recycle(j *job) {
+	j.reset()
+	d.jobs.Put(j)
+}

@@ -1,0 +1,134 @@
+package detector
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock"
+)
+
+// job is one Append on its way through the shards: a part of the samples for each,
+// and a part of the findings from each.
+type job struct {
+	parts   []part
+	cost    int64          // of the queue
+	working sync.WaitGroup // shards that are not done yet
+	now     int64          // the detector's clock after this batch, ms
+	awake   int64          // the detector's age after this batch, ms: see clock
+	leaps   int            // of the clock, so far
+	change  func(*shard)   // instead of samples: new rules, new configuration
+}
+
+// part is what one shard gets of a job and what it makes of it. The two never have
+// a concurrent user: the shard has it from task to working.Done, the collector after.
+type part struct {
+	samples  []foreshock.Sample
+	natives  []foreshock.Sample   // V is a native histogram's count
+	metadata []foreshock.Metadata // all of the batch's: families cross shards
+
+	scores    []foreshock.Score
+	anomalies []foreshock.Anomaly
+	forecasts []foreshock.Forecast
+	ended     []*foreshock.Series
+	counts    counts
+	levels    levels
+}
+
+// task is a job as one shard sees it.
+type task struct {
+	job  *job
+	part *part
+}
+
+func newJob(shards int) *job { return &job{parts: make([]part, shards)} }
+
+// split copies b into the shards' parts.
+func (j *job) split(b *foreshock.Batch) {
+	n := uint64(len(j.parts))
+	for i := range b.Samples {
+		p := &j.parts[home(b.Samples[i].Series, n)]
+		p.samples = append(p.samples, b.Samples[i])
+	}
+	for _, h := range b.Histograms {
+		s := foreshock.Sample{Series: h.Series, T: h.T, V: h.Count}
+		if h.Stale() {
+			s.V = h.Sum // the marker
+		}
+		p := &j.parts[home(h.Series, n)]
+		p.natives = append(p.natives, s)
+	}
+	if len(b.Metadata) > 0 {
+		for i := range j.parts {
+			j.parts[i].metadata = append(j.parts[i].metadata, b.Metadata...)
+		}
+	}
+}
+
+// home is the shard of n that owns s: the fingerprint's upper half, scaled to n.
+func home(s *foreshock.Series, n uint64) uint64 { return (s.Fingerprint >> 32) * n >> 32 }
+
+// reset empties j, keeping its memory but nothing it pointed to.
+func (j *job) reset() {
+	for i := range j.parts {
+		p := &j.parts[i]
+		*p = part{
+			samples:   emptied(p.samples),
+			natives:   emptied(p.natives),
+			metadata:  emptied(p.metadata),
+			scores:    emptied(p.scores),
+			anomalies: emptied(p.anomalies),
+			forecasts: emptied(p.forecasts),
+			ended:     emptied(p.ended),
+		}
+	}
+	j.change = nil
+}
+
+func emptied[T any](s []T) []T {
+	clear(s)
+	return s[:0]
+}
+
+// findings merges what the shards found, by sample time and then labels. What one
+// series has to say at one time stays in the order it said it.
+func (j *job) findings() foreshock.Findings {
+	return foreshock.Findings{
+		Now: j.now,
+		Scores: merged(j.parts, func(p *part) []foreshock.Score { return p.scores },
+			func(a, b foreshock.Score) int { return order(a.T, b.T, a.Series, b.Series) }),
+		Anomalies: merged(j.parts, func(p *part) []foreshock.Anomaly { return p.anomalies },
+			func(a, b foreshock.Anomaly) int { return order(a.T, b.T, a.Series, b.Series) }),
+		Forecasts: merged(j.parts, func(p *part) []foreshock.Forecast { return p.forecasts },
+			func(a, b foreshock.Forecast) int { return order(a.T, b.T, a.Series, b.Series) }),
+		Ended: merged(j.parts, func(p *part) []*foreshock.Series { return p.ended },
+			func(a, b *foreshock.Series) int { return order(0, 0, a, b) }),
+	}
+}
+
+func order(at, bt int64, a, b *foreshock.Series) int {
+	if c := cmp.Compare(at, bt); c != 0 || a == b {
+		return c
+	}
+	return labels.Compare(a.Labels, b.Labels)
+}
+
+// merged copies one kind of finding of all parts, as the parts are used again; nil
+// when there is none, which is most often.
+func merged[T any](parts []part, of func(*part) []T, less func(a, b T) int) []T {
+	n := 0
+	for i := range parts {
+		n += len(of(&parts[i]))
+	}
+	if n == 0 {
+		return nil
+	}
+	all := make([]T, 0, n)
+	for i := range parts {
+		all = append(all, of(&parts[i])...)
+	}
+	slices.SortStableFunc(all, less)
+	return all
+}

@@ -1,0 +1,164 @@
+package detector
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/foreshock/foreshock/detector/forest"
+)
+
+// skip is why a sample that was taken in was not scored.
+type skip uint8
+
+const (
+	scored        skip = iota // it was
+	skipTime                  // no year between 1 and 9999
+	skipDuplicate             // the same value at the same time again
+	skipConflict              // another value at the same time: the first one stays
+	skipStale                 // a staleness marker is not a value
+	skipNotFinite             // NaN or infinite, or a rate that is
+	skipFirst                 // a counter's first: there is no rate yet
+	skipBucket                // of a classic histogram
+	skipMixed                 // a float where there are native histograms, or the reverse
+
+	skips
+)
+
+// String is the reason as the metric's label has it.
+func (r skip) String() string {
+	return [...]string{"", "time", "duplicate", "conflict", "stale", "not_finite", "first", "bucket", "mixed"}[r]
+}
+
+// eviction is why a series was forgotten.
+type eviction uint8
+
+const (
+	evictIdle eviction = iota // unheard for the idle time
+	evictRoom                 // idle, and another needed its place
+
+	evictions
+)
+
+// String is the reason as the metric's label has it.
+func (e eviction) String() string { return [...]string{"idle", "room"}[e] }
+
+// counts are what happened to samples and series.
+type counts struct {
+	samples, scored, late, refused int
+	skipped                        [skips]int
+	evicted                        [evictions]int
+	started                        [forest.Roughness + 1]int // anomalies by channel
+	breaches                       int
+	families                       int // refused
+}
+
+func (c *counts) add(o *counts) {
+	c.samples += o.samples
+	c.scored += o.scored
+	c.late += o.late
+	c.refused += o.refused
+	for i, n := range o.skipped {
+		c.skipped[i] += n
+	}
+	for i, n := range o.evicted {
+		c.evicted[i] += n
+	}
+	for i, n := range o.started {
+		c.started[i] += n
+	}
+	c.breaches += o.breaches
+	c.families += o.families
+}
+
+// levels are where a shard stands.
+type levels struct {
+	series, warming, windows int // windows in bytes
+}
+
+func (l *levels) add(o *levels) {
+	l.series += o.series
+	l.warming += o.warming
+	l.windows += o.windows
+}
+
+type metrics struct {
+	batches, overloaded     prometheus.Counter
+	samples, scored         prometheus.Counter
+	late, refused           prometheus.Counter
+	skipped                 [skips]prometheus.Counter
+	evicted                 [evictions]prometheus.Counter
+	anomalies               [forest.Roughness + 1]prometheus.Counter
+	breaches                prometheus.Counter
+	families                prometheus.Counter
+	leaps                   prometheus.Counter
+	series, warming, window prometheus.Gauge
+	limit, now              prometheus.Gauge
+	queue                   prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
+	f := promauto.With(reg)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: "foreshock_detector_" + name, Help: help})
+	}
+	vector := func(name, help, label string) *prometheus.CounterVec {
+		return f.NewCounterVec(prometheus.CounterOpts{Name: "foreshock_detector_" + name, Help: help}, []string{label})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return f.NewGauge(prometheus.GaugeOpts{Name: "foreshock_detector_" + name, Help: help})
+	}
+	m := &metrics{
+		batches:    counter("batches_total", "Batches scored."),
+		overloaded: counter("batches_overloaded_total", "Batches not taken because the queue stayed full."),
+		samples:    counter("samples_total", "Samples taken in."),
+		scored:     counter("samples_scored_total", "Samples scored and learned."),
+		late:       counter("samples_late_total", "Samples older than the newest of their series, not scored."),
+		refused:    counter("samples_refused_total", "Samples of new series not scored because the detector was full."),
+		breaches:   counter("breaches_total", "Foreseen crossings of a forecast rule's limit."),
+		families:   counter("metadata_refused_total", "Metric types not remembered because too many families have one."),
+		leaps:      counter("clock_leaps_total", "Times the samples moved the clock by more than an hour at once."),
+		series:     gauge("series", "Series known."),
+		warming:    gauge("series_warming", "Series known that are still warming up."),
+		limit:      gauge("series_limit", "Series that may be known."),
+		window:     gauge("window_bytes", "Memory the windows hold."),
+		now:        gauge("clock_timestamp_seconds", "Sample time the detector has reached."),
+		queue:      gauge("queue_samples", "Samples taken in that wait to be scored, plus 64 for each of their batches."),
+	}
+	gauge("queue_capacity_samples", "What queue_samples may reach.").Set(float64(capacity))
+
+	skipped := vector("samples_skipped_total", "Samples not scored, by reason.", "reason")
+	for r := skipTime; r < skips; r++ {
+		m.skipped[r] = skipped.WithLabelValues(r.String())
+	}
+	evicted := vector("series_evicted_total", "Series forgotten, by reason.", "reason")
+	for e := range evictions {
+		m.evicted[e] = evicted.WithLabelValues(e.String())
+	}
+	anomalies := vector("anomalies_total", "Anomalies that started, by the channel that isolated them.", "channel")
+	for c := range m.anomalies {
+		m.anomalies[c] = anomalies.WithLabelValues(forest.Channel(c).String())
+	}
+	return m
+}
+
+// batch brings the metrics to date with what a batch did and where it led.
+func (m *metrics) batch(c *counts, l *levels) {
+	m.samples.Add(float64(c.samples))
+	m.scored.Add(float64(c.scored))
+	m.late.Add(float64(c.late))
+	m.refused.Add(float64(c.refused))
+	m.breaches.Add(float64(c.breaches))
+	m.families.Add(float64(c.families))
+	for r := skipTime; r < skips; r++ {
+		m.skipped[r].Add(float64(c.skipped[r]))
+	}
+	for e, n := range c.evicted {
+		m.evicted[e].Add(float64(n))
+	}
+	for ch, n := range c.started {
+		m.anomalies[ch].Add(float64(n))
+	}
+	m.series.Set(float64(l.series))
+	m.warming.Set(float64(l.warming))
+	m.window.Set(float64(l.windows))
+}

@@ -1,0 +1,118 @@
+package detector
+
+import (
+	"time"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector/trend"
+	"github.com/foreshock/foreshock/rules"
+)
+
+const (
+	// foreseeEvery is the least time, in ms, between two forecasts of a series.
+	foreseeEvery = int64(time.Minute / time.Millisecond)
+
+	// A breach that was announced ends once calm forecasts in a row, ten minutes of
+	// them or more, see no crossing within a quarter more than the horizon: an ETA
+	// that hovers around the horizon is one breach, not one a minute.
+	calm = 10
+)
+
+// breachChannel is what isolates a breach, among the words of forest.Channel.
+const breachChannel = "trend"
+
+// outlook is what a forecast rule makes of one series.
+type outlook struct {
+	rule     *rules.Forecast
+	crossing trend.Crossing
+	due      int64 // sample time of the next forecast, ms
+	told     bool  // a forecast was handed out, and the series not ended since
+
+	breach bool  // announced, and not ended since
+	onset  int64 // its first forecast, ms
+	calm   uint8 // forecasts in a row without it
+}
+
+// setForecast puts st under the forecast rule f, which may be nil.
+func (s *shard) setForecast(st *state, f *rules.Forecast) {
+	o := st.outlook
+	if o != nil && (f == nil || f.Name != o.rule.Name) {
+		s.settle(st, st.last)
+		s.silence(st)
+	}
+	switch {
+	case f == nil:
+		st.outlook = nil
+	case o == nil:
+		st.outlook = &outlook{rule: f, due: st.last}
+	default:
+		o.rule = f
+	}
+}
+
+// foresee takes in the newest sample of st, and looks ahead when it is time.
+func (s *shard) foresee(st *state, t int64) {
+	o := st.outlook
+	o.crossing.Learn(st.clock, st.x)
+	if t < o.due {
+		return
+	}
+	o.due = t + foreseeEvery
+
+	f := foreshock.Forecast{Series: st.series, Rule: o.rule.Name, T: t, Horizon: o.rule.Horizon, Limit: o.rule.Limit, ETA: -1}
+	f.Band.Expected, f.Band.Lower, f.Band.Upper = st.model.trend.Forecast(o.rule.Horizon)
+	eta, crossing := o.crossing.Reach(o.rule.Limit, o.rule.Above)
+	if crossing {
+		f.ETA = eta
+	}
+	if crossing || f.Band.Known() {
+		o.told = true
+		s.out.forecasts = append(s.out.forecasts, f)
+	}
+
+	switch soon := crossing && eta <= o.rule.Horizon; {
+	case soon:
+		o.calm = 0
+		if !o.breach {
+			o.breach, o.onset = true, t
+			s.out.counts.breaches++
+			s.tellBreach(st, foreshock.Started, t, eta)
+		}
+	case o.breach && crossing && eta <= o.rule.Horizon+o.rule.Horizon/4:
+		o.calm = 0
+	case o.breach:
+		if o.calm++; o.calm >= calm {
+			s.settle(st, t)
+		}
+	}
+}
+
+// settle ends at t the breach st is announced to be heading for, if any. The next
+// forecast may be made at once: t may be on another timeline than the last.
+func (s *shard) settle(st *state, t int64) {
+	o := st.outlook
+	o.due = min(o.due, t+foreseeEvery)
+	if !o.breach {
+		return
+	}
+	o.breach, o.calm = false, 0
+	s.tellBreach(st, foreshock.Ended, t, -1)
+}
+
+func (s *shard) tellBreach(st *state, p foreshock.Phase, t int64, eta time.Duration) {
+	o := st.outlook
+	s.out.anomalies = append(s.out.anomalies, foreshock.Anomaly{
+		Series:  st.series,
+		Kind:    foreshock.Breach,
+		Phase:   p,
+		Rule:    o.rule.Name,
+		Onset:   o.onset,
+		T:       t,
+		Value:   st.x,
+		Score:   st.score,
+		Band:    st.band,
+		Channel: breachChannel,
+		Limit:   o.rule.Limit,
+		ETA:     eta,
+	})
+}

@@ -1,0 +1,130 @@
+package detector
+
+import (
+	"github.com/foreshock/foreshock"
+)
+
+const (
+	// pageSize is how many series the registry makes room for at a time. Pages never
+	// move, so that growing copies nothing: 256 × ~1 KiB = 256 KiB.
+	pageSize = 256
+
+	// scanLimit is how many series a batch may look at for one to evict when the
+	// shard is full: a batch of a hundred thousand new series costs no more than
+	// this on top of being refused.
+	scanLimit = 4096
+)
+
+// registry finds the state of a series. A series carries the number of its slot in
+// Home; where that is missing or wrong the fingerprint leads to a chain of slots.
+// Either way the labels decide, so that two series with one fingerprint never share.
+//
+// Its zero value is empty. Slots are numbered from 1, as 0 is no slot.
+type registry struct {
+	pages [][]state
+	index map[uint64]uint32 // fingerprint → first slot of its chain
+	free  uint32            // first slot of the free chain
+	used  uint32            // slots ever used
+	live  int
+
+	hand uint32 // where the search for an idle series goes on
+	left int    // slots the batch at hand may still look at
+}
+
+func (r *registry) len() int { return r.live }
+
+// newBatch renews what one batch may spend on finding room.
+func (r *registry) newBatch() { r.left = scanLimit }
+
+// at is the state in slot, which must have been used.
+func (r *registry) at(slot uint32) *state {
+	i := slot - 1
+	return &r.pages[i/pageSize][i%pageSize]
+}
+
+// find is the state of x, or nil.
+func (r *registry) find(x *foreshock.Series) *state {
+	if x.Home != 0 && x.Home <= r.used {
+		st := r.at(x.Home)
+		if st.series == x {
+			return st
+		}
+		if st.series != nil && st.series.Equal(x) {
+			st.series = x
+			return st
+		}
+	}
+	for slot := r.index[x.Fingerprint]; slot != 0; {
+		st := r.at(slot)
+		if st.series.Equal(x) {
+			x.Home, st.series = slot, x
+			return st
+		}
+		slot = st.next
+	}
+	return nil
+}
+
+// add gives x, which must be unknown, a state.
+func (r *registry) add(x *foreshock.Series) *state {
+	if r.index == nil {
+		r.index = map[uint64]uint32{}
+	}
+	slot := r.free
+	if slot != 0 {
+		r.free = r.at(slot).next
+	} else {
+		if int(r.used) == len(r.pages)*pageSize {
+			r.pages = append(r.pages, make([]state, pageSize))
+		}
+		r.used++
+		slot = r.used
+	}
+	st := r.at(slot)
+	*st = state{series: x, slot: slot, next: r.index[x.Fingerprint]}
+	r.index[x.Fingerprint] = slot
+	x.Home = slot
+	r.live++
+	return st
+}
+
+// remove forgets st.
+func (r *registry) remove(st *state) {
+	fp := st.series.Fingerprint
+	if link := r.index[fp]; link != st.slot {
+		prev := r.at(link)
+		for prev.next != st.slot {
+			prev = r.at(prev.next)
+		}
+		prev.next = st.next
+	} else if st.next != 0 {
+		r.index[fp] = st.next
+	} else {
+		delete(r.index, fp)
+	}
+	slot := st.slot
+	*st = state{slot: slot, next: r.free}
+	r.free = slot
+	r.live--
+}
+
+// idle looks for a series that nobody would miss, as far as the batch may still
+// look: one that ended, or one unheard at the age awake for longer than spare ms.
+func (r *registry) idle(awake, spare int64) *state {
+	for ; r.left > 0; r.left-- {
+		r.hand = r.hand%r.used + 1
+		if st := r.at(r.hand); st.series != nil && (st.ended || awake-st.seen > spare) {
+			return st
+		}
+	}
+	return nil
+}
+
+// each calls f with every known state, in no order that means anything.
+func (r *registry) each(f func(*state)) {
+	for slot := uint32(1); slot <= r.used; slot++ {
+		if st := r.at(slot); st.series != nil {
+			f(st)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package detector
+
+import (
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/rules"
+)
+
+// step has the model judge x, and hands out what is new.
+func (s *shard) step(st *state, t int64, x float64) {
+	st.clock = t + st.shift
+	v := st.model.step(&s.grading, st.watch, st.clock, x)
+	s.setWarming(st, v.warming)
+	st.score, st.x, st.band = v.score, x, v.band
+	s.out.counts.scored++
+	if v.changed {
+		s.tell(st, t, v)
+	}
+	s.report(st, t, v)
+	if st.outlook != nil {
+		s.foresee(st, t)
+	}
+}
+
+// tell hands out the change v in an anomaly of st.
+func (s *shard) tell(st *state, t int64, v verdict) {
+	if v.phase == foreshock.Started {
+		s.out.counts.started[v.channel]++
+	}
+	rule := ""
+	if st.watch != nil {
+		rule = st.watch.Name
+	}
+	s.out.anomalies = append(s.out.anomalies, foreshock.Anomaly{
+		Series:  st.series,
+		Kind:    foreshock.Outlier,
+		Phase:   v.phase,
+		Rule:    rule,
+		Onset:   v.onset - st.shift,
+		T:       t,
+		Value:   st.x,
+		Score:   v.score,
+		Band:    v.band,
+		Channel: v.channel.String(),
+	})
+}
+
+// report hands out the score of a sample where its rule wants every one, else while
+// it is anomalous, and says when it will not any more.
+func (s *shard) report(st *state, t int64, v verdict) {
+	emit := rules.EmitAnomalous
+	if st.watch != nil {
+		emit = st.watch.Emit
+	}
+	if emit != rules.EmitAll && (emit == rules.EmitNone || !v.active && v.score <= 1) {
+		if st.reported {
+			s.silence(st)
+		}
+		return
+	}
+	st.reported = true
+	s.out.scores = append(s.out.scores, foreshock.Score{
+		Series:  st.series,
+		T:       t,
+		Value:   st.x,
+		Score:   v.score,
+		Band:    v.band,
+		Warming: v.warming,
+	})
+}
+
+// silence says, once, that st is not reported on any more.
+func (s *shard) silence(st *state) {
+	told := st.reported
+	if o := st.outlook; o != nil {
+		told = told || o.told
+		// Its forecasts end with its scores; where it lives on they begin again with
+		// the next sample.
+		o.told, o.due = false, st.last
+	}
+	if told {
+		st.reported = false
+		s.out.ended = append(s.out.ended, st.series)
+	}
+}
+
+// quiet ends at t whatever anomaly and breach st is in.
+func (s *shard) quiet(st *state, t int64) {
+	if v, ok := st.model.end(st.clock); ok {
+		s.tell(st, t, v)
+	}
+	if st.outlook != nil {
+		s.settle(st, t)
+	}
+}
+
+// setWarming keeps count of the series that warm up.
+func (s *shard) setWarming(st *state, warming bool) {
+	if st.warming == warming {
+		return
+	}
+	st.warming = warming
+	if warming {
+		s.warming++
+	} else {
+		s.warming--
+	}
+}

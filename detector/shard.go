@@ -1,0 +1,156 @@
+package detector
+
+import (
+	"time"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/rules"
+)
+
+// shard owns a share of the series. Everything below it belongs to the one goroutine
+// that runs it, so nothing there takes a lock; whoever wants something sends it.
+type shard struct {
+	in   chan task
+	asks chan query
+
+	rules   *rules.Set
+	types   types
+	cfg     Config
+	grading grading
+	keep    int64 // ms of samples in a window
+	idle    int64 // ms of age after which a series is forgotten
+
+	series  registry
+	wheel   map[int64][]uint32 // minute of the detector's age → slots to ask then
+	minute  int64              // all before were asked
+	version uint32             // of rules and types: a series of another version looks itself up again
+
+	now, awake int64 // of the batch at hand
+	out        *part // where findings go
+	warming    int
+	windows    int // bytes
+}
+
+func newShard(depth int, c Config, r *rules.Set) *shard {
+	s := &shard{
+		in:      make(chan task, depth),
+		asks:    make(chan query),
+		rules:   r,
+		types:   types{},
+		wheel:   map[int64][]uint32{},
+		version: 1, // a new series is of version 0
+	}
+	s.setConfig(c)
+	return s
+}
+
+func (s *shard) setConfig(c Config) {
+	s.cfg = c
+	s.grading = grading{threshold: c.Threshold, warmUp: c.WarmUp, newborn: c.Newborn}
+	s.keep = time.Duration(c.Window).Milliseconds()
+	s.idle = time.Duration(c.IdleAfter).Milliseconds()
+}
+
+func (s *shard) setRules(r *rules.Set) {
+	s.rules = r
+	s.version++
+}
+
+// run serves batches and questions until in is closed and empty.
+func (s *shard) run() {
+	for {
+		select {
+		case t, ok := <-s.in:
+			if !ok {
+				return
+			}
+			s.work(t)
+		case q := <-s.asks:
+			q.answer <- s.find(q)
+		}
+	}
+}
+
+// work does one job's share.
+func (s *shard) work(t task) {
+	defer t.job.working.Done()
+	s.out, s.now, s.awake = t.part, t.job.now, t.job.awake
+	if t.job.change != nil {
+		t.job.change(s)
+	}
+	for _, m := range t.part.metadata {
+		changed, full := s.types.learn(m)
+		if changed {
+			s.version++
+		}
+		if full {
+			s.out.counts.families++
+		}
+	}
+	s.series.newBatch()
+	for i := range t.part.samples {
+		s.take(&t.part.samples[i], false)
+	}
+	for i := range t.part.natives {
+		s.take(&t.part.natives[i], true)
+	}
+	s.age()
+	s.out.levels = levels{series: s.series.len(), warming: s.warming, windows: s.windows}
+	s.out = nil
+}
+
+// take brings one sample to its series. native says that it is a native histogram's
+// count.
+func (s *shard) take(x *foreshock.Sample, native bool) {
+	s.out.counts.samples++
+	if !plausible(x.T) {
+		s.out.counts.skipped[skipTime]++
+		return
+	}
+	st := s.lookup(x.Series, native)
+	if st == nil {
+		s.out.counts.refused++
+		return
+	}
+	st.seen = s.awake
+	if st.native != native {
+		s.out.counts.skipped[skipMixed]++
+		return
+	}
+	if st.version != s.version {
+		s.resolve(st)
+	}
+	s.observe(st, x.T, x.V)
+}
+
+// lookup is the state of x, which it makes where x is new; nil where there is no
+// room for it.
+func (s *shard) lookup(x *foreshock.Series, native bool) *state {
+	if st := s.series.find(x); st != nil {
+		return st
+	}
+	for s.series.len() >= s.cfg.MaxSeries {
+		st := s.series.idle(s.awake, s.keep)
+		if st == nil {
+			return nil
+		}
+		s.evict(st, evictRoom)
+	}
+	st := s.series.add(x)
+	st.native = native
+	st.seen = s.awake
+	s.expect(st)
+	return st
+}
+
+// resolve looks up what the metadata and the rules say of st.
+func (s *shard) resolve(st *state) {
+	ls := st.series.Labels
+	if k := s.types.kind(ls); k != st.kind && !st.native {
+		s.relearn(st)
+		st.kind = k
+	}
+	st.watch = s.rules.Watch(ls)
+	s.setForecast(st, s.rules.Forecast(ls))
+	st.version = s.version
+}

@@ -1,0 +1,214 @@
+package detector
+
+import (
+	"math"
+	"time"
+
+	"github.com/prometheus/prometheus/model/value"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector/window"
+	"github.com/foreshock/foreshock/rules"
+)
+
+const (
+	// gap is how many usual intervals may pass before a sample continues nothing.
+	gap = 5
+
+	// strayed is how far, in ms, a series' time must fall back to be taken for a
+	// return from a time that was wrong, and strays how many samples must agree.
+	// Less far, or with fewer, samples are late.
+	strayed = leap
+	strays  = 3
+
+	// week is the most, in ms, that a model's time moves over an interruption, so
+	// that no sample's time can make it extrapolate for a century; and what it is
+	// moved by, so that it keeps the hour of the week.
+	week = int64(7 * 24 * time.Hour / time.Millisecond)
+)
+
+// state is what a shard knows of one series. What every sample reads comes first.
+type state struct {
+	series  *foreshock.Series // nil: the slot is free
+	slot    uint32
+	next    uint32 // the chain of its fingerprint, or of the free slots
+	version uint32 // of the shard's rules and types, when it was looked up last
+	kind    kind
+	native  bool // a native histogram, scored by its count
+
+	heard    bool // last and bits are of a sample
+	ended    bool // by a staleness marker
+	counting bool // prev and prevT are of this stretch
+	warming  bool
+	reported bool // a score was handed out, and the series not ended since
+
+	last     int64  // ms: time of the newest sample
+	bits     uint64 // its value's
+	interval int64  // ms: usual time between samples; 0 unknown
+	prev     float64
+	prevT    int64
+
+	shift int64 // from sample time to the model's, ms: a multiple of a week
+	clock int64 // the model's time, ms
+
+	seen int64 // the detector's age when the series was heard last, ms
+	due  int64 // the minute of that age at which to ask whether it is idle
+
+	strayT int64 // the newest of the samples that fell back
+	strays uint8
+
+	watch   *rules.Watch
+	outlook *outlook // nil where no forecast rule selects it
+
+	score float64 // the model's last word: for View
+	x     float64
+	band  foreshock.Band
+
+	window window.Window
+	model  model
+}
+
+// observe takes the sample v at t into st.
+func (s *shard) observe(st *state, t int64, v float64) {
+	bits := math.Float64bits(v)
+	if st.heard && t <= st.last {
+		switch {
+		case t < st.last && st.returned(t):
+			s.restart(st, t)
+		case t < st.last:
+			s.out.counts.late++
+			return
+		case bits == st.bits:
+			s.out.counts.skipped[skipDuplicate]++
+			return
+		default:
+			s.out.counts.skipped[skipConflict]++
+			return
+		}
+	}
+	st.strays = 0
+	if st.heard {
+		s.pace(st, t)
+	}
+	st.heard, st.last, st.bits = true, t, bits
+	before := st.window.Bytes()
+	st.window.Append(t, v, s.keep)
+	s.windows += st.window.Bytes() - before
+
+	if value.IsStaleNaN(v) {
+		s.out.counts.skipped[skipStale]++
+		s.end(st)
+		return
+	}
+	st.ended = false
+	if x, reason := st.read(t, v); reason != scored {
+		s.out.counts.skipped[reason]++
+	} else {
+		s.step(st, t, x)
+	}
+}
+
+// returned reports whether a sample at t, earlier than the newest, shows that the
+// newest was not: it is the third in a row to be far behind it, and they are in order.
+func (st *state) returned(t int64) bool {
+	if st.last-t <= strayed {
+		return false
+	}
+	if st.strays == 0 || t <= st.strayT {
+		st.strays = 0
+	}
+	st.strays++
+	st.strayT = t
+	return st.strays >= strays
+}
+
+// pace learns the time between samples and interrupts the stretch where it is far
+// beyond usual. The usual interval follows by no more than half of itself up and a
+// quarter down, so that a single odd one leaves it within reach.
+func (s *shard) pace(st *state, t int64) {
+	d := t - st.last
+	if st.interval == 0 {
+		st.interval = d
+		return
+	}
+	if d/gap > st.interval {
+		s.interrupt(st, t)
+	}
+	st.interval = min(max(d, st.interval-st.interval/4), st.interval+st.interval/2+1)
+}
+
+// read makes of v what the model learns: itself, or a counter's rate per second
+// since the sample before. Deltas are taken in float64, as a counter beyond 2^24 has
+// no float32; one that fell started again from zero.
+func (st *state) read(t int64, v float64) (x float64, reason skip) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, skipNotFinite
+	}
+	if st.kind == bucket {
+		return 0, skipBucket
+	}
+	if st.kind == gauge && !st.native {
+		return v, scored
+	}
+	prev, prevT, counting := st.prev, st.prevT, st.counting
+	st.prev, st.prevT, st.counting = v, t, true
+	if !counting {
+		return 0, skipFirst
+	}
+	d := v - prev
+	if v < prev {
+		d = v
+	}
+	x = d / (float64(t-prevT) / 1000)
+	if math.IsInf(x, 0) {
+		return 0, skipNotFinite
+	}
+	return x, scored
+}
+
+// end closes a stretch: st's staleness marker came. What it learned stays.
+func (s *shard) end(st *state) {
+	s.quiet(st, st.last)
+	st.model.resume()
+	st.ended, st.counting = true, false
+	s.silence(st)
+}
+
+// interrupt says that the sample at t does not continue what came before.
+func (s *shard) interrupt(st *state, t int64) {
+	st.model.resume()
+	if t+st.shift-st.clock > week {
+		s.align(st, t)
+	}
+}
+
+// restart has st, whose newest samples proved to be from a time that is not, go on
+// at t. Its window empties; what it learned stays.
+func (s *shard) restart(st *state, t int64) {
+	s.windows -= st.window.Bytes()
+	st.window.Reset()
+	st.heard, st.counting, st.interval = false, false, 0
+	st.model.resume()
+	s.align(st, t)
+}
+
+// align sets the shift so that the model's time goes on from where it stood to the
+// next hour of the week like t's. An anomaly does not outlast it.
+func (s *shard) align(st *state, t int64) {
+	s.quiet(st, t)
+	behind := st.clock - t
+	weeks := behind / week
+	if behind%week < 0 {
+		weeks-- // rounded down, not towards zero
+	}
+	st.shift = (weeks + 1) * week
+}
+
+// relearn makes st forget what it learned, as its samples turn out to mean
+// something else.
+func (s *shard) relearn(st *state) {
+	s.quiet(st, st.last)
+	s.setWarming(st, false)
+	st.model, st.shift, st.clock = model{}, 0, 0
+	st.counting = false
+}

@@ -1,0 +1,100 @@
+package detector
+
+import (
+	"time"
+
+	"github.com/foreshock/foreshock"
+)
+
+// Status is where the detector stands, since it was made.
+type Status struct {
+	Series      int           `json:"series"`
+	Warming     int           `json:"warming"` // of them
+	MaxSeries   int           `json:"max_series"`
+	WindowBytes int           `json:"window_bytes"`
+	Shards      []ShardStatus `json:"shards"`
+
+	Batches int `json:"batches"`
+	Samples int `json:"samples"` // taken in
+	Scored  int `json:"scored"`
+	Late    int `json:"late"`
+	Refused int `json:"refused"` // of new series, for want of room
+	Evicted int `json:"evicted"` // series
+	Skipped int `json:"skipped"` // neither scored, late nor refused: the metrics say why
+
+	// Now is the sample time reached; zero before the first sample.
+	Now time.Time `json:"now"`
+}
+
+// ShardStatus is one shard's part of the Status.
+type ShardStatus struct {
+	Series  int `json:"series"`
+	Warming int `json:"warming"`
+}
+
+// standing is what the collector knows after the latest batch.
+type standing struct {
+	limit   int // max_series
+	batches int
+	leaps   int   // of the clock
+	now     int64 // ms
+	counts  counts
+	levels  levels
+	shards  []levels
+}
+
+// account adds what the shards counted in j to the standing and the metrics.
+func (d *Detector) account(j *job) {
+	d.standingMu.Lock()
+	defer d.standingMu.Unlock()
+	at := &d.standing
+	var sum counts
+	at.levels = levels{}
+	for i := range j.parts {
+		p := &j.parts[i]
+		sum.add(&p.counts)
+		at.levels.add(&p.levels)
+		at.shards[i] = p.levels
+	}
+	at.counts.add(&sum)
+	d.metrics.batch(&sum, &at.levels)
+	if j.change != nil {
+		return
+	}
+	d.metrics.batches.Inc()
+	d.metrics.leaps.Add(float64(j.leaps - at.leaps))
+	d.metrics.now.Set(float64(j.now) / 1000)
+	at.batches++
+	at.leaps, at.now = j.leaps, j.now
+}
+
+// Status returns where the detector stood after the latest batch.
+func (d *Detector) Status() Status {
+	d.standingMu.Lock()
+	defer d.standingMu.Unlock()
+	at := &d.standing
+	st := Status{
+		Series:      at.levels.series,
+		Warming:     at.levels.warming,
+		MaxSeries:   at.limit,
+		WindowBytes: at.levels.windows,
+		Batches:     at.batches,
+		Samples:     at.counts.samples,
+		Scored:      at.counts.scored,
+		Late:        at.counts.late,
+		Refused:     at.counts.refused,
+	}
+	for _, l := range at.shards {
+		st.Shards = append(st.Shards, ShardStatus{Series: l.series, Warming: l.warming})
+	}
+	for _, n := range at.counts.skipped {
+		st.Skipped += n
+	}
+	for _, n := range at.counts.evicted {
+		st.Evicted += n
+	}
+	if at.batches > 0 {
+		st.Now = foreshock.Time(at.now)
+	}
+	return st
+}
