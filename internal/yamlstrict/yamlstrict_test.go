@@ -95,7 +95,7 @@ type everything struct {
 	Secret   config.Secret     `yaml:"secret"`
 	Labels   map[string]string `yaml:"labels"`
 	Untagged string
-	hidden   string //nolint:unused // must not be reachable
+	hidden   string
 	Skipped  string `yaml:"-"`
 	inner    `yaml:",inline"`
 	Base     `yaml:",inline"`
@@ -181,6 +181,9 @@ hidden: x
 Skipped: x
 older: {}
 `), &into)
+	if into.hidden != "" || into.Skipped != "" {
+		t.Error("decoded into a field that has no key")
+	}
 	f.Reject("older.timeout", "too long")
 	f.Reject("items[2].names[3]", "not there")
 	f.Reject("nowhere", "nowhere to be found")
@@ -333,7 +336,11 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var into everything
+		began := time.Now()
 		file := Decode("x.yml", data, &into)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("took %s", took)
+		}
 		for _, m := range file.Mistakes() {
 			if m.File == "" || m.What == "" || m.Line < 0 || (m.Line > 0 && m.Column < 1) || strings.Contains(m.Error(), "\n") {
 				t.Errorf("badly told: %#v", m)
