@@ -1,0 +1,231 @@
+// The console: asks the API every few seconds and shows the answers. All text goes
+// in as text nodes, never as markup, so that a label may hold what it likes.
+
+const every = 4000; // ms between looks
+const wait = 10000; // ms until a request counts as lost
+const mostMembers = 50; // of an incident, listed
+
+const page = (id) => document.getElementById(id);
+
+// ---- small things -------------------------------------------------------------
+
+// element makes <tag>; children are elements or text.
+function element(tag, attributes = {}, ...children) {
+	const e = document.createElement(tag);
+	for (const [name, value] of Object.entries(attributes)) e.setAttribute(name, value);
+	e.append(...children.filter((c) => c !== null));
+	return e;
+}
+
+function drawing(tag, attributes = {}, text = '') {
+	const e = document.createElementNS('http://www.w3.org/2000/svg', tag);
+	for (const [name, value] of Object.entries(attributes)) e.setAttribute(name, value);
+	if (text) e.textContent = text;
+	return e;
+}
+
+// number writes four digits, with k, M, G, T from ten thousand on.
+function number(v) {
+	if (v === null || v === undefined) return '–';
+	const size = Math.abs(v);
+	for (const [scale, prefix] of [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']]) {
+		if (size >= 10 * scale && size < 1e16) return Number((v / scale).toPrecision(4)) + prefix;
+	}
+	return String(Number(v.toPrecision(4)));
+}
+
+function duration(ms) {
+	const s = Math.max(0, Math.round(ms / 1000));
+	if (s < 60) return `${s} s`;
+	if (s < 3600) return `${Math.floor(s / 60)} min`;
+	if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+	return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+}
+
+const clock = new Intl.DateTimeFormat('en-GB', {hour: '2-digit', minute: '2-digit', second: '2-digit'});
+const calendar = new Intl.DateTimeFormat('en-GB', {
+	day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'longOffset',
+});
+const moment = (at) => element('time', {datetime: new Date(at).toISOString(), title: calendar.format(new Date(at))}, clock.format(new Date(at)));
+
+async function ask(path) {
+	const answer = await fetch(path, {signal: AbortSignal.timeout(wait), headers: {Accept: 'application/json'}});
+	const body = await answer.json();
+	if (body.status !== 'success') throw new Error(body.error || `HTTP ${answer.status}`);
+	return body.data;
+}
+
+// ---- input --------------------------------------------------------------------
+
+let before = null; // the status before, and when: the rate needs two
+
+function showInput(status) {
+	const at = performance.now();
+	const rate = before && status.samples >= before.samples ? (status.samples - before.samples) / ((at - before.at) / 1000) : null;
+	before = {samples: status.samples, at};
+	const share = status.series ? Math.round(100 * status.warming / status.series) : 0;
+	const newest = status.samples ? Date.parse(status.now) : null;
+	const facts = [
+		['samples a second', rate === null ? '…' : number(rate)],
+		['samples in all', number(status.samples)],
+		['series', number(status.series)],
+		['warming up', status.warming ? `${number(status.warming)} (${share} %)` : 'none'],
+		['newest sample', newest === null ? 'none yet' : `${duration(Date.now() - newest)} ago`],
+		['late or refused', number(status.late + status.refused)],
+	];
+	page('input').replaceChildren(...facts.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))));
+}
+
+// ---- incidents ----------------------------------------------------------------
+
+// deviation says how far from expected a member was.
+function deviation(kind, m) {
+	if (kind === 'breach') {
+		const when = m.etaSeconds > 0 ? `in ${duration(m.etaSeconds * 1000)}` : 'now';
+		return `${number(m.value)}, reaches ${number(m.limit)} ${when}`;
+	}
+	if (m.lower === null || m.upper === null) return `${number(m.value)}, score ${number(m.peak)}`;
+	return `${number(m.value)} where ${number(m.lower)} to ${number(m.upper)} was expected`;
+}
+
+function incidentItem(i, open) {
+	const [first] = i.members;
+	const others = i.members.length + (i.dropped || 0) - 1;
+	const name = first ? first.metric.__name__ || first.series : i.id;
+	const since = i.endsAt
+		? ['lasted ', duration(Date.parse(i.endsAt) - Date.parse(i.startsAt)), ', until ', moment(i.endsAt)]
+		: ['since ', moment(i.startsAt), `, ${duration(Date.now() - Date.parse(i.startsAt))} ago`];
+	const members = i.members.slice(0, mostMembers).map((m) => element('li', {},
+		moment(m.onset), ' ', seriesLink(m.series), ` ${deviation(i.kind, m)}`, m.channel ? ` (${m.channel})` : '', m.endedAt ? ', over' : ''));
+	const unlisted = i.members.length + (i.dropped || 0) - members.length;
+	if (unlisted > 0) members.push(element('li', {}, `and ${unlisted} more`));
+	const more = element('details', {'data-id': i.id}, element('summary', {}, others > 0 ? `${others + 1} series, first to last` : 'the series'), element('ul', {}, ...members));
+	more.open = open;
+	return element('li', {class: i.state},
+		element('div', {},
+			element('span', {class: 'what'}, others > 0 ? `${name} and ${others} more` : name), ' ',
+			element('span', {class: 'state'}, i.state + (i.state === 'firing' && !i.alerting ? ', no rule tells anyone' : ''))),
+		element('div', {}, first ? `${deviation(i.kind, first)}, ` : '', ...since),
+		element('div', {class: 'chips'}, ...Object.entries(i.labels).map(([k, v]) => element('span', {}, `${k}=${v}`))),
+		more);
+}
+
+function showIncidents(incidents) {
+	const list = page('incidents');
+	const opened = new Set([...list.querySelectorAll('details[open]')].map((d) => d.dataset.id));
+	const lasting = incidents.filter((i) => i.state !== 'resolved');
+	const over = incidents.filter((i) => i.state === 'resolved');
+	const items = [...lasting, ...over.slice(0, 10)].map((i) => incidentItem(i, opened.has(i.id)));
+	if (!lasting.length) items.unshift(element('li', {}, element('span', {class: 'calm'}, 'Nothing is wrong.'), element('span', {class: 'quiet'}, ' No series behaves unlike itself.')));
+	list.replaceChildren(...items);
+	document.title = lasting.length ? `(${lasting.length}) Foreshock` : 'Foreshock';
+}
+
+// ---- series -------------------------------------------------------------------
+
+// seriesLink looks the series up on this page.
+function seriesLink(series) {
+	const link = element('a', {href: '?' + new URLSearchParams({match: series})}, series);
+	link.addEventListener('click', (event) => {
+		event.preventDefault();
+		page('match').value = series;
+		lookup();
+	});
+	return link;
+}
+
+function plot(series) {
+	const width = 720, height = 140, left = 62, right = 12, top = 10, bottom = 22;
+	const points = series.samples.filter(([, v]) => v !== null);
+	const svg = drawing('svg', {viewBox: `0 0 ${width} ${height}`, class: 'plot', role: 'img', 'aria-label': `${series.series} over time`});
+	if (!points.length) return element('p', {class: 'quiet'}, 'No samples in the window.');
+	const times = points.map(([t]) => t), values = points.map(([, v]) => v);
+	// What was expected of a counter is a rate, which has no place among its counts.
+	const band = series.kind !== 'counter' && series.last.lower !== null && series.last.upper !== null ? [series.last.lower, series.last.upper] : null;
+	let low = Math.min(...values), high = Math.max(...values);
+	if (low === high) [low, high] = [low - (Math.abs(low) / 10 || 1), high + (Math.abs(high) / 10 || 1)];
+	const from = times[0], span = times[times.length - 1] - from || 1;
+	const x = (t) => left + (width - left - right) * (t - from) / span;
+	const y = (v) => top + (height - top - bottom) * (high - Math.min(Math.max(v, low), high)) / (high - low);
+	for (const v of [low, (low + high) / 2, high]) {
+		svg.append(drawing('line', {class: 'grid', x1: left, x2: width - right, y1: y(v), y2: y(v)}));
+		svg.append(drawing('text', {x: left - 6, y: y(v) + 4, 'text-anchor': 'end'}, number(v)));
+	}
+	if (band) svg.append(drawing('rect', {class: 'band', x: width - right - 14, width: 14, y: y(band[1]), height: Math.max(1, y(band[0]) - y(band[1]))}));
+	// More than five usual intervals without a sample interrupt the line.
+	const steps = times.slice(1).map((t, i) => t - times[i]).sort((a, b) => a - b);
+	const gap = 5 * (steps[Math.floor(steps.length / 2)] || Infinity);
+	let path = '';
+	points.forEach(([t, v], i) => { path += `${i === 0 || t - times[i - 1] > gap ? 'M' : 'L'}${x(t).toFixed(1)},${y(v).toFixed(1)}`; });
+	svg.append(drawing('path', {class: 'value', d: path}));
+	const [lastT, lastV] = points[points.length - 1];
+	svg.append(drawing('circle', {class: series.last.score > 1 ? 'dot anomalous' : 'dot', cx: x(lastT), cy: y(lastV), r: 3.5}));
+	svg.append(drawing('text', {x: left, y: height - 6}, clock.format(new Date(from))));
+	svg.append(drawing('text', {x: width - right, y: height - 6, 'text-anchor': 'end'}, calendar.format(new Date(lastT))));
+	return svg;
+}
+
+function seriesItem(s) {
+	const said = [s.kind || 'series'];
+	if (s.ended) said.push('ended');
+	if (s.warming) said.push('warming up');
+	else said.push(`score ${number(s.last.score)}${s.last.score > 1 ? ', anomalous' : ''}`);
+	if (s.last.lower !== null && s.last.upper !== null) said.push(`${number(s.last.value)} where ${number(s.last.lower)} to ${number(s.last.upper)} is expected`);
+	said.push(s.rule ? `watched by ${s.rule}` : 'no rule watches it');
+	return element('li', {}, element('div', {class: 'name'}, s.series), element('div', {class: 'quiet'}, said.join(' · ')), plot(s));
+}
+
+async function lookup() {
+	const match = page('match').value.trim();
+	const address = match ? '?' + new URLSearchParams({match}) : location.pathname;
+	history.replaceState(null, '', address);
+	if (!match) {
+		page('lookup-error').textContent = '';
+		page('series').replaceChildren();
+		return;
+	}
+	try {
+		const found = await ask('/api/v1/series?' + new URLSearchParams({'match[]': match, limit: 20}));
+		if (page('match').value.trim() !== match) return; // another question was asked since
+		page('lookup-error').textContent = '';
+		page('series').replaceChildren(...(found.length ? found.map(seriesItem) : [element('li', {}, 'No series matches.')]));
+	} catch (error) {
+		page('lookup-error').textContent = error.message;
+		page('series').replaceChildren();
+	}
+}
+
+// ---- the loop -----------------------------------------------------------------
+
+let heard = null; // when the process last answered
+
+async function look() {
+	try {
+		const [status, incidents] = await Promise.all([ask('/api/v1/status'), ask('/api/v1/incidents')]);
+		showInput(status);
+		showIncidents(incidents);
+		heard = Date.now();
+		page('connection').className = '';
+		page('connection').textContent = `as of ${calendar.format(new Date(heard))}`;
+	} catch (error) {
+		page('connection').className = 'lost';
+		page('connection').textContent = heard === null ? `No answer: ${error.message}` : `No answer for ${duration(Date.now() - heard)}; what is shown is old. ${error.message}`;
+	}
+}
+
+// again looks now and every few seconds; a hidden page rests.
+async function again() {
+	if (!document.hidden) {
+		await look();
+		if (page('match').value && document.activeElement !== page('match')) await lookup();
+	}
+	setTimeout(again, every);
+}
+
+page('lookup').addEventListener('submit', (event) => {
+	event.preventDefault();
+	lookup();
+});
+page('match').value = new URLSearchParams(location.search).get('match') || '';
+document.addEventListener('visibilitychange', () => { if (!document.hidden) look(); });
+again();
