@@ -7,22 +7,67 @@ import (
 	"github.com/foreshock/foreshock/rules"
 )
 
-// model is what one series has learned. Its zero value is ready.
+// model is what one series has learned, and where its anomaly stands. It is plain
+// data; its zero value is a series nobody has heard.
 type model struct {
 	forest forest.Forest
 	trend  trend.Trend
+	alarm  alarm
+
+	resumed bool // the next sample follows an interruption
 }
 
-// step scores the sample (t, x) against what the series taught, then learns it. w
-// may be nil; t must grow from step to step; x must be finite.
+// step grades the sample (t, x) by what the series has taught, then learns it. w is
+// the rule that watches the series, or nil; t, in ms, grows from step to step; x is
+// finite.
 func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
-	m.forest.Score(t, x)
+	band := foreshock.Band{}
+	band.Expected, band.Lower, band.Upper = m.trend.Expect(t)
+	seen := m.forest.Len()
+	newborn := g.newborn && seen < g.warmUp
+	var far float64
+	if newborn {
+		far = m.forest.Isolation(x)
+	}
+	s, channel := m.forest.Score(t, x)
 	m.trend.Learn(t, x)
-	return verdict{band: foreshock.NoBand(), warming: true}
+
+	v := verdict{band: band, warming: seen < g.warmUp, channel: channel}
+	score := s / g.threshold
+	if newborn {
+		v.warming, v.channel = seen < newbornSamples, forest.Value
+		score = far / newbornDistance
+	}
+	score *= sensitivity(w)
+	if v.warming || m.resumed {
+		score = 0
+	}
+	m.resumed = false
+	if !admits(w, band, x) {
+		score = min(score, ordinary)
+	}
+	if newborn {
+		m.alarm.glance(t, score, &v)
+		return v
+	}
+	if m.alarm.hear(t, x, score, &v) {
+		// What the trend learned of the old level would only widen its band.
+		m.trend = trend.Trend{}
+		m.trend.Learn(t, x)
+	}
+	return v
 }
 
-// resume says that the stretch was interrupted: the next sample is learned, not scored.
-func (m *model) resume() {}
+// resume says that the stream was interrupted, by a gap or a staleness marker: the
+// next sample is learned but not scored, since whatever happened meanwhile is in it.
+func (m *model) resume() { m.resumed = true }
 
-// end says that the series is gone; it ends an active anomaly, and reports whether there was one.
-func (m *model) end(t int64) (verdict, bool) { return verdict{}, false }
+// end says that the series is gone. The anomaly that was under way, if any, ends at t
+// with the verdict returned.
+func (m *model) end(t int64) (v verdict, ended bool) {
+	v.band = foreshock.NoBand()
+	if ended = m.alarm.active; ended {
+		m.alarm.stop(&v)
+	}
+	return v, ended
+}
