@@ -1,0 +1,331 @@
+package receiver
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+
+	"github.com/prometheus/common/model"
+)
+
+var errFirstSymbol = errors.New("first symbol is not empty")
+
+// decodeV2 decodes an io.prometheus.write.v2.Request. Symbols may stand behind the
+// series that refer to them, so the top level is walked twice.
+func (d *decoder) decodeV2(raw []byte) error {
+	if err := d.collectSymbols(raw); err != nil {
+		return err
+	}
+	r := reader{b: raw}
+	for series := 0; r.more(); {
+		num, wire, err := r.field()
+		if err != nil {
+			return err
+		}
+		if num != 5 {
+			if err := r.skip(wire); err != nil {
+				return err
+			}
+			continue
+		}
+		if series++; series > d.limits.MaxSeries {
+			return errTooManySeries
+		}
+		msg, err := r.bytes(wire)
+		if err != nil {
+			return err
+		}
+		if err := d.seriesV2(msg); err != nil {
+			return wrap(err, series)
+		}
+	}
+	return nil
+}
+
+func (d *decoder) collectSymbols(raw []byte) error {
+	d.symbols, d.symbolIDs = d.symbols[:0], d.symbolIDs[:0]
+	r := reader{b: raw}
+	for r.more() {
+		num, wire, err := r.field()
+		if err != nil {
+			return err
+		}
+		if num != 4 {
+			if err := r.skip(wire); err != nil {
+				return err
+			}
+			continue
+		}
+		s, err := r.bytes(wire)
+		if err != nil {
+			return err
+		}
+		if len(d.symbols) == 0 && len(s) > 0 {
+			return errFirstSymbol
+		}
+		if err := d.spend(); err != nil {
+			return err
+		}
+		d.symbols = append(d.symbols, span{uint32(r.i - len(s)), uint32(r.i)})
+		d.symbolIDs = append(d.symbolIDs, 0)
+	}
+	d.message = raw
+	return nil
+}
+
+func (d *decoder) symbol(ref uint32) []byte {
+	s := d.symbols[ref]
+	return d.message[s.from:s.to:s.to]
+}
+
+// text returns the node of a symbol, having it learned where it is not known, or
+// nil where the request has no room left for learning.
+func (d *decoder) text(s []byte) *node[uint64] {
+	t := &d.cache.symbols
+	n := t.guess(d.lastText)
+	if n == nil || n.key != string(s) {
+		n = t.find(d.lastText, s)
+	}
+	if n == nil {
+		cost := nodeCost + len(s)
+		if cost > d.room {
+			return nil
+		}
+		d.room -= cost
+		d.cache.mu.RUnlock()
+		n = d.cache.learnSymbol(s)
+		d.cache.mu.RLock()
+	}
+	d.lastText = n
+	return n
+}
+
+// symbolID returns the id of a symbol, the same in every request until the cache
+// forgets it; each is looked up once a request. 0 means it has none, being longer
+// than a label may be or too much for this request.
+func (d *decoder) symbolID(ref uint32) uint64 {
+	if id := d.symbolIDs[ref]; id != 0 {
+		return id
+	}
+	s := d.symbol(ref)
+	if len(s) > max(d.limits.MaxLabelName, d.limits.MaxLabelValue) {
+		return 0
+	}
+	n := d.text(s)
+	if n == nil {
+		return 0
+	}
+	d.symbolIDs[ref] = n.value
+	return n.value
+}
+
+// seriesV2 decodes a TimeSeries. Its key is the sequence of the ids of the symbols
+// it refers to.
+func (d *decoder) seriesV2(msg []byte) error {
+	if err := d.spend(); err != nil {
+		return err
+	}
+	d.begin()
+	d.refs = d.refs[:0]
+	refs := 0 // counted beyond what d.refs keeps
+	var meta metadataV2
+	r := reader{b: msg}
+	for r.more() {
+		num, wire, err := r.field()
+		if err != nil {
+			return err
+		}
+		var field []byte
+		switch num {
+		case 1:
+			err = d.readRefs(&r, wire, &refs)
+		case 2:
+			if field, err = r.bytes(wire); err == nil {
+				err = d.sample(field)
+			}
+		case 3:
+			if field, err = r.bytes(wire); err == nil {
+				err = d.histogram(field)
+			}
+		case 4:
+			if field, err = r.bytes(wire); err == nil {
+				err = d.exemplarV2(field)
+			}
+		case 5:
+			if field, err = r.bytes(wire); err == nil {
+				err = meta.decode(field)
+			}
+		default: // 6 was the created timestamp of early drafts
+			err = r.skip(wire)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	k, err := d.lookUpV2(refs, &meta)
+	if err != nil {
+		return err
+	}
+	if err := d.settle(k, d.collectV2); err != nil {
+		return err
+	}
+	if t, ok := metricType(meta.number); ok && k.refused == accepted {
+		d.metadata(family(k.series.Name(), t), t)
+	}
+	return nil
+}
+
+// readRefs appends to d.refs, or past the limit just counts: a series with more
+// labels is refused.
+func (d *decoder) readRefs(r *reader, wire int, refs *int) error {
+	most := 2 * (d.limits.MaxLabels + 1)
+	return r.repeated(wire, wireVarint, func() error {
+		v, err := r.uvarint()
+		if err != nil {
+			return err
+		}
+		if *refs++; *refs <= most {
+			d.refs = append(d.refs, uint32(v))
+		}
+		return nil
+	})
+}
+
+// lookUpV2 returns what d.refs names.
+func (d *decoder) lookUpV2(refs int, meta *metadataV2) (known, error) {
+	symbols := uint32(len(d.symbols))
+	if refs%2 != 0 || meta.help >= symbols || meta.unit >= symbols {
+		return known{refused: badReference}, nil
+	}
+	key, whole := d.key[:0], true
+	for _, ref := range d.refs {
+		if ref >= symbols {
+			return known{refused: badReference}, nil
+		}
+		id := d.symbolIDs[ref]
+		if id == 0 {
+			id = d.symbolID(ref)
+			whole = whole && id != 0
+		}
+		key = binary.LittleEndian.AppendUint64(key, id)
+	}
+	d.key = key
+	if refs > len(d.refs) {
+		return known{refused: tooManyLabels}, nil
+	}
+	if !whole {
+		_ = d.collectV2()
+		if why := judge(d.pairs, d.limits); why != accepted {
+			return known{refused: why}, nil
+		}
+		return known{refused: tooMuchNew}, nil
+	}
+	if n := d.cache.v2.guess(d.last); n != nil && n.key == string(key) {
+		d.last = n
+		d.tally.known++
+		return n.value, nil
+	}
+	return d.find(&d.cache.v2, key, d.collectV2)
+}
+
+// collectV2 resolves the labels of d.refs, as far as the references lead somewhere.
+func (d *decoder) collectV2() error {
+	d.pairs = d.pairs[:0]
+	for i := 0; i+1 < len(d.refs); i += 2 {
+		if max(d.refs[i], d.refs[i+1]) < uint32(len(d.symbols)) {
+			d.addPair(d.symbol(d.refs[i]), d.symbol(d.refs[i+1]))
+		}
+	}
+	return nil
+}
+
+// exemplarV2 checks an exemplar and counts it: exemplars are accepted, not used.
+func (d *decoder) exemplarV2(msg []byte) error {
+	if err := d.spend(); err != nil {
+		return err
+	}
+	refs, inside := 0, true
+	r := reader{b: msg}
+	for r.more() {
+		num, wire, err := r.field()
+		if err != nil {
+			return err
+		}
+		switch num {
+		case 1:
+			err = r.repeated(wire, wireVarint, func() error {
+				v, err := r.uvarint()
+				refs++
+				inside = inside && uint32(v) < uint32(len(d.symbols))
+				return err
+			})
+		case 2:
+			_, err = r.double(wire)
+		case 3:
+			_, err = r.varint(wire)
+		default:
+			err = r.skip(wire)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if refs%2 != 0 || !inside {
+		d.series.badExemplars++
+	} else {
+		d.series.exemplars++
+	}
+	return nil
+}
+
+// metadataV2 is the metadata of one series.
+type metadataV2 struct {
+	number     int32 // of the type
+	help, unit uint32
+}
+
+func (m *metadataV2) decode(msg []byte) error {
+	r := reader{b: msg}
+	for r.more() {
+		num, wire, err := r.field()
+		if err != nil {
+			return err
+		}
+		var v uint64
+		switch num {
+		case 1:
+			v, err = r.varint(wire)
+			m.number = int32(v)
+		case 3:
+			v, err = r.varint(wire)
+			m.help = uint32(v)
+		case 4:
+			v, err = r.varint(wire)
+			m.unit = uint32(v)
+		default:
+			err = r.skip(wire)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// family is the metric family a series belongs to. Version 2.0 types series, not
+// families; what a histogram or summary adds to the name of its series goes.
+func family(name string, t model.MetricType) string {
+	var suffixes []string
+	switch t {
+	case model.MetricTypeHistogram, model.MetricTypeSummary:
+		suffixes = []string{"_bucket", "_count", "_sum"}
+	case model.MetricTypeGaugeHistogram:
+		suffixes = []string{"_bucket", "_gcount", "_gsum"}
+	}
+	for _, s := range suffixes {
+		if f, ok := strings.CutSuffix(name, s); ok && f != "" {
+			return f
+		}
+	}
+	return name
+}

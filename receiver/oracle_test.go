@@ -1,0 +1,288 @@
+package receiver
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/golang/snappy"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/prompb"
+	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
+
+	"github.com/foreshock/foreshock"
+)
+
+// outcome is what a request came to, comparable whoever decoded it.
+type outcome struct {
+	Malformed  bool
+	Samples    []string
+	Histograms []string
+	Metadata   []string
+
+	Exemplars                                          int
+	BadSeries, BadSamples, BadHistograms, BadExemplars int
+}
+
+func (o *outcome) sample(ls labels.Labels, t int64, v float64) {
+	o.Samples = append(o.Samples, fmt.Sprintf("%s %d %x", ls, t, math.Float64bits(v)))
+}
+
+func (o *outcome) histogram(ls labels.Labels, t int64, count, sum float64) {
+	o.Histograms = append(o.Histograms, fmt.Sprintf("%s %d %x %x", ls, t, math.Float64bits(count), math.Float64bits(sum)))
+}
+
+// ours is what our decoder makes of a message.
+func ours(d *decoder, v version, raw []byte, latest int64) outcome {
+	var o outcome
+	body := snappy.Encode(nil, raw)
+	if err := d.decode(v, body, len(raw), latest); err != nil {
+		return outcome{Malformed: true}
+	}
+	for _, s := range d.batch.Samples {
+		o.sample(s.Series.Labels, s.T, s.V)
+	}
+	for _, h := range d.batch.Histograms {
+		o.histogram(h.Series.Labels, h.T, h.Count, h.Sum)
+	}
+	for _, m := range d.batch.Metadata {
+		o.Metadata = append(o.Metadata, m.Family+" "+string(m.Type))
+	}
+	t := &d.tally
+	o.Exemplars = t.exemplars
+	for _, n := range t.refused[oneSeries] {
+		o.BadSeries += n
+	}
+	o.BadSamples = t.refused[oneSample][tooNew]
+	o.BadHistograms = t.refused[oneHistogram][tooNew] + t.refused[oneHistogram][badHistogram]
+	o.BadExemplars = t.refused[oneExemplar][badReference]
+	return o
+}
+
+// validLabels is Prometheus's judgement of a label set, once empty values are gone.
+func validLabels(ls labels.Labels) (labels.Labels, bool) {
+	ls = ls.WithoutEmpty()
+	_, repeated := ls.HasDuplicateLabelNames()
+	return ls, ls.Has(model.MetricNameLabel) && ls.IsValid(model.UTF8Validation) && !repeated
+}
+
+func validHistogram(ih *histogram.Histogram, fh *histogram.FloatHistogram) (count, sum float64, ok bool) {
+	if ih != nil {
+		if ih.Schema > histogram.ExponentialSchemaMax && ih.Schema <= histogram.ExponentialSchemaMaxReserved {
+			ih.Schema = histogram.ExponentialSchemaMax
+		}
+		return float64(ih.Count), ih.Sum, ih.Validate() == nil
+	}
+	if fh.Schema > histogram.ExponentialSchemaMax && fh.Schema <= histogram.ExponentialSchemaMaxReserved {
+		fh.Schema = histogram.ExponentialSchemaMax
+	}
+	return fh.Count, fh.Sum, fh.Validate() == nil
+}
+
+// prometheusV1 is what Prometheus's types and validation make of a message.
+func prometheusV1(raw []byte, latest int64) outcome {
+	var o outcome
+	var req prompb.WriteRequest
+	if err := req.Unmarshal(raw); err != nil {
+		return outcome{Malformed: true}
+	}
+	var b labels.ScratchBuilder
+	for _, ts := range req.Timeseries {
+		ls, ok := validLabels(ts.ToLabels(&b, nil))
+		if !ok {
+			o.BadSeries++
+			continue
+		}
+		if foreshock.OwnOutput(ls) {
+			o.Exemplars += len(ts.Exemplars)
+			continue
+		}
+		for _, s := range ts.Samples {
+			if s.Timestamp > latest {
+				o.BadSamples++
+				continue
+			}
+			o.sample(ls, s.Timestamp, s.Value)
+		}
+		for _, h := range ts.Histograms {
+			o.judge(ls, h.Timestamp, latest, h.ToIntHistogram(), h.ToFloatHistogram())
+		}
+		o.Exemplars += len(ts.Exemplars)
+	}
+	for _, m := range req.Metadata {
+		if n := m.MetricFamilyName; n != "" && m.Type > 0 && m.Type < 8 && model.LabelValue(n).IsValid() {
+			o.metadata(n + " " + strings.ToLower(m.Type.String()))
+		}
+	}
+	return o
+}
+
+func (o *outcome) metadata(m string) {
+	if n := len(o.Metadata); n == 0 || o.Metadata[n-1] != m {
+		o.Metadata = append(o.Metadata, m)
+	}
+}
+
+func (o *outcome) judge(ls labels.Labels, t, latest int64, ih *histogram.Histogram, fh *histogram.FloatHistogram) {
+	count, sum, ok := validHistogram(ih, fh)
+	if t > latest || !ok {
+		o.BadHistograms++
+		return
+	}
+	o.histogram(ls, t, count, sum)
+}
+
+// prometheusV2 is the same for version 2.0.
+func prometheusV2(raw []byte, latest int64) outcome {
+	var o outcome
+	var req writev2.Request
+	if err := req.Unmarshal(raw); err != nil || len(req.Symbols) > 0 && req.Symbols[0] != "" {
+		return outcome{Malformed: true}
+	}
+	b := labels.NewScratchBuilder(0)
+	for _, ts := range req.Timeseries {
+		ls, err := ts.ToLabels(&b, req.Symbols)
+		meta, metaErr := ts.ToMetadata(req.Symbols)
+		ls, ok := validLabels(ls)
+		if err != nil || metaErr != nil || !ok {
+			o.BadSeries++
+			continue
+		}
+		own := foreshock.OwnOutput(ls)
+		for _, s := range ts.Samples {
+			switch {
+			case own:
+			case s.Timestamp > latest:
+				o.BadSamples++
+			default:
+				o.sample(ls, s.Timestamp, s.Value)
+			}
+		}
+		for _, h := range ts.Histograms {
+			if !own {
+				o.judge(ls, h.Timestamp, latest, h.ToIntHistogram(), h.ToFloatHistogram())
+			}
+		}
+		for _, e := range ts.Exemplars {
+			if _, err := e.ToExemplar(&b, req.Symbols); err == nil {
+				o.Exemplars++
+			} else if !own {
+				o.BadExemplars++
+			}
+		}
+		if meta.Type != model.MetricTypeUnknown && !own {
+			o.metadata(family(ls.Get(model.MetricNameLabel), meta.Type) + " " + string(meta.Type))
+		}
+	}
+	return o
+}
+
+// unlimited is a decoder that no small message meets the limits of.
+func unlimited() *decoder {
+	c := DefaultConfig()
+	c.MaxLabels, c.MaxLabelName, c.MaxLabelValue, c.MaxLabelsSize = 1<<20, 1<<20, 1<<20, 1<<24
+	return newDecoder(c)
+}
+
+func newDecoder(c Config) *decoder {
+	return New(Options{Config: c}).settings.Load().free()
+}
+
+func (s *settings) free() *decoder { return <-s.decoders }
+
+// captures returns the decompressed captured requests of a version, by file name.
+func captures(t testing.TB, v version) map[string][]byte {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("testdata/captures/*.rw%d.sz", v))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no captures of version %s: %v", v, err)
+	}
+	raws := map[string][]byte{}
+	for _, f := range files {
+		body, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := snappy.Decode(nil, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raws[filepath.Base(f)] = raw
+	}
+	return raws
+}
+
+// What a real Prometheus sent decodes to what prompb says it holds, the first time,
+// when every series is new, and the second, when none is.
+func TestCapturesDecodeAsPrompb(t *testing.T) {
+	for v, oracle := range map[version]func([]byte, int64) outcome{v1: prometheusV1, v2: prometheusV2} {
+		d := newDecoder(DefaultConfig())
+		for name, raw := range captures(t, v) {
+			want := oracle(raw, math.MaxInt64)
+			if len(want.Samples)+len(want.Metadata) == 0 || want.BadSeries > 0 {
+				t.Fatalf("%s: the oracle finds %d samples, %d metadata, %d bad series", name, len(want.Samples), len(want.Metadata), want.BadSeries)
+			}
+			for _, pass := range []string{"first", "second"} {
+				if got := ours(d, v, raw, math.MaxInt64); !reflect.DeepEqual(got, want) {
+					t.Errorf("%s, %s pass: decodes differently from prompb", name, pass)
+				}
+			}
+			if len(want.Samples) > 0 && d.tally.learned > 0 {
+				t.Errorf("%s: %d series new in the second pass", name, d.tally.learned)
+			}
+		}
+	}
+}
+
+// compare holds a decoder against its oracle, with its cache cold and warm, and
+// once more with a cache in which every hash is the same.
+func compare(t *testing.T, v version, oracle func([]byte, int64) outcome, raw []byte) {
+	const latest = 1 << 50 // ms
+	want := oracle(raw, latest)
+	d := unlimited()
+	if want.Malformed {
+		want = outcome{Malformed: true}
+	}
+	for _, pass := range []string{"cold", "warm"} {
+		if got := ours(d, v, raw, latest); !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s cache: got %+v, want %+v", pass, got, want)
+		}
+	}
+	d.cache.v1.hash = func([]byte) uint64 { return 0 }
+	d.cache.v2.hash, d.cache.symbols.hash = d.cache.v1.hash, d.cache.v1.hash
+	d.cache.forget()
+	d.cache.previous = nil // filed under other hashes
+	if got := ours(d, v, raw, latest); !reflect.DeepEqual(got, want) {
+		t.Fatalf("one hash for all: got %+v, want %+v", got, want)
+	}
+}
+
+const mostFuzzed = 16 << 10 // bytes; enough for every construct, little enough for prompb's appetite
+
+func FuzzV1(f *testing.F) {
+	for _, s := range seedsV1(f) {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if len(raw) <= mostFuzzed {
+			compare(t, v1, prometheusV1, raw)
+		}
+	})
+}
+
+func FuzzV2(f *testing.F) {
+	for _, s := range seedsV2(f) {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if len(raw) <= mostFuzzed {
+			compare(t, v2, prometheusV2, raw)
+		}
+	})
+}
