@@ -1,11 +1,18 @@
 package remediation
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	promconfig "github.com/prometheus/common/config"
@@ -101,4 +108,156 @@ func (c ExecConfig) pattern() (*regexp.Regexp, error) {
 // fitsArgument reports whether target may stand among a command's arguments.
 func fitsArgument(pattern *regexp.Regexp, target string) bool {
 	return target != "" && !strings.HasPrefix(target, "-") && pattern.MatchString(target)
+}
+
+// killDelay is how long a process group has between SIGTERM and SIGKILL.
+const killDelay = 5 * time.Second
+
+// drainDelay is how long output is waited for when the group is gone: only a
+// process that left the group can still hold the pipe.
+const drainDelay = time.Second
+
+// plainPath is the PATH of every command: Foreshock's own is the operator's, and
+// may lead anywhere.
+const plainPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// command is the action made ready.
+type command struct {
+	argv      []string
+	pattern   *regexp.Regexp
+	timeout   time.Duration
+	killDelay time.Duration
+}
+
+func newExec(c ExecConfig) (*command, error) {
+	pattern, err := c.pattern()
+	if err != nil {
+		return nil, fmt.Errorf("exec.target_pattern: %w", err)
+	}
+	path, err := exec.LookPath(c.Command[0])
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("exec.command: %w", err)
+	}
+	argv := append([]string{path}, c.Command[1:]...)
+	return &command{argv, pattern, time.Duration(c.Timeout), killDelay}, nil
+}
+
+func (c *command) prepare(p Plan) (deed, error) {
+	argv := slices.Clone(c.argv)
+	for i, element := range argv {
+		if element != targetPlaceholder {
+			continue
+		}
+		if !fitsArgument(c.pattern, p.Target) {
+			return deed{}, fmt.Errorf("target %.100q is no argument", p.Target)
+		}
+		argv[i] = p.Target
+	}
+	return deed{
+		digest: digest(append([]string{"exec"}, argv...)...),
+		do:     func(ctx context.Context) (string, error) { return c.run(ctx, argv, p) },
+	}, nil
+}
+
+// run starts the command in a process group of its own and returns when the group
+// is gone.
+func (c *command) run(ctx context.Context, argv []string, p Plan) (string, error) {
+	dir, err := os.MkdirTemp("", "foreshock-")
+	if err != nil {
+		return "", fmt.Errorf("make a directory to run in: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	stdin, err := planFile(dir, p)
+	if err != nil {
+		return "", fmt.Errorf("write the plan: %w", err)
+	}
+	defer stdin.Close()
+	output, stdout, err := os.Pipe()
+	if err != nil {
+		return "", fmt.Errorf("make a pipe: %w", err)
+	}
+	defer output.Close()
+
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir = dir
+	cmd.Env = environment(dir, p)
+	// Files, not readers and writers: Wait returns when the command ends, whoever
+	// else holds its output.
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stdout
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var kill *time.Timer
+	cmd.Cancel = func() error {
+		group := cmd.Process.Pid
+		kill = time.AfterFunc(c.killDelay, func() { signalGroup(group, syscall.SIGKILL) })
+		return signalGroup(group, syscall.SIGTERM)
+	}
+	err = cmd.Start()
+	stdout.Close()
+	if err != nil {
+		return "", fmt.Errorf("start: %w", err)
+	}
+	var out excerpt
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		io.Copy(&out, output)
+	}()
+	err = cmd.Wait()
+	if kill != nil {
+		kill.Stop()
+	}
+	// The command is gone; what it left behind goes too. The kernel gives nobody
+	// else the group's number while a member lives, and an empty group is no error.
+	signalGroup(cmd.Process.Pid, syscall.SIGKILL)
+	output.SetReadDeadline(time.Now().Add(drainDelay))
+	<-drained
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w, and was killed", interrupted(ctx, c.timeout))
+	}
+	return out.String(), err
+}
+
+// signalGroup sends the signal to every process of the group.
+func signalGroup(group int, sig syscall.Signal) error {
+	err := syscall.Kill(-group, sig)
+	if errors.Is(err, syscall.ESRCH) {
+		return os.ErrProcessDone
+	}
+	return err
+}
+
+// planFile holds the plan as JSON, ready to be read, and has no name any more.
+func planFile(dir string, p Plan) (_ *os.File, err error) {
+	f, err := os.CreateTemp(dir, "plan")
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(json.NewEncoder(f).Encode(p), os.Remove(f.Name()))
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// environment is all of the command's environment. Its names are fixed; of the
+// values, none is a label as it came: the target is one of the configured.
+func environment(home string, p Plan) []string {
+	return []string{
+		"PATH=" + plainPath,
+		"HOME=" + home,
+		"FORESHOCK_RULE=" + p.Rule,
+		"FORESHOCK_ACTION=" + p.Action,
+		"FORESHOCK_TARGET=" + p.Target,
+		"FORESHOCK_STATUS=" + p.Status,
+		"FORESHOCK_FINGERPRINT=" + p.Fingerprint,
+		"FORESHOCK_STARTS_AT=" + p.StartsAt.Format(time.RFC3339Nano),
+	}
 }

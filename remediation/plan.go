@@ -1,7 +1,17 @@
 package remediation
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
+
+	"github.com/prometheus/common/model"
+
+	"github.com/foreshock/foreshock/rules"
 )
 
 // Plan is what would be done about one alert: the rule that matched, the action it
@@ -21,4 +31,106 @@ type Plan struct {
 	// StartsAt is when the alert began to fire, in UTC. With the fields above it
 	// is the alert's episode.
 	StartsAt time.Time `json:"startsAt"`
+}
+
+// identity is what stays the same from one episode of an alert to the next.
+type identity [sha256.Size]byte
+
+func (p Plan) identity() identity {
+	return digest(p.Rule, p.Action, p.Target, p.Fingerprint)
+}
+
+// id names the episode, in 32 hexadecimal digits.
+func (p Plan) id() string {
+	sum := digest(p.Rule, p.Action, p.Target, p.Fingerprint, p.StartsAt.Format(time.RFC3339Nano))
+	return hex.EncodeToString(sum[:16])
+}
+
+// digest hashes fields so that no two lists of them look alike.
+func digest(fields ...string) [sha256.Size]byte {
+	var b []byte
+	for _, f := range fields {
+		b = binary.AppendUvarint(b, uint64(len(f)))
+		b = append(b, f...)
+	}
+	return sha256.Sum256(b)
+}
+
+// refusal is a reason not to act. Its class is a metric's label, one of the
+// constants below.
+type refusal struct{ class, text string }
+
+func (r *refusal) Error() string { return r.text }
+
+const (
+	refusedTarget  = "target"  // the alert selects no configured target
+	refusedRender  = "render"  // the action cannot be made of this plan
+	refusedQueue   = "queue"   // too much waits already
+	refusedCeiling = "ceiling" // the rule acted often enough
+	refusedStale   = "stale"   // the plan waited too long for its turn
+	refusedChanged = "changed" // the configuration would now do something else
+	refusedLedger  = "ledger"  // the ledger does not know, or cannot be written
+)
+
+var refusals = []string{
+	refusedTarget, refusedRender, refusedQueue, refusedCeiling, refusedStale, refusedChanged, refusedLedger,
+}
+
+// plan works out what the remedy would do about the alert. Where that is nothing
+// it returns a *refusal, and the plan as far as it got.
+func (s *settings) plan(r *rules.Remedy, labels map[string]string, startsAt time.Time) (Plan, deed, error) {
+	p := Plan{
+		Rule:        r.Name,
+		Action:      r.Action,
+		Status:      string(model.AlertFiring),
+		Labels:      labels,
+		Fingerprint: fingerprint(labels),
+		StartsAt:    startsAt.UTC(),
+	}
+	a := s.actions[r.Action]
+	if r.Target != "" {
+		target := labels[r.Target]
+		if target == "" {
+			return p, deed{}, &refusal{refusedTarget, fmt.Sprintf("the alert has no label %s to select a target", r.Target)}
+		}
+		if !slices.Contains(a.targets, target) {
+			return p, deed{}, &refusal{refusedTarget, fmt.Sprintf("target %.100q is not among those of action %s", target, r.Action)}
+		}
+		p.Target = target
+	}
+	d, err := a.prepare(p)
+	if err != nil {
+		return p, deed{}, &refusal{refusedRender, fmt.Sprintf("prepare %s: %v", r.Action, err)}
+	}
+	return p, d, nil
+}
+
+// hash is of the plan and of all that would be done: what a person approves.
+func (p Plan) hash(d deed) string {
+	b, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // a Plan is strings and a time whose year was checked
+	}
+	sum := digest(string(b), string(d.digest[:]))
+	return hex.EncodeToString(sum[:])
+}
+
+// matches reports whether the rule is about an alert with these labels.
+func matches(r *rules.Remedy, labels map[string]string) bool {
+	for _, m := range r.Match {
+		if !m.Matches(labels[m.Name]) {
+			return false
+		}
+	}
+	return true
+}
+
+// fingerprint is Alertmanager's own, computed here so that an episode cannot be
+// told apart from itself by a sender's mistake.
+func fingerprint(labels map[string]string) string {
+	set := make(model.LabelSet, len(labels))
+	for name, value := range labels {
+		set[model.LabelName(name)] = model.LabelValue(value)
+	}
+	return set.Fingerprint().String()
 }

@@ -2,11 +2,18 @@ package remediation
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"text/template"
 	"text/template/parse"
 	"time"
@@ -104,7 +111,8 @@ func parseURL(s string) (*url.URL, error) {
 const (
 	wholePlan = `{{json .}}`
 
-	slackText = `{"text": {{printf "Foreshock: %s does %s %s about %s" (slack .Rule) (slack .Action) (slack .Target) (slack (index .Labels "alertname")) | json}}}`
+	slackText = `{{$on := ""}}{{if .Target}}{{$on = printf " on %s" (slack .Target)}}{{end -}}
+{"text": {{printf "Foreshock: %s%s for %s, by rule %s" (slack .Action) $on (slack .Labels.alertname) (slack .Rule) | json}}}`
 )
 
 func (c WebhookConfig) template() string {
@@ -196,3 +204,101 @@ func toJSON(v any) (string, error) {
 
 // slackEscape keeps labels from being read as links and mentions: <!channel>.
 var slackEscape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+// webhook is the action made ready.
+type webhook struct {
+	url     string
+	body    *template.Template
+	client  *http.Client
+	timeout time.Duration
+}
+
+func newWebhook(c WebhookConfig) (*webhook, error) {
+	address := string(c.URL)
+	if c.URLFile != "" {
+		b, err := os.ReadFile(c.URLFile)
+		if err != nil {
+			return nil, fmt.Errorf("webhook.url_file: %w", err)
+		}
+		address = strings.TrimSpace(string(b))
+	}
+	if _, err := parseURL(address); err != nil {
+		return nil, fmt.Errorf("webhook.url_file: %w", err)
+	}
+	body, err := parseBody(c.template())
+	if err != nil {
+		return nil, fmt.Errorf("webhook.body: %w", err)
+	}
+	hc := c.HTTPConfig
+	hc.FollowRedirects = false
+	client, err := promconfig.NewClientFromConfig(hc, "remediation",
+		promconfig.WithUserAgent("Foreshock"),
+		// Actions are rare: a kept connection would be a stale one.
+		promconfig.WithKeepAlivesDisabled(),
+		promconfig.WithDialContextFunc((&net.Dialer{Control: refuseLinkLocal}).DialContext))
+	if err != nil {
+		return nil, fmt.Errorf("webhook.http_config: %w", err)
+	}
+	return &webhook{address, body, client, time.Duration(c.Timeout)}, nil
+}
+
+// refuseLinkLocal keeps a name that resolves to a cloud's metadata service, or to
+// nowhere in particular, from being dialled. It sees the address after DNS.
+func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	ip := ap.Addr().Unmap()
+	if ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() || ip == awsMetadata {
+		return fmt.Errorf("%s is no place for an action", ip)
+	}
+	return nil
+}
+
+// awsMetadata is where AWS serves instance credentials over IPv6; over IPv4, as
+// everywhere, it is the link-local 169.254.169.254.
+var awsMetadata = netip.MustParseAddr("fd00:ec2::254")
+
+func (w *webhook) prepare(p Plan) (deed, error) {
+	body, err := renderBody(w.body, p)
+	if err != nil {
+		return deed{}, err
+	}
+	return deed{
+		digest: digest("webhook", w.url, string(body)),
+		do:     func(ctx context.Context) (string, error) { return w.post(ctx, body, p) },
+	}, nil
+}
+
+// post sends the body once. It sets no Idempotency-Key, which Go's transport reads
+// as leave to send a POST again.
+func (w *webhook) post(ctx context.Context, body []byte, p Plan) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+	defer cancel()
+	seen := newSecrets(w.url)
+	req, err := http.NewRequestWithContext(seen.watch(ctx), http.MethodPost, w.url, bytes.NewReader(body))
+	if err != nil {
+		return "", errors.New("make request") // the cause would show the URL
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Foreshock-Remediation", p.id())
+	resp, err := w.client.Do(req)
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("no answer, and it may have acted: %w", interrupted(ctx, w.timeout))
+	}
+	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
+		err = wrapped.Err // it would show the URL
+	}
+	if err != nil {
+		return "", errors.New(seen.redact(err.Error()))
+	}
+	defer resp.Body.Close()
+	var out excerpt
+	io.Copy(&out, io.LimitReader(resp.Body, maxOutput)) // the status is the answer
+	output := seen.redact(out.String())
+	if resp.StatusCode/100 != 2 {
+		return output, fmt.Errorf("answered %s", seen.redact(clip(resp.Status, 100)))
+	}
+	return output, nil
+}

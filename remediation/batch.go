@@ -1,0 +1,102 @@
+package remediation
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// batch collects what one notification changes, so that it is recorded as one. The
+// Remediation's mutex is held while it lives.
+type batch struct {
+	*Remediation
+	now     time.Time
+	entries []entry
+	at      map[string]int    // the place of an ID among entries
+	planned map[identity]bool // an alert can be in a body twice
+}
+
+func (b *batch) add(e entry) {
+	if i, ok := b.at[e.ID]; ok {
+		b.entries[i] = e
+		return
+	}
+	b.at[e.ID] = len(b.entries)
+	b.entries = append(b.entries, e)
+}
+
+// firing plans every remedy that matches the alert, on the first sight of its
+// episode.
+func (b *batch) firing(a alert) {
+	for _, rule := range b.settings.remedies {
+		if !matches(rule, a.Labels) {
+			continue
+		}
+		p, d, err := b.settings.plan(rule, a.Labels, a.StartsAt)
+		e := entry{ID: p.id(), Plan: p, CreatedAt: b.now}
+		if b.ledger.known(p) || b.planned[p.identity()] {
+			b.metrics.repeats.Inc()
+			continue
+		}
+		b.planned[p.identity()] = true
+		if err == nil {
+			e.Hash = p.hash(d)
+			err = b.admit(p)
+		}
+		if refused := (*refusal)(nil); errors.As(err, &refused) {
+			b.metrics.refuse(&e, refused, b.now)
+		} else {
+			b.advance(&e)
+		}
+		b.add(e)
+	}
+}
+
+// admit refuses what the ledger may have forgotten, and what would wait behind too
+// much else.
+func (b *batch) admit(p Plan) error {
+	if at := b.ledger.damagedAt; !p.StartsAt.After(at) {
+		return &refusal{refusedLedger, fmt.Sprintf("the ledger was found damaged at %s: this alert began before and may have been treated", at.Format(time.RFC3339))}
+	}
+	waiting := b.ledger.pending()
+	for _, e := range b.entries {
+		if e.State.waits() {
+			waiting++
+		}
+	}
+	if limit := b.settings.config.QueueSize; waiting >= limit && b.settings.config.Mode.acts() {
+		return &refusal{refusedQueue, fmt.Sprintf("%d plans wait already", waiting)}
+	}
+	return nil
+}
+
+// advance takes a new plan as far as the mode allows.
+func (b *batch) advance(e *entry) {
+	switch c := b.settings.config; c.Mode {
+	case Auto:
+		e.State, e.ApprovedAt = Approved, b.now
+	case Approve:
+		e.State, e.ExpiresAt = Waiting, b.now.Add(time.Duration(c.ApprovalTTL))
+	default:
+		e.State, e.FinishedAt = Suggested, b.now
+	}
+}
+
+// resolved cancels what waits for an episode that is over. An episode that began
+// after this end is another one: a late repetition of its predecessor's end does
+// not touch it.
+func (b *batch) resolved(a alert) {
+	fp := fingerprint(a.Labels)
+	for _, e := range slices.Concat(b.ledger.entries, b.entries) {
+		if i, ok := b.at[e.ID]; ok {
+			e = b.entries[i]
+		}
+		if !e.State.waits() || e.Plan.Fingerprint != fp || e.Plan.StartsAt.After(a.EndsAt) {
+			continue
+		}
+		e.State, e.FinishedAt = Cancelled, b.now
+		e.Reason = "the alert resolved before it started"
+		b.add(e)
+	}
+}

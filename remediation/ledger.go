@@ -1,0 +1,208 @@
+package remediation
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/foreshock/foreshock/journal"
+)
+
+// State is where a plan stands.
+type State string
+
+// The states of a plan. It ends in the one it starts with, or passes through
+// waiting, approved and running to one of the rest.
+const (
+	Suggested State = "suggested" // mode suggest: what would have been done
+	Waiting   State = "waiting"   // for a person's approval
+	Approved  State = "approved"  // waits for its turn
+	Running   State = "running"
+	Succeeded State = "succeeded"
+	Failed    State = "failed"
+	Refused   State = "refused"
+	Cancelled State = "cancelled" // resolved or denied before it started
+	Expired   State = "expired"   // nobody approved in time
+	Unknown   State = "unknown"   // the process died while it ran
+)
+
+var states = []State{
+	Suggested, Waiting, Approved, Running, Succeeded, Failed, Refused, Cancelled, Expired, Unknown,
+}
+
+// waits reports whether the action may still come, and may still be stopped.
+func (s State) waits() bool { return s == Waiting || s == Approved }
+
+// settled reports whether nothing more can happen.
+func (s State) settled() bool { return !s.waits() && s != Running }
+
+// entry is one plan and what became of it, as the ledger and the API have it.
+type entry struct {
+	ID    string `json:"id"`
+	State State  `json:"state"`
+	Plan  Plan   `json:"plan"`
+	// Hash is what an approval must name; "" where nothing could be planned.
+	Hash string `json:"hash,omitempty"`
+	// Reason says why it was refused, cancelled or failed.
+	Reason string `json:"reason,omitempty"`
+	// Approver is whoever said yes or no, in their own words.
+	Approver string `json:"approver,omitempty"`
+	// Output is what the action said.
+	Output string `json:"output,omitempty"`
+
+	CreatedAt  time.Time `json:"createdAt"`
+	ExpiresAt  time.Time `json:"expiresAt,omitzero"`
+	ApprovedAt time.Time `json:"approvedAt,omitzero"`
+	StartedAt  time.Time `json:"startedAt,omitzero"`
+	FinishedAt time.Time `json:"finishedAt,omitzero"`
+}
+
+// page is one record of the ledger: all that one event changed.
+type page struct {
+	// Entries are whole; the last one with an ID counts.
+	Entries []entry `json:"entries,omitempty"`
+	// DamagedAt says that the ledger was found damaged then. Whatever began before
+	// may have been treated already.
+	DamagedAt time.Time `json:"damagedAt,omitzero"`
+}
+
+// history is how many settled plans are kept in memory for the API, beside those
+// still open: 256 × (64 KiB of output + 16 KiB of labels) ≈ 20 MiB at the worst.
+// The ledger on disk keeps all of them.
+const history = 256
+
+// ledger is the journal of plans and what follows from it. It is not safe for
+// concurrent use: the Remediation's mutex is around it.
+type ledger struct {
+	log     *journal.Log
+	metrics *metrics
+
+	entries []entry // by creation
+	// seen is until when an alert is known: whatever episode of it began up to
+	// then has been decided about. About 100 B for each rule and alert, for ever.
+	seen map[identity]time.Time
+	// starts are when a rule acted, as far as the ceiling looks back.
+	starts    map[string][]time.Time
+	damagedAt time.Time
+}
+
+// openLedger reads the ledger in dir.
+func openLedger(dir string, o journal.Options) (*ledger, error) {
+	if dir == "" {
+		return nil, errors.New("open ledger: no directory to keep it in")
+	}
+	log, err := journal.Open(dir, o)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	l := &ledger{log: log, seen: map[identity]time.Time{}, starts: map[string][]time.Time{}}
+	err = log.Replay(func(record []byte) error {
+		var p page
+		if err := json.Unmarshal(record, &p); err != nil {
+			return fmt.Errorf("decode record: %w", err)
+		}
+		l.apply(p)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read ledger: %w", errors.Join(err, log.Close()))
+	}
+	return l, nil
+}
+
+// record makes the entries durable, all or none, and only then believes them.
+func (l *ledger) record(entries ...entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	if err := l.write(page{Entries: entries}); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		l.metrics.transitions[e.State].Inc()
+	}
+	return nil
+}
+
+func (l *ledger) write(p page) error {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encode record: %w", err)
+	}
+	if err := l.log.Append(b); err != nil {
+		l.metrics.ledgerFailures.Inc()
+		return err
+	}
+	l.apply(p)
+	return nil
+}
+
+func (l *ledger) apply(p page) {
+	if p.DamagedAt.After(l.damagedAt) {
+		l.damagedAt = p.DamagedAt
+	}
+	for _, e := range p.Entries {
+		l.believe(e)
+	}
+}
+
+// believe takes the entry into memory.
+func (l *ledger) believe(e entry) {
+	until := e.CreatedAt
+	if e.Plan.StartsAt.After(until) {
+		until = e.Plan.StartsAt
+	}
+	if key := e.Plan.identity(); until.After(l.seen[key]) {
+		l.seen[key] = until
+	}
+	if e.State == Running {
+		rule := e.Plan.Rule
+		l.starts[rule] = append(l.starts[rule], e.StartedAt)
+	}
+	if i := l.find(e.ID); i >= 0 {
+		l.entries[i] = e
+		return
+	}
+	l.entries = append(l.entries, e)
+	if len(l.entries) <= history {
+		return
+	}
+	if i := slices.IndexFunc(l.entries, func(e entry) bool { return e.State.settled() }); i >= 0 {
+		l.entries = slices.Delete(l.entries, i, i+1)
+	}
+}
+
+// find returns the place of the entry, or -1.
+func (l *ledger) find(id string) int {
+	return slices.IndexFunc(l.entries, func(e entry) bool { return e.ID == id })
+}
+
+// known reports whether this episode was decided about before. An alert that began
+// before it was last planned is that same episode: two Prometheus servers that
+// disagree about the beginning make Alertmanager move it back.
+func (l *ledger) known(p Plan) bool {
+	until, ok := l.seen[p.identity()]
+	return ok && !p.StartsAt.After(until)
+}
+
+// pending counts what waits.
+func (l *ledger) pending() int {
+	n := 0
+	for _, e := range l.entries {
+		if e.State.waits() {
+			n++
+		}
+	}
+	return n
+}
+
+// actedSince counts how often the rule acted after t, and forgets what was before.
+// A clock that was put back makes it count too many rather than too few.
+func (l *ledger) actedSince(rule string, t time.Time) int {
+	l.starts[rule] = slices.DeleteFunc(l.starts[rule], func(s time.Time) bool { return !s.After(t) })
+	return len(l.starts[rule])
+}
+
+func (l *ledger) close() error { return l.log.Close() }

@@ -1,0 +1,66 @@
+package remediation
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/common/model"
+)
+
+type metrics struct {
+	notifications, unauthorized, rejected prometheus.Counter
+	alerts                                map[model.AlertStatus]prometheus.Counter
+	truncated, repeats                    prometheus.Counter
+	transitions                           map[State]prometheus.Counter
+	refusals                              map[string]prometheus.Counter
+	ledgerFailures                        prometheus.Counter
+	seconds                               prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer, pending func() float64) *metrics {
+	f := promauto.With(reg)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: "foreshock_remediation_" + name, Help: help})
+	}
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "foreshock_remediation_pending_plans",
+		Help: "Plans that wait for approval or for their turn.",
+	}, pending)
+	return &metrics{
+		notifications: counter("notifications_total", "Webhooks received, whoever sent them."),
+		unauthorized:  counter("unauthorized_total", "Webhooks and decisions refused for want of the token or certificate."),
+		rejected:      counter("notifications_rejected_total", "Webhooks whose body was not a notification."),
+		alerts: each(f, "alerts_total", "Alerts received, by their status.", "status",
+			model.AlertFiring, model.AlertResolved),
+		truncated: counter("alerts_truncated_total", "Alerts that Alertmanager left out of its notifications; see max_alerts there."),
+		repeats:   counter("repeats_total", "Times an alert met a remedy that had been decided about in the same episode."),
+		transitions: each(f, "transitions_total", "Plans that entered a state.", "state",
+			states...),
+		refusals: each(f, "refusals_total", "Plans refused, by reason.", "reason",
+			refusals...),
+		ledgerFailures: counter("ledger_failures_total", "Events that could not be recorded, and so did not happen."),
+		seconds: f.NewHistogram(prometheus.HistogramOpts{
+			Name: "foreshock_remediation_action_duration_seconds",
+			Help: "How long an action took.",
+			// 10 ms, a local script, to 10 ms × 4^8 ≈ 11 min, past the longest timeout.
+			Buckets: prometheus.ExponentialBuckets(0.01, 4, 9),
+		}),
+	}
+}
+
+// each makes a counter for every value of a label, so that all start at zero.
+func each[T ~string](f promauto.Factory, name, help, label string, values ...T) map[T]prometheus.Counter {
+	vec := f.NewCounterVec(prometheus.CounterOpts{Name: "foreshock_remediation_" + name, Help: help}, []string{label})
+	counters := make(map[T]prometheus.Counter, len(values))
+	for _, v := range values {
+		counters[v] = vec.WithLabelValues(string(v))
+	}
+	return counters
+}
+
+// refuse marks the entry refused and counts why.
+func (m *metrics) refuse(e *entry, r *refusal, now time.Time) {
+	e.State, e.Reason, e.FinishedAt = Refused, r.text, now
+	m.refusals[r.class].Inc()
+}

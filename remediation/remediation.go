@@ -1,0 +1,226 @@
+// Package remediation does something about an alert, if a person allowed it.
+//
+// Alertmanager posts its alerts to Webhook. A firing alert that a remedy rule
+// matches becomes a Plan: this action on this target, for this episode of this
+// alert. Depending on the mode the plan is only written down, waits for a person's
+// approval, or runs at once. Silences, inhibitions and routes of Alertmanager thus
+// govern remedies as they govern pages.
+//
+// Alertmanager delivers at least once; an episode is treated at most once, for
+// ever. The intent is on disk in the ledger before Alertmanager is answered, and
+// the start before the action. What was running when the process died is unknown,
+// and is never run again. A resolved alert cancels what has not started.
+//
+// Labels are other people's input: they select among the configured targets and
+// fill values in, and never choose an executable, a URL or the shape of a request.
+// Doubt is a refusal, and a refusal is final for its episode. Every time here is
+// the wall clock's.
+package remediation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foreshock/foreshock/journal"
+	"github.com/foreshock/foreshock/rules"
+)
+
+// Options are what a Remediation needs.
+type Options struct {
+	Config   Config
+	Remedies []*rules.Remedy
+	// Dir holds the ledger. One process at a time may have it.
+	Dir string
+	// VerifiedClients says that the listener in front of Webhook and API demands
+	// client certificates and verifies them.
+	VerifiedClients bool
+	Now             func() time.Time
+	Registerer      prometheus.Registerer
+	Logger          *slog.Logger
+}
+
+// Remediation turns alerts into plans, and plans into actions one at a time. Its
+// methods and handlers are safe for concurrent use.
+type Remediation struct {
+	verifiedClients bool
+	now             func() time.Time
+	logger          *slog.Logger
+	metrics         *metrics
+
+	wake    chan struct{} // holds one token when there may be work
+	closing chan struct{} // closed by Close
+	stopped chan struct{} // closed when Run has returned
+	act     context.Context
+	abandon context.CancelFunc // ends the action under way
+
+	mu       sync.Mutex // over all below, held while the ledger is written
+	settings *settings
+	ledger   *ledger
+	running  bool
+	closed   bool
+}
+
+// New opens the ledger and settles what the last process left behind. It refuses a
+// configuration that could act for anybody who asks.
+func New(o Options) (*Remediation, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s, err := newSettings(o.Config, o.Remedies, o.VerifiedClients)
+	if err != nil {
+		return nil, err
+	}
+	r := &Remediation{
+		verifiedClients: o.VerifiedClients,
+		now:             o.Now,
+		logger:          o.Logger,
+		wake:            make(chan struct{}, 1),
+		closing:         make(chan struct{}),
+		stopped:         make(chan struct{}),
+		settings:        s,
+	}
+	if r.ledger, err = openLedger(o.Dir, journal.Options{Registerer: o.Registerer, Logger: o.Logger}); err != nil {
+		return nil, err
+	}
+	r.metrics = newMetrics(o.Registerer, r.pending)
+	r.ledger.metrics = r.metrics
+	if err := r.settle(); err != nil {
+		return nil, errors.Join(err, r.ledger.close())
+	}
+	r.act, r.abandon = context.WithCancel(context.Background())
+	r.warn(s)
+	r.signal()
+	return r, nil
+}
+
+// settle decides about what the last process had begun: nobody saw how it ended.
+func (r *Remediation) settle() error {
+	if r.ledger.log.Damaged() {
+		if err := r.ledger.write(page{DamagedAt: r.now()}); err != nil {
+			return err
+		}
+	}
+	var unknown []entry
+	for _, e := range r.ledger.entries {
+		if e.State == Running {
+			e.State = Unknown
+			e.Reason = "foreshock stopped while it ran: it may or may not have acted, and is not run again"
+			unknown = append(unknown, e)
+			r.logger.Warn("Remedy was interrupted", "id", e.ID, "rule", e.Plan.Rule, "action", e.Plan.Action, "target", e.Plan.Target)
+		}
+	}
+	return r.ledger.record(unknown...)
+}
+
+// warn tells the operator what the configuration leaves shut.
+func (r *Remediation) warn(s *settings) {
+	if s.config.Mode != Off && len(s.remedies) > 0 && !s.authenticates(r.verifiedClients) {
+		r.logger.Warn("The Alertmanager webhook refuses everything until remediation.webhook_token is set")
+	}
+}
+
+// Apply replaces the configuration and the rules, or changes nothing and says why.
+// What waits or is queued keeps its place, and is refused in its turn if it would
+// now do anything else than was planned.
+func (r *Remediation) Apply(c Config, remedies []*rules.Remedy) error {
+	s, err := newSettings(c, remedies, r.verifiedClients)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.settings = s
+	r.mu.Unlock()
+	r.warn(s)
+	return nil
+}
+
+// Run acts on what was planned, one action at a time, until Close. It may be called
+// once.
+func (r *Remediation) Run() {
+	r.mu.Lock()
+	r.running = true
+	r.mu.Unlock()
+	defer close(r.stopped)
+
+	var both sync.WaitGroup
+	both.Go(r.work)
+	both.Go(r.expire)
+	both.Wait()
+}
+
+// Close takes no more alerts, lets the action under way finish within ctx, ends it
+// then, which can take killDelay more, and closes the ledger. What had not started
+// is decided about by the next process.
+func (r *Remediation) Close(ctx context.Context) error {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return nil
+	}
+	r.closed = true
+	running := r.running
+	r.mu.Unlock()
+
+	close(r.closing)
+	if running {
+		select {
+		case <-r.stopped:
+		case <-ctx.Done():
+		}
+	}
+	r.abandon()
+	if running {
+		<-r.stopped
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.ledger.close(); err != nil {
+		return fmt.Errorf("close remediation: %w", err)
+	}
+	return nil
+}
+
+// signal says that there may be work; it never blocks.
+func (r *Remediation) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// pending is how many plans wait, for approval or for their turn.
+func (r *Remediation) pending() float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return float64(r.ledger.pending())
+}
+
+// authorized answers the request itself where it may not go on.
+func (r *Remediation) authorized(w http.ResponseWriter, req *http.Request) bool {
+	r.mu.Lock()
+	s := r.settings
+	r.mu.Unlock()
+	status := s.authorize(req, r.verifiedClients)
+	if status == http.StatusOK {
+		return true
+	}
+	r.metrics.unauthorized.Inc()
+	reason := "a token is needed"
+	if status == http.StatusForbidden {
+		reason = "closed until remediation.webhook_token is set"
+	} else {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="foreshock"`)
+	}
+	http.Error(w, reason, status)
+	return false
+}

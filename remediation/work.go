@@ -1,0 +1,184 @@
+package remediation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// freshness is how old a plan may be when its turn comes, since it was made or
+	// approved. Acting on an old picture of the world is how automation breaks it.
+	freshness = time.Minute
+
+	// ceilingWindow is the hour of max_per_hour.
+	ceilingWindow = time.Hour
+
+	// expiryInterval is how often plans that nobody approved are looked for. An
+	// approval is checked against the deadline itself.
+	expiryInterval = time.Second
+
+	// maxReason bounds a reason, in bytes.
+	maxReason = 1 << 10
+)
+
+// work takes one plan after the other until Close.
+func (r *Remediation) work() {
+	for {
+		select {
+		case <-r.closing:
+			return
+		case <-r.wake:
+		}
+		for r.next() {
+		}
+	}
+}
+
+// next runs the oldest plan that is approved, and reports whether there was one.
+func (r *Remediation) next() bool {
+	e, d, ok := r.begin()
+	if !ok {
+		return false
+	}
+	began := time.Now()
+	output, err := d.do(r.act)
+	r.metrics.seconds.Observe(time.Since(began).Seconds())
+	r.end(e, output, err)
+	return true
+}
+
+// begin records that the oldest approved plan starts. Whatever it refuses on the
+// way is recorded too.
+func (r *Remediation) begin() (entry, deed, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !r.closed {
+		i := slices.IndexFunc(r.ledger.entries, func(e entry) bool { return e.State == Approved })
+		if i < 0 {
+			break
+		}
+		e := r.ledger.entries[i]
+		now := r.now()
+		d, err := r.recheck(e, now)
+		refused := (*refusal)(nil)
+		if errors.As(err, &refused) {
+			r.metrics.refuse(&e, refused, now)
+		} else {
+			e.State, e.StartedAt = Running, now
+		}
+		if err := r.ledger.record(e); err != nil {
+			// Not written, not done. If the disk comes back the ledger still has it
+			// as approved, and by then it is stale.
+			r.metrics.refuse(&e, &refusal{refusedLedger, "the ledger could not be written"}, now)
+			e.StartedAt = time.Time{}
+			r.ledger.believe(e)
+			r.logger.Error("Remedy was not started", "id", e.ID, "err", err)
+			continue
+		}
+		r.logger.Info("Remedy "+string(e.State), "id", e.ID, "rule", e.Plan.Rule, "action", e.Plan.Action, "target", e.Plan.Target, "reason", e.Reason)
+		if refused == nil {
+			return e, d, true
+		}
+	}
+	return entry{}, deed{}, false
+}
+
+// recheck holds the plan against the world as it is now, immediately before acting.
+func (r *Remediation) recheck(e entry, now time.Time) (deed, error) {
+	c := r.settings.config
+	if !c.Mode.acts() || c.Mode == Approve && e.Approver == "" {
+		return deed{}, &refusal{refusedChanged, fmt.Sprintf("the mode is now %s", c.Mode)}
+	}
+	rule := r.settings.remedy(e.Plan.Rule)
+	if rule == nil || !matches(rule, e.Plan.Labels) {
+		return deed{}, &refusal{refusedChanged, "the rule is gone or matches the alert no more"}
+	}
+	p, d, err := r.settings.plan(rule, e.Plan.Labels, e.Plan.StartsAt)
+	if err != nil {
+		return deed{}, err
+	}
+	if p.hash(d) != e.Hash {
+		return deed{}, &refusal{refusedChanged, "the configuration would now do something else than was planned"}
+	}
+	if age := now.Sub(e.ApprovedAt).Abs(); age > freshness {
+		return deed{}, &refusal{refusedStale, fmt.Sprintf("its turn came %s after it was planned, which is above %s", age.Round(time.Second), freshness)}
+	}
+	if n := r.ledger.actedSince(p.Rule, now.Add(-ceilingWindow)); n >= c.MaxPerHour {
+		return deed{}, &refusal{refusedCeiling, fmt.Sprintf("the rule acted %d times within the hour", n)}
+	}
+	return d, nil
+}
+
+// end records how it went. If that cannot be written the next process will call it
+// unknown.
+func (r *Remediation) end(e entry, output string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.State, e.FinishedAt, e.Output = Succeeded, r.now(), output
+	if err != nil {
+		e.State, e.Reason = Failed, clip(err.Error(), maxReason)
+	}
+	if err := r.ledger.record(e); err != nil {
+		r.ledger.believe(e)
+		r.logger.Error("Remedy's outcome was not recorded", "id", e.ID, "state", e.State, "err", err)
+		return
+	}
+	r.logger.Info("Remedy "+string(e.State), "id", e.ID, "rule", e.Plan.Rule, "action", e.Plan.Action, "target", e.Plan.Target, "reason", e.Reason)
+}
+
+// expire turns waiting into no, until Close.
+func (r *Remediation) expire() {
+	tick := time.NewTicker(expiryInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.closing:
+			return
+		case <-tick.C:
+			r.expireDue()
+		}
+	}
+}
+
+func (r *Remediation) expireDue() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	now := r.now()
+	var due []entry
+	for _, e := range r.ledger.entries {
+		if e.State == Waiting && !now.Before(e.ExpiresAt) {
+			due = append(due, expired(e, now))
+		}
+	}
+	if err := r.ledger.record(due...); err != nil {
+		r.logger.Error("Expired plans were not recorded", "err", err)
+	}
+}
+
+func expired(e entry, now time.Time) entry {
+	e.State, e.FinishedAt, e.Reason = Expired, now, "nobody approved it in time"
+	return e
+}
+
+// interrupted explains why an action's context ended.
+func interrupted(ctx context.Context, timeout time.Duration) error {
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return fmt.Errorf("did not finish within %s", timeout)
+	}
+	return errors.New("foreshock stopped meanwhile")
+}
+
+// clip cuts s to n bytes of valid UTF-8.
+func clip(s string, n int) string {
+	if len(s) > n {
+		s = s[:n]
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
