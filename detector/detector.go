@@ -130,20 +130,15 @@ func share(c Config, shards int) Config {
 // waits while the queue is full: no longer than ctx and queue_timeout allow, then it
 // returns foreshock.ErrOverloaded. After Close it returns foreshock.ErrClosed.
 func (d *Detector) Append(ctx context.Context, b *foreshock.Batch) error {
-	j := d.jobs.Get().(*job)
-	j.split(b)
 	// A batch beyond the whole queue passes when it is alone in it.
-	j.cost = min(int64(b.Len())+batchCost, d.capacity)
-	if err := d.reserve(ctx, j.cost); err != nil {
-		d.recycle(j)
+	cost := min(int64(b.Len())+batchCost, d.capacity)
+	if err := d.reserve(ctx, cost); err != nil {
 		return err
 	}
-	if err := d.pass(j, b); err != nil {
-		d.queue.Release(j.cost)
-		d.recycle(j)
-		return err
-	}
-	return nil
+	j := d.jobs.Get().(*job)
+	j.cost = cost
+	j.split(b)
+	return d.pass(j, b)
 }
 
 // reserve waits for room in the queue.
@@ -166,22 +161,21 @@ func (d *Detector) reserve(ctx context.Context, cost int64) error {
 	return nil
 }
 
-// pass hands j to every shard, with the time its samples b moved the clock to.
-// Every shard sees every batch, even one that brings it nothing: that is how
-// ageing happens at the same batch however many shards there are.
+// pass hands j, which has its room in the queue, to every shard: with the samples of
+// b, and the time to which they move the clock, or without where b is nil. Every shard
+// sees every batch, even one that brings it nothing: that is how a series ages at the
+// same batch however many shards there are. pass does not block.
 func (d *Detector) pass(j *job, b *foreshock.Batch) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
+		d.queue.Release(j.cost)
+		d.recycle(j)
 		return foreshock.ErrClosed
 	}
-	d.clock.advance(b)
-	d.send(j)
-	return nil
-}
-
-// send must be called with mu held. It does not block: the queue has room for j.
-func (d *Detector) send(j *job) {
+	if b != nil {
+		d.clock.advance(b)
+	}
 	j.now, j.awake, j.leaps = d.clock.now, d.clock.awake, d.clock.leaps
 	j.working.Add(len(d.shards))
 	d.metrics.queue.Add(float64(j.cost))
@@ -189,23 +183,19 @@ func (d *Detector) send(j *job) {
 	for i, s := range d.shards {
 		s.in <- task{job: j, part: &j.parts[i]}
 	}
+	return nil
 }
 
-// change has every shard apply f between the batches appended before and after.
+// change has every shard apply f after the batches appended before and ahead of those
+// appended later. It waits for its turn in the queue, however long; a closed detector
+// changes no more.
 func (d *Detector) change(f func(*shard)) {
 	if d.queue.Acquire(context.Background(), batchCost) != nil {
-		return
+		return // never: the background does not end
 	}
 	j := d.jobs.Get().(*job)
 	j.cost, j.change = batchCost, f
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		d.queue.Release(j.cost)
-		d.recycle(j)
-		return
-	}
-	d.send(j)
+	_ = d.pass(j, nil) // ErrClosed: nothing is left to judge
 }
 
 // SetRules replaces the rules. Batches appended afterwards are judged by them; what

@@ -2,9 +2,10 @@
 //
 // A Window is a short list of Prometheus's XOR chunks, so a regular series costs
 // little more than a byte a sample and a constant one a quarter of that. Samples
-// leave by the chunk: a Window holds at least the span it was asked to keep and at
-// most half as much again. The chunk that leaves lends its memory to the next, so a
-// Window that has seen its span once allocates only what a chunk's appender needs.
+// leave by the chunk, when another begins: a Window holds at least the span it was
+// asked to keep and at most about twice that. The chunk that leaves lends its memory
+// to the next, so a Window that has seen its span once allocates only what a chunk's
+// appender needs.
 //
 // It has no clock and no lock; the zero value is an empty Window.
 package window
@@ -61,8 +62,8 @@ func (w *Window) Append(t int64, v float64, keep int64) {
 	head.last = t
 }
 
-// full reports whether a sample at t belongs to a new chunk: two chunks to the
-// window, so that at most half of one more is kept.
+// full reports whether a sample at t belongs to a new chunk. Two chunks make the
+// span; shorter ones would let samples go sooner and cost more than the samples.
 func (c *chunk) full(t, keep int64) bool {
 	return c.xor.NumSamples() >= maxSamples || uint64(t)-uint64(c.first) >= uint64(keep)/2
 }
