@@ -132,6 +132,9 @@ func (d *Direction) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// MarshalText is the direction's name.
+func (d Direction) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
 // String is the direction as it is written in a rule.
 func (d Direction) String() string { return directions[d] }
 
@@ -140,6 +143,9 @@ func (e *Emit) UnmarshalText(text []byte) (err error) {
 	*e, err = oneOf[Emit](string(text), emits)
 	return err
 }
+
+// MarshalText is the name of what to emit.
+func (e Emit) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
 // String is what to emit as it is written in a rule.
 func (e Emit) String() string { return emits[e] }

@@ -71,21 +71,22 @@ const (
 
 // Watch selects series whose anomalies are worth an alert.
 type Watch struct {
-	// Name of the rule, unique among all rules. It becomes the alert's label rule.
+	// Name is the rule's name, unique among all rules. It becomes the alert's label
+	// rule. Required.
 	Name  string `yaml:"watch"`
 	Group string `yaml:"-"`
-	// Select says which series: a PromQL series selector, or a list of them that are
-	// alternatives. Where several watch rules select a series, the first counts.
+	// Select says which series: a PromQL series selector, or a list of them that
+	// are alternatives. Where several watch rules select a series, the first counts.
 	// Required.
 	Select Selector `yaml:"select"`
-	// Sensitivity divides the threshold: 2 alerts at half of it, 0.5 at twice. Between 0.01 and
-	// 100.
+	// Sensitivity divides the threshold: 2 alerts at half of it, 0.5 at twice.
+	// Between 0.01 and 100.
 	Sensitivity float64 `yaml:"sensitivity"`
-	// Direction is the side of the expected band on which a deviation counts: both, above or
-	// below.
+	// Direction is the side of the expected band on which a deviation counts: both,
+	// above or below.
 	Direction Direction `yaml:"direction"`
-	// MinDeviation is how far a value must at least be from the expected one, in the unit of the
-	// series (per second for a counter); 0 switches this off.
+	// MinDeviation is how far a value must at least be from the expected one, in
+	// the unit of the series (per second for a counter); 0 switches this off.
 	MinDeviation float64 `yaml:"min_deviation"`
 	// MinRelative is how far a value must at least be from the expected one, as a
 	// share of it: 0.2 is 20 %; 0 switches this off.
@@ -103,11 +104,12 @@ type Watch struct {
 
 // Forecast selects series that should not cross a limit within the horizon.
 type Forecast struct {
-	// Name of the rule, unique among all rules. It becomes the alert's label rule.
+	// Name is the rule's name, unique among all rules. It becomes the alert's label
+	// rule. Required.
 	Name  string `yaml:"forecast"`
 	Group string `yaml:"-"`
-	// Select says which series: a PromQL series selector, or a list of them that are
-	// alternatives. Where several forecast rules select a series, the first counts.
+	// Select says which series: a PromQL series selector, or a list of them that
+	// are alternatives. Where several forecast rules select a series, the first counts.
 	// Required.
 	Select Selector `yaml:"select"`
 	// Horizon is how far to look ahead: an alert is raised when the limit will be
@@ -126,7 +128,7 @@ type Forecast struct {
 
 // Remedy says which alerts may be treated with which configured action.
 type Remedy struct {
-	// Name of the rule, unique among all rules.
+	// Name is the rule's name, unique among all rules. Required.
 	Name  string `yaml:"remedy"`
 	Group string `yaml:"-"`
 	// Match says which alerts: a selector over the labels of an alert, such as

@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Mistake is one thing wrong with a file.
@@ -93,6 +95,21 @@ func Decode(name string, data []byte, into any) *File {
 		f.decode(root, into)
 	}
 	return f
+}
+
+// Keys returns the keys of the mapping that data is, or nil where it is none: enough
+// to tell one kind of file from another.
+func Keys(data []byte) []string {
+	f := &File{}
+	root := f.parse(data)
+	if root == nil || root.Kind != yaml.MappingNode {
+		return nil
+	}
+	var keys []string
+	for _, e := range f.entries(root, "") {
+		keys = append(keys, e.key.Value)
+	}
+	return keys
 }
 
 // Sound reports whether no mistake is known in the value at path, nor in that which

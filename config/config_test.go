@@ -1,0 +1,184 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// write makes a folder of files and returns the path of foreshock.yml in it.
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, data := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "foreshock.yml")
+}
+
+func TestNoFileIsDefault(t *testing.T) {
+	c, err := Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(c, Default()) {
+		t.Errorf("got %v, want the default", c)
+	}
+}
+
+func TestEmptyFileIsDefault(t *testing.T) {
+	for _, text := range []string{"", "# nothing yet\n", "{}", "detector:\nreceiver: {}\npresets:\n"} {
+		c, err := Load(write(t, map[string]string{"foreshock.yml": text}))
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		} else if c.String() != Default().String() {
+			t.Errorf("%q: got\n%v\nwant the default", text, c)
+		}
+	}
+}
+
+// full uses every kind of block, and secrets wherever there can be one.
+const full = `
+global:
+  external_labels: {cluster: eu-1}
+  external_url: https://foreshock.example.com/
+presets: [node]
+rule_files: ["rules/*.yml"]
+detector: {max_series: 1000, window: 2h}
+receiver: {max_body: 8MiB}
+incident: {join_within: 5m, affinity: [[instance]]}
+emitter: {names: vmanomaly, json_lines: {file: out.jsonl, max_size: 2MiB}}
+remote_write:
+  - url: http://me:canary@localhost:9090/api/v1/write
+    name: one
+    basic_auth: {username: me, password: canary}
+    queue_config: {max_shards: 3}
+  - url: http://localhost:9091/api/v1/write
+    tls_config: {ca_file: ca.pem}
+    authorization: {credentials: canary}
+    protobuf_message: io.prometheus.write.v2.Request
+    write_relabel_configs: [{source_labels: [a], regex: "x(.*)", target_label: b}]
+alerting:
+  alert_relabel_configs: [{regex: noise, action: labeldrop}]
+  alertmanagers:
+    - scheme: https
+      oauth2: {client_id: me, client_secret: canary, token_url: "http://localhost/token"}
+      static_configs: [{targets: ["localhost:9093"]}]
+      dns_sd_configs: [{names: [alertmanager.example.com], type: A, port: 9093}]
+remediation:
+  mode: approve
+  webhook_token: canary
+  actions:
+    - name: restart
+      targets: [web-1]
+      exec: {command: [./restart.sh, "${target}"]}
+    - name: tell
+      webhook: {url: "https://hooks.example.com/canary", slack: true}
+`
+
+var fullFiles = map[string]string{
+	"foreshock.yml": full,
+	"rules/a.yml": `groups:
+- name: a
+  rules:
+  - watch: web
+    select: http_requests_total
+  - remedy: restart_web
+    match: '{rule="web"}'
+    action: restart
+    target: instance
+`,
+}
+
+func TestLoad(t *testing.T) {
+	path := write(t, fullFiles)
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(path)
+	want := Default()
+	for _, check := range []struct {
+		what      string
+		got, want any
+	}{
+		{"external labels", c.Global.ExternalLabels, labels.FromStrings("cluster", "eu-1")},
+		{"what is set", c.Detector.Window, model.Duration(2 * time.Hour)},
+		{"what is not set", c.Detector.Threshold, want.Detector.Threshold},
+		{"a list replaces the default", c.Incident.Affinity, [][]string{{"instance"}}},
+		{"a relative path", c.Emitter.JSONLines.File, filepath.Join(dir, "out.jsonl")},
+		{"a relative path in Prometheus's block", c.RemoteWrite[1].HTTPClientConfig.TLSConfig.CAFile, filepath.Join(dir, "ca.pem")},
+		{"Prometheus's own default", c.RemoteWrite[0].RemoteTimeout, model.Duration(30 * time.Second)},
+		{"within a partly given block", c.RemoteWrite[0].QueueConfig.Capacity, 10000},
+		{"service discoveries", len(c.Alerting.AlertmanagerConfigs[0].ServiceDiscoveryConfigs), 2},
+		{"rules after those of the preset", c.Rules.Watches[len(c.Rules.Watches)-1].Name, "web"},
+		{"remedies", len(c.Rules.Remedies), 1},
+	} {
+		if !reflect.DeepEqual(check.got, check.want) {
+			t.Errorf("%s: got %v, want %v", check.what, check.got, check.want)
+		}
+	}
+}
+
+// P29: what the status page shows of the configuration holds no secret, and with
+// the secrets put back is a configuration again.
+func TestStringMasksSecrets(t *testing.T) {
+	c, err := Load(write(t, fullFiles))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := c.String()
+	if strings.Contains(text, "canary") {
+		t.Errorf("a secret shows:\n%s", text)
+	}
+	for _, want := range []string{"window: 2h", "cluster: eu-1", "max_body: 8MiB", "- localhost:9093", "names:\n", "command:\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing from\n%s", want, text)
+		}
+	}
+	again, err := Load(write(t, map[string]string{
+		"foreshock.yml": strings.ReplaceAll(text, "url: <secret>", "url: https://hooks.example.com/canary"),
+		"rules/a.yml":   fullFiles["rules/a.yml"],
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.String() != text {
+		t.Errorf("shown\n%s\nread again\n%s", text, again)
+	}
+}
+
+// FuzzLoad looks for a file that panics one of the components or of Prometheus's
+// types.
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(full))
+	for _, block := range strings.SplitAfter(full, "\n") {
+		f.Add([]byte(block))
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(dir, "foreshock.yml")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(path)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("got %v and %v", c, err)
+		}
+		if c != nil {
+			_ = c.String()
+		}
+	})
+}
