@@ -11,16 +11,16 @@ const (
 	refractory = 100
 	escalation = 1.5
 
-	// hold is what a held score keeps at each sample. A single surprise of twice the
-	// threshold stays above it for ln 2 / −ln 0.95 ≈ 14 samples.
+	// hold is what a held score keeps at each sample. A surprise of twice the threshold
+	// stays above it for ln 2 / −ln 0.95 ≈ 14 samples.
 	hold = 0.95
 
-	// linger is what the held score does not sink below while the value stays where
-	// it was not expected: it takes five samples back in the band to end such an
-	// anomaly, since 1.25 × 0.95⁵ < 1.
+	// linger is the least the held score is while the value stays where it was not
+	// expected, and the most it is once the value is back: five samples in the band,
+	// one after the other, end such an anomaly, since 1.25 × 0.95⁵ < 1.
 	linger = 1.25
 
-	// settled is how long after its last surprise a level is accepted as the new
+	// settled is how long after the last alert a level can be accepted as the new
 	// normal, in ms of sample time: an hour.
 	settled = 60 * 60 * 1000
 )
@@ -37,51 +37,48 @@ type alarm struct {
 	band    foreshock.Band // where this was expected just before,
 	left    bool           // and the value has been outside of that since.
 
-	surprised int64 // time of the last score of 1 or more, ms
+	told int64 // time of the last alert, ms
 }
 
 // hear takes the score of the sample (t, x) in, relative to the threshold, and
 // completes v. It reports whether a new level was accepted as normal: the anomaly
 // then ends although the value is not back.
 //
-// An anomaly starts at a score of 1 and ends when the held score is back at 1, which
-// waits for the value to be back in the band frozen at the onset. Where the value
+// An anomaly starts at a score of 1 and ends when the held score is below 1 again,
+// for which the value must be back in the band frozen at the onset. Where the value
 // never left that band, since its level or its roughness gave it away, the score
 // alone decides. The way back is no news: it surprises the levels, and would
-// otherwise make every recovery an anomaly.
+// otherwise make an anomaly of every recovery. A new level is accepted an hour after
+// the last alert, once nothing about it surprises any more.
 func (a *alarm) hear(t int64, x, score float64, v *verdict) (accepted bool) {
 	a.quiet = max(a.quiet-1, 0)
+	a.held *= hold
 	outside := a.active && a.band.Known() && !a.band.Contains(x)
-	a.left = a.left || outside
-	if a.left && !outside {
+	switch {
+	case outside:
+		a.left = true
+		accepted = score < 1 && a.held <= linger && t-a.told >= settled
+		a.held = max(a.held, linger)
+	case a.left:
 		score = 0
+		a.held = min(a.held, linger*hold)
 	}
 
-	a.held *= hold
-	if outside {
-		a.held = max(a.held, linger)
-	}
-	switch alert := score >= 1 && score >= escalation*a.last; {
-	case a.active && alert:
-		a.alert(foreshock.Escalated, score, v)
-	case !a.active && (alert || score >= 1 && a.quiet == 0):
-		a.onset, a.band, a.active = t, v.band, true
+	more := score >= 1 && score >= escalation*a.last
+	switch {
+	case a.active && more:
+		a.alert(foreshock.Escalated, t, score, v)
+	case !a.active && (more || score >= 1 && a.quiet == 0):
+		a.active, a.onset, a.band = true, t, v.band
 		a.left = v.band.Known() && !v.band.Contains(x)
-		a.alert(foreshock.Started, score, v)
-	case a.active && score < 1:
-		accepted = outside && a.held <= linger && t-a.surprised >= settled
-		if accepted || a.held <= 1 {
-			a.stop(v)
-		}
-	}
-	if a.active {
-		if score >= 1 {
-			a.surprised = t
-		}
-	} else {
-		score, a.held = min(score, ordinary), min(a.held, ordinary)
+		a.alert(foreshock.Started, t, score, v)
+	case a.active && (accepted || max(a.held, score) < 1):
+		a.stop(v)
 	}
 	a.held = max(a.held, score)
+	if !a.active {
+		a.held = min(a.held, ordinary)
+	}
 	v.score, v.active = a.held, a.active
 	return accepted
 }
@@ -92,18 +89,17 @@ func (a *alarm) glance(t int64, score float64, v *verdict) {
 	switch {
 	case score >= 1 && !a.active:
 		a.onset, a.active = t, true
-		a.alert(foreshock.Started, score, v)
-		a.quiet = 0
+		a.alert(foreshock.Started, t, score, v)
 	case score < 1 && a.active:
 		a.stop(v)
 	}
-	a.held, a.last = 0, 0
+	a.held, a.last, a.quiet = 0, 0, 0
 	v.score, v.active = score, a.active
 }
 
 // alert tells of the active anomaly and begins its refractory period.
-func (a *alarm) alert(p foreshock.Phase, score float64, v *verdict) {
-	a.last, a.quiet, a.channel = score, refractory, v.channel
+func (a *alarm) alert(p foreshock.Phase, t int64, score float64, v *verdict) {
+	a.told, a.last, a.quiet, a.channel = t, score, refractory, v.channel
 	v.changed, v.phase, v.onset = true, p, a.onset
 }
 

@@ -35,6 +35,11 @@ func (c Channel) String() string {
 // its range in steps too small to notice.
 var quarantine = [channels]uint32{Value: 8, Log: 8, Fast: 16, Slow: 64, Shift: 16, Roughness: 16}
 
+// first is the sample a channel begins with. A level younger than 1/α samples is the
+// mean of a few: it strays more than it ever will again, and a tree that had seen it
+// stray would be blind to a shift for as long as it remembers. One value has no Δ.
+var first = [channels]uint32{Fast: 33, Slow: 333, Roughness: 2}
+
 const (
 	bins = 64 // of a tree: the bits of a mask
 

@@ -119,8 +119,8 @@ func (f *Forest) Score(t int64, x float64) (s float64, ch Channel) {
 	var top float64
 	ordinary := 1.0
 	for c := range points {
-		if Channel(c) == Roughness && f.n == 1 {
-			break // one value has no Δ
+		if f.n < first[c] {
+			continue
 		}
 		tr := &f.trees[c]
 		sc := tr.score(points[c].f, points[c].spread)
