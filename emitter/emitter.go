@@ -1,9 +1,28 @@
+// Package emitter tells the world what was found: scores, bands and forecasts by
+// Prometheus remote write and on a page to scrape, incidents to Alertmanager, and
+// all of it as JSON lines.
+//
+//	Offer ─▶ queue ─▶ table: which series, under a budget ─┬▶ queue ─▶ remote write (one each)
+//	                                                       ├▶ queue ─▶ Alertmanager
+//	                                                       ├▶ queue ─▶ JSON lines
+//	                                                       └▶ /metrics/anomalies
+//
+// It promises never to slow what is upstream: Offer only queues, every destination
+// has a goroutine and a bounded queue of its own, and when one is full its oldest go
+// and are counted. What was sent is at most what was found: nothing survives this
+// process. Every emitted series keeps the source's labels, is strictly increasing in
+// time and ends with a stale marker.
+//
+// It does not decide what is anomalous, and it does not know who acts on an alert.
 package emitter
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
-	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,27 +33,273 @@ import (
 	"github.com/foreshock/foreshock/rules"
 )
 
-// Options are what an Emitter needs.
+// retireTimeout is how long a destination that a reload took away may go on to
+// deliver what it has.
+const retireTimeout = 10 * time.Second
+
+// Options are what an Emitter needs. Only Config must be set.
 type Options struct {
-	Config         Config
-	RemoteWrite    []*promconfig.RemoteWriteConfig
-	Alerting       promconfig.AlertingConfig
+	Config Config
+	// RemoteWrite and Alerting are Prometheus's own blocks, as its YAML decodes.
+	RemoteWrite []*promconfig.RemoteWriteConfig
+	Alerting    promconfig.AlertingConfig
+	// ExternalLabels are added to what leaves, where absent.
 	ExternalLabels labels.Labels
-	// ExternalURL is where people reach the console; alerts link to it.
+	// ExternalURL is where people reach the console; alerts link to it. An alert has
+	// no link unless it is an absolute http or https URL.
 	ExternalURL string
-	Rules       *rules.Set
-	Now         func() time.Time
-	Registerer  prometheus.Registerer
-	Logger      *slog.Logger
+	// Rules say which series are emitted and what alerts add.
+	Rules *rules.Set
+	// Now is the clock; nil means time.Now.
+	Now        func() time.Time
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
 }
 
-const standardOutput = "-"
+// destination is somewhere reports go. deliver never waits and keeps nothing of its
+// arguments but what they point to; run goes on until close was called and all was
+// delivered, or until ctx ends, and counts what it leaves.
+type destination interface {
+	deliver(r foreshock.Report, samples []sample)
+	close()
+	run(ctx context.Context)
+}
 
-type Emitter struct{}
+// Emitter emits reports. It is safe for concurrent use.
+type Emitter struct {
+	now        func() time.Time
+	metrics    *metrics
+	logger     *slog.Logger
+	inbox      *queue[foreshock.Report]
+	alerts     *alertmanager
+	life       context.Context // of the destinations: ends when Close has no more time
+	end        context.CancelFunc
+	background sync.WaitGroup // destinations
+	finished   chan struct{}  // closed when Run returns
 
-func New(o Options) (*Emitter, error)              { return &Emitter{}, nil }
-func (e *Emitter) Offer(r foreshock.Report)        {}
-func (e *Emitter) Run()                            {}
-func (e *Emitter) Close(ctx context.Context) error { return nil }
-func (e *Emitter) Apply(o Options) error           { return nil }
-func (e *Emitter) Anomalies() http.Handler         { return nil }
+	mu      sync.Mutex // guards what follows; never held for a downstream
+	started bool
+	closed  bool
+	table   *table
+	remote  []*remoteWrite
+	lines   *jsonLines // nil when there is no file
+	stop    map[destination]context.CancelFunc
+}
+
+// New returns an Emitter that emits once Run is called. It fails when a destination
+// cannot be set up; an unreachable one is no failure.
+func New(o Options) (*Emitter, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	m := newMetrics(o.Registerer)
+	e := &Emitter{
+		now:      o.Now,
+		metrics:  m,
+		logger:   o.Logger,
+		inbox:    newQueue(o.Config.QueueCapacity, countFindings),
+		finished: make(chan struct{}),
+		table:    newTable(o.Config, o.Rules, m),
+		stop:     map[destination]context.CancelFunc{},
+	}
+	e.life, e.end = context.WithCancel(context.Background())
+	var err error
+	if e.alerts, err = newAlertmanager(e.life, o.Registerer, e.destinationOptions()); err != nil {
+		return nil, err
+	}
+	if err := e.Apply(o); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Emitter) destinationOptions() destinationOptions {
+	return destinationOptions{now: e.now, metrics: e.metrics, logger: e.logger}
+}
+
+// countFindings is what a report weighs in the queue, and counts for when it is
+// dropped. An empty one counts as one.
+func countFindings(r foreshock.Report) int {
+	return max(1, len(r.Scores)+len(r.Anomalies)+len(r.Forecasts)+len(r.Ended)+len(r.Incidents))
+}
+
+// Offer hands over a report, which is the Emitter's from then on. It never blocks:
+// when emitter.queue_capacity is reached the oldest reports go and are counted.
+// After Close the report itself goes.
+func (e *Emitter) Offer(r foreshock.Report) {
+	e.metrics.findings.Add(float64(countFindings(r)))
+	e.metrics.findingsDropped.Add(float64(e.inbox.put(r)))
+}
+
+// Run emits what is offered until Close was called and what was offered before has
+// been delivered or given up. It is called once.
+func (e *Emitter) Run() {
+	defer close(e.finished)
+	defer e.end()
+	e.mu.Lock()
+	e.started = true
+	for _, d := range e.destinations() {
+		e.start(d)
+	}
+	e.mu.Unlock()
+
+	for {
+		_, open := e.inbox.state()
+		reports := e.inbox.take(1)
+		if len(reports) > 0 {
+			e.emit(reports[0])
+			continue
+		}
+		if !open {
+			break
+		}
+		<-e.inbox.changed
+	}
+
+	e.mu.Lock()
+	e.closed = true
+	markers := e.table.close()
+	for _, d := range e.destinations() {
+		d.deliver(foreshock.Report{}, markers)
+		d.close()
+	}
+	e.mu.Unlock()
+	e.background.Wait()
+}
+
+func (e *Emitter) emit(r foreshock.Report) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	samples := e.table.observe(r, e.now().UnixMilli())
+	for _, d := range e.destinations() {
+		d.deliver(r, samples)
+	}
+}
+
+// Close ends every emitted series with a stale marker, delivers what waits, and
+// returns once Run has. It gives up when ctx ends: what is left then is dropped,
+// counted, and the error says so.
+func (e *Emitter) Close(ctx context.Context) error {
+	defer e.end()
+	e.inbox.close()
+	e.mu.Lock()
+	started := e.started
+	e.mu.Unlock()
+	if !started {
+		return nil
+	}
+	select {
+	case <-e.finished:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("emit what was left: %w", context.Cause(ctx))
+	}
+}
+
+// Apply changes to o, all or nothing. A destination whose configuration stays the
+// same keeps its queue; one that goes has a little time to deliver what it has. The
+// clock, the registerer, the logger and emitter.queue_capacity stay as they were.
+func (e *Emitter) Apply(o Options) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return foreshock.ErrClosed
+	}
+	if err := errors.Join(o.Config.Validate(), checkAlerting(o)); err != nil {
+		return err
+	}
+	remote, err := e.remoteWrites(o)
+	if err != nil {
+		return err
+	}
+	lines, err := e.jsonLines(o.Config.JSONLines)
+	if err != nil {
+		return err
+	}
+	if err := e.alerts.apply(o); err != nil {
+		return err
+	}
+
+	before := e.destinations()
+	markers := e.table.apply(o.Config, o.Rules)
+	for _, d := range before {
+		d.deliver(foreshock.Report{}, markers)
+	}
+	e.remote, e.lines = remote, lines
+	after := e.destinations()
+	for _, d := range before {
+		if !slices.Contains(after, d) {
+			e.retire(d)
+		}
+	}
+	for _, d := range after {
+		if e.started && !slices.Contains(before, d) {
+			e.start(d)
+		}
+	}
+	return nil
+}
+
+// remoteWrites returns a destination for every remote write of o: the one there is,
+// where nothing changed. The caller holds mu.
+func (e *Emitter) remoteWrites(o Options) ([]*remoteWrite, error) {
+	all := make([]*remoteWrite, len(o.RemoteWrite))
+	names := map[string]bool{}
+	for i, c := range o.RemoteWrite {
+		w, err := newRemoteWrite(remoteWriteName(c, names), c, o.ExternalLabels, o.Config.Names, e.destinationOptions())
+		if err != nil {
+			return nil, err
+		}
+		if k := slices.IndexFunc(e.remote, w.same); k >= 0 {
+			w = e.remote[k]
+		}
+		all[i] = w
+	}
+	return all, nil
+}
+
+// jsonLines returns the destination for c, which may be the one there is, or nil.
+// The caller holds mu.
+func (e *Emitter) jsonLines(c JSONLinesConfig) (*jsonLines, error) {
+	switch {
+	case c.File == "":
+		return nil, nil
+	case e.lines != nil && e.lines.config == c:
+		return e.lines, nil
+	default:
+		return newJSONLines(c, e.inbox.capacity, e.destinationOptions())
+	}
+}
+
+// destinations are those there are now. The caller holds mu.
+func (e *Emitter) destinations() []destination {
+	all := []destination{e.alerts}
+	for _, w := range e.remote {
+		all = append(all, w)
+	}
+	if e.lines != nil {
+		all = append(all, e.lines)
+	}
+	return all
+}
+
+func (e *Emitter) start(d destination) {
+	ctx, stop := context.WithCancel(e.life)
+	e.stop[d] = stop
+	e.background.Go(func() {
+		defer stop()
+		d.run(ctx)
+	})
+}
+
+// retire lets a destination that is no longer configured deliver what it has.
+func (e *Emitter) retire(d destination) {
+	d.close()
+	if stop := e.stop[d]; stop != nil {
+		time.AfterFunc(retireTimeout, stop)
+		delete(e.stop, d)
+	}
+}

@@ -1,0 +1,164 @@
+package emitter
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/notifier"
+
+	"github.com/foreshock/foreshock"
+)
+
+// The rhythm of Prometheus's own rule manager: a firing alert is repeated every
+// minute and ends by itself four repeats after the last, should this process die; a
+// resolved one is repeated long enough for an Alertmanager that was down.
+const (
+	resendDelay       = time.Minute
+	firingFor         = 4 * resendDelay
+	resolvedRetention = 15 * time.Minute
+)
+
+// maxAlerts bounds the incidents that are firing or lately resolved.
+const maxAlerts = 10_000
+
+// alerts knows which incidents Alertmanager was told of and must be told again. It
+// has no clock and no network; its user brings both.
+type alerts struct {
+	metrics   *metrics
+	composer  *composer
+	freshness time.Duration
+	byID      map[string]*alert
+}
+
+// alert is one incident on its way to Alertmanager.
+type alert struct {
+	incident   foreshock.Incident
+	labels     labels.Labels // the identity, from when it is first told
+	told       bool
+	held       bool
+	nextAt     time.Time // when to tell it again
+	resolvedAt time.Time // by our clock; zero while firing
+}
+
+func newAlerts(m *metrics) *alerts {
+	return &alerts{metrics: m, byID: map[string]*alert{}}
+}
+
+// observe takes in an incident that changed. Only those that a rule wants told
+// count, and pending ones may yet come to nothing.
+func (s *alerts) observe(i *foreshock.Incident, now time.Time) {
+	if !i.Alerting || i.State == foreshock.Pending {
+		return
+	}
+	a := s.byID[i.ID]
+	if i.State == foreshock.Resolved {
+		if a == nil || !a.told {
+			s.metrics.alertsUntold.Inc()
+			delete(s.byID, i.ID)
+			return
+		}
+		a.incident, a.resolvedAt, a.nextAt = *i, now, now
+		return
+	}
+	if a == nil {
+		if len(s.byID) >= maxAlerts {
+			s.metrics.alertsDropped.Inc()
+			return
+		}
+		a = &alert{}
+		s.byID[i.ID] = a
+	}
+	a.incident, a.resolvedAt = *i, time.Time{}
+}
+
+// due returns what must be told now. While the samples lag behind the clock by more
+// than the freshness, new incidents are held: it is a backlog, and what it says is
+// over or will still be so when it has caught up. What was told before goes on, for
+// silence would resolve it. The errors are those of templates.
+func (s *alerts) due(now time.Time, lag time.Duration) ([]*notifier.Alert, error) {
+	ids := slices.Sorted(maps.Keys(s.byID))
+	firing := map[string]*alert{}
+	for _, id := range ids {
+		a := s.byID[id]
+		switch {
+		case !a.resolvedAt.IsZero():
+			if now.Sub(a.resolvedAt) > resolvedRetention {
+				delete(s.byID, id)
+			}
+			continue
+		case !a.told && lag > s.freshness:
+			if !a.held {
+				a.held = true
+				s.metrics.alertsHeld.Inc()
+			}
+			continue
+		case !a.told:
+			a.told, a.labels = true, s.composer.labels(&a.incident)
+		}
+		if first := firing[a.key()]; first == nil || a.incident.StartsAt < first.incident.StartsAt {
+			firing[a.key()] = a
+		}
+	}
+
+	var (
+		tell []*notifier.Alert
+		errs []error
+	)
+	for _, id := range ids {
+		a := s.byID[id]
+		if a == nil || !a.told || a.nextAt.After(now) {
+			continue
+		}
+		a.nextAt = now.Add(resendDelay)
+		// To Alertmanager two incidents with the same labels are one alert: the first
+		// speaks for both, and the end of one must not resolve the other.
+		if first := firing[a.key()]; first != nil && first != a {
+			continue
+		}
+		n, err := s.notification(a, now)
+		errs = append(errs, err)
+		tell = append(tell, n)
+	}
+	return tell, errors.Join(errs...)
+}
+
+func (a *alert) key() string { return string(a.labels.Bytes(nil)) }
+
+func (s *alerts) notification(a *alert, now time.Time) (*notifier.Alert, error) {
+	annotations, err := s.composer.annotations(&a.incident, a.labels)
+	if err != nil {
+		s.metrics.templateFailure.Inc()
+	}
+	n := &notifier.Alert{
+		Labels:       a.labels,
+		Annotations:  annotations,
+		StartsAt:     foreshock.Time(a.incident.StartsAt),
+		EndsAt:       now.Add(firingFor),
+		GeneratorURL: s.composer.link(a.incident.ID),
+	}
+	state := "firing"
+	if !a.resolvedAt.IsZero() {
+		state = "resolved"
+		// Sample time may be ahead of the clock, but an end to come is no end; and
+		// Alertmanager refuses an end before the start.
+		n.EndsAt = foreshock.Time(a.incident.EndsAt)
+		if n.EndsAt.After(a.resolvedAt) {
+			n.EndsAt = a.resolvedAt
+		}
+		if n.EndsAt.Before(n.StartsAt) {
+			n.EndsAt = n.StartsAt
+		}
+	}
+	s.metrics.alerts.WithLabelValues(state).Inc()
+	return n, err
+}
+
+// resend makes everything told due at once.
+func (s *alerts) resend() {
+	for _, a := range s.byID {
+		a.nextAt = time.Time{}
+	}
+}

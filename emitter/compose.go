@@ -1,0 +1,244 @@
+package emitter
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/rules"
+)
+
+const (
+	outlierAlert = "ForeshockIncident"
+	breachAlert  = "ForeshockForecast"
+
+	severityLabel   = "severity"
+	ruleLabel       = "rule"
+	defaultSeverity = "warning"
+
+	// describedMembers is how many members the description lists: what fits on a
+	// telephone. maxSeriesText cuts one line of it.
+	describedMembers = 10
+	maxSeriesText    = 200
+)
+
+// placeLabels say where a series is, the most telling first.
+var placeLabels = []string{"pod", "node", "nodename", "instance", "host", "service", "job"}
+
+// composer writes what an alert says of an incident. It is plain data and safe for
+// concurrent use.
+type composer struct {
+	rules    *rules.Set
+	external labels.Labels
+	console  *url.URL // nil where there is no link to give
+}
+
+// newComposer returns a composer whose links begin with externalURL, as long as that
+// is an absolute http(s) URL; Alertmanager refuses a whole batch for one bad link.
+func newComposer(set *rules.Set, external labels.Labels, externalURL string) *composer {
+	if set == nil {
+		set = &rules.Set{}
+	}
+	c := &composer{rules: set, external: external}
+	if u, err := url.Parse(externalURL); err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") {
+		u.User = nil // not for everyone who reads alerts
+		c.console = u
+	}
+	return c
+}
+
+// labels are the identity of the incident's alert: alertname and rule, what the rule
+// adds, and what the members have in common. They hold no values.
+func (c *composer) labels(i *foreshock.Incident) labels.Labels {
+	added := map[string]string{severityLabel: defaultSeverity}
+	ruleLabels, _ := c.rules.Text(i.Rule)
+	maps.Copy(added, ruleLabels)
+	added[labels.AlertName] = outlierAlert
+	if i.Kind == foreshock.Breach {
+		added[labels.AlertName] = breachAlert
+	}
+	if i.Rule != "" {
+		added[ruleLabel] = i.Rule
+	}
+	b := labels.NewBuilder(i.Labels)
+	b.Del(model.MetricNameLabel)
+	var sorted []labels.Label
+	for _, name := range slices.Sorted(maps.Keys(added)) {
+		sorted = append(sorted, labels.Label{Name: name, Value: added[name]})
+	}
+	setOver(b, sorted)
+	return b.Labels()
+}
+
+// annotations are what people read: a summary, the members and the numbers, and what
+// the rule adds, whose templates see $labels, $value, $externalLabels and
+// $externalURL as those of Prometheus's alerting rules do. A template that fails is
+// sent as written; the errors say which did.
+func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (labels.Labels, error) {
+	lead := leadMember(i)
+	texts := map[string]string{"incident": i.ID}
+	if lead != nil {
+		texts["summary"] = c.summary(i, lead)
+		texts["description"] = describe(i)
+		texts["value"] = text(lead.Value)
+		texts["score"] = text(lead.Peak)
+		if lead.Band.Known() {
+			texts["expected"] = fmt.Sprintf("%s to %s", text(lead.Band.Lower), text(lead.Band.Upper))
+		}
+		if i.Kind == foreshock.Breach {
+			texts["limit"] = text(lead.Limit)
+			texts["eta"] = etaText(lead.ETA)
+		}
+	}
+	if link := c.link(i.ID); link != "" {
+		texts["console"] = link
+	}
+
+	var errs []error
+	_, ruleAnnotations := c.rules.Text(i.Rule)
+	for _, name := range slices.Sorted(maps.Keys(ruleAnnotations)) {
+		expanded, err := c.expand(ruleAnnotations[name], i, lead, identity)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("rule %s, annotation %s: %w", i.Rule, name, err))
+			expanded = ruleAnnotations[name]
+		}
+		texts[name] = expanded
+	}
+	maps.DeleteFunc(texts, func(_, v string) bool { return v == "" })
+	for name, t := range texts {
+		texts[name] = strings.ToValidUTF8(t, "\uFFFD")
+	}
+	return labels.FromMap(texts), errors.Join(errs...)
+}
+
+func (c *composer) expand(t string, i *foreshock.Incident, lead *foreshock.Member, identity labels.Labels) (string, error) {
+	data := templateData{Labels: map[string]string{}, ExternalLabels: c.external.Map(), Value: math.NaN()}
+	if lead != nil {
+		data.Labels, data.Value = lead.Series.Labels.Map(), lead.Value
+	}
+	maps.Copy(data.Labels, identity.Map())
+	if c.console != nil {
+		data.ExternalURL = c.console.String()
+	}
+	return expand(t, data, model.Time(i.Updated))
+}
+
+// link is where the console shows the incident, or "".
+func (c *composer) link(id string) string {
+	if c.console == nil {
+		return ""
+	}
+	u := *c.console
+	u.Fragment = "incident=" + id
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	return u.String()
+}
+
+// summary is one line for a tired person: what, where, how far off, since when.
+func (c *composer) summary(i *foreshock.Incident, lead *foreshock.Member) string {
+	var b strings.Builder
+	b.WriteString(what(lead.Series))
+	if i.Kind == foreshock.Breach {
+		fmt.Fprintf(&b, " at %s, will reach %s in %s", text(lead.Value), text(lead.Limit), etaText(lead.ETA))
+	} else {
+		fmt.Fprintf(&b, " at %s%s", text(lead.Value), expectation(lead.Band))
+	}
+	fmt.Fprintf(&b, ", since %s", foreshock.Time(i.StartsAt).Format("15:04:05 UTC"))
+	if n := len(i.Members) + i.Dropped; n > 1 {
+		fmt.Fprintf(&b, "; %d series", n)
+	}
+	return b.String()
+}
+
+// describe lists the first members, one a line.
+func describe(i *foreshock.Incident) string {
+	var b strings.Builder
+	for k, m := range i.Members {
+		if k == describedMembers {
+			break
+		}
+		fmt.Fprintf(&b, "%s %s: %s%s, score %s", foreshock.Time(m.Onset).Format("15:04:05"),
+			shorten(m.Series.String()), text(m.Value), expectation(m.Band), text(m.Peak))
+		if i.Kind == foreshock.Breach {
+			fmt.Fprintf(&b, ", reaches %s in %s", text(m.Limit), etaText(m.ETA))
+		}
+		if m.EndedAt != 0 {
+			fmt.Fprintf(&b, ", ended %s", foreshock.Time(m.EndedAt).Format("15:04:05"))
+		}
+		b.WriteByte('\n')
+	}
+	if more := len(i.Members) + i.Dropped - describedMembers; more > 0 {
+		fmt.Fprintf(&b, "and %d more\n", more)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// leadMember is the member the alert speaks of: the first that its rule selected.
+func leadMember(i *foreshock.Incident) *foreshock.Member {
+	if len(i.Members) == 0 {
+		return nil
+	}
+	k := slices.IndexFunc(i.Members, func(m foreshock.Member) bool { return m.Rule == i.Rule })
+	return &i.Members[max(k, 0)]
+}
+
+// what names a series by its metric and where it is.
+func what(s *foreshock.Series) string {
+	name := shorten(cmp.Or(s.Name(), s.String()))
+	for _, l := range placeLabels {
+		if place := s.Labels.Get(l); place != "" {
+			return name + " on " + shorten(place)
+		}
+	}
+	return name
+}
+
+func expectation(b foreshock.Band) string {
+	if !b.Known() {
+		return ""
+	}
+	return fmt.Sprintf(", expected %s to %s", text(b.Lower), text(b.Upper))
+}
+
+// text writes v as a person would: five significant digits, no exponent where there
+// is a reasonable way without.
+func text(v float64) string {
+	short := strconv.FormatFloat(v, 'g', 5, 64)
+	if a := math.Abs(v); a >= 1e-6 && a < 1e15 {
+		rounded, _ := strconv.ParseFloat(short, 64) // what FormatFloat wrote can be read
+		return strconv.FormatFloat(rounded, 'f', -1, 64)
+	}
+	return short
+}
+
+func etaText(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return "less than a minute"
+	case d >= 24*time.Hour:
+		d = d.Round(time.Hour)
+	default:
+		d = d.Round(time.Minute)
+	}
+	return model.Duration(d).String()
+}
+
+func shorten(s string) string {
+	if len(s) <= maxSeriesText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxSeriesText], "") + "…"
+}

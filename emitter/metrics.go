@@ -1,0 +1,94 @@
+package emitter
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Why samples for a remote write were dropped.
+const (
+	droppedFull      = "queue_full" // the oldest, for newer ones
+	droppedRelabeled = "relabeled"  // by write_relabel_configs
+	droppedOld       = "too_old"    // beyond sample_age_limit
+	droppedShutdown  = "shutdown"   // not delivered in the time there was
+)
+
+const destinationLabel = "destination"
+
+type metrics struct {
+	findings, findingsDropped prometheus.Counter
+
+	sources prometheus.Gauge
+	refused prometheus.Counter
+	late    prometheus.Counter
+
+	// Of each remote write: samples = sent + failed + dropped + pending.
+	samples         *prometheus.CounterVec
+	samplesSent     *prometheus.CounterVec
+	samplesFailed   *prometheus.CounterVec
+	samplesRetried  *prometheus.CounterVec
+	samplesDropped  *prometheus.CounterVec
+	samplesPending  *prometheus.GaugeVec
+	batchSend       *prometheus.HistogramVec
+	sentBytes       *prometheus.CounterVec
+	highestSentTime *prometheus.GaugeVec
+
+	alerts          *prometheus.CounterVec
+	alertsHeld      prometheus.Counter
+	alertsUntold    prometheus.Counter
+	alertsDropped   prometheus.Counter
+	templateFailure prometheus.Counter
+
+	lines, linesFailed, linesDropped prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	auto := promauto.With(reg)
+	counter := func(name, help string) prometheus.Counter {
+		return auto.NewCounter(prometheus.CounterOpts{Name: "foreshock_emitter_" + name, Help: help})
+	}
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return auto.NewCounterVec(prometheus.CounterOpts{Name: "foreshock_emitter_" + name, Help: help}, labels)
+	}
+	gauges := func(name, help string) *prometheus.GaugeVec {
+		return auto.NewGaugeVec(prometheus.GaugeOpts{Name: "foreshock_emitter_" + name, Help: help}, []string{destinationLabel})
+	}
+	m := &metrics{
+		findings:        counter("findings_total", "Scores, anomalies, forecasts, ends and incidents offered to the emitter."),
+		findingsDropped: counter("findings_dropped_total", "Findings that had to go, the oldest first, because the emitter did not keep up."),
+
+		sources: auto.NewGauge(prometheus.GaugeOpts{
+			Name: "foreshock_emitter_source_series",
+			Help: "Source series about which series are emitted.",
+		}),
+		refused: counter("findings_refused_total", "Scores, forecasts and incidents not emitted because emitter.max_series was reached."),
+		late:    counter("samples_late_total", "Samples not emitted because their series had already emitted that time or a later one."),
+
+		samples:         counters("samples_total", "Samples emitted to a remote write.", destinationLabel),
+		samplesSent:     counters("samples_sent_total", "Samples a remote write accepted.", destinationLabel),
+		samplesFailed:   counters("samples_failed_total", "Samples a remote write refused for good.", destinationLabel),
+		samplesRetried:  counters("samples_retried_total", "Samples sent again after a failure that may pass.", destinationLabel),
+		samplesDropped:  counters("samples_dropped_total", "Samples dropped before a remote write accepted or refused them.", destinationLabel, "reason"),
+		samplesPending:  gauges("samples_pending", "Samples waiting for or on their way to a remote write."),
+		sentBytes:       counters("sent_bytes_total", "Compressed bytes that a remote write accepted.", destinationLabel),
+		highestSentTime: gauges("highest_sent_timestamp_seconds", "Highest time of a sample that a remote write accepted, seconds since the epoch."),
+		batchSend: auto.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "foreshock_emitter_batch_send_duration_seconds",
+			Help:    "Duration of a request to a remote write, failed ones included.",
+			Buckets: prometheus.DefBuckets,
+		}, []string{destinationLabel}),
+
+		alerts:          counters("alerts_total", "Alerts handed to the notifier, resends included.", stateLabel),
+		alertsHeld:      counter("alerts_held_total", "Incidents not told at once because the samples lag behind the clock by more than emitter.freshness."),
+		alertsUntold:    counter("alerts_untold_total", "Incidents that resolved before they could be told: while held, or with no Alertmanager discovered."),
+		alertsDropped:   counter("alerts_dropped_total", "Changes of incidents dropped because too many incidents are under way."),
+		templateFailure: counter("template_failures_total", "Annotations sent as written in the rule because their template failed."),
+
+		lines:        counter("json_lines_total", "Lines for the JSON file."),
+		linesFailed:  counter("json_lines_failed_total", "Lines that could not be written to the JSON file."),
+		linesDropped: counter("json_lines_dropped_total", "Lines dropped, the oldest first, because the JSON file was too slow."),
+	}
+	m.alerts.WithLabelValues("firing")
+	m.alerts.WithLabelValues("resolved")
+	return m
+}
