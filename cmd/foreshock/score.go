@@ -19,15 +19,14 @@ import (
 )
 
 // addScore adds the command that scores a CSV file the way the live process would.
-func addScore(app *kingpin.Application) (name string, run func(stdout, stderr io.Writer) int) {
+func addScore(app *kingpin.Application) (string, command) {
 	cmd := app.Command("score", "Score a CSV file of timestamp,value[,value…], exactly as live samples are.")
 	file := cmd.Arg("file", "The file; - is standard input.").Default("-").String()
 	output := cmd.Flag("output", "How scores are written: csv or json, an object a line.").Short('o').Default("csv").Enum("csv", "json")
 	picture := cmd.Flag("plot", "Draw series, expected band, anomalies and scores into this file: .png, .svg or .html.").PlaceHolder("FILE").String()
 	return cmd.FullCommand(), func(stdout, stderr io.Writer) int {
 		if err := scoreFile(*file, *output, *picture, stdout, stderr); err != nil {
-			fmt.Fprintln(stderr, "foreshock score:", err)
-			return 1
+			return fail(stderr, err)
 		}
 		return 0
 	}
@@ -60,14 +59,9 @@ func scoreFile(file, output, picture string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range []struct {
-		rows int
-		what string
-	}{{sum.Late, "before"}, {sum.Duplicate, "at"}} {
-		if n.rows > 0 {
-			fmt.Fprintf(stderr, "%s: %d of %d rows not scored: their time lies %s that of an earlier row (the first row like this is line %d); sort the file by time\n",
-				o.Name, n.rows, sum.Rows, n.what, sum.FirstLine)
-		}
+	if late := sum.Late + sum.Duplicate; late > 0 {
+		fmt.Fprintf(stderr, "%s: %d of %d rows not scored: %d before the time of an earlier row, %d at it, the first on line %d; sort the file by time\n",
+			o.Name, late, sum.Rows, sum.Late, sum.Duplicate, sum.FirstLine)
 	}
 	if draw == nil {
 		return nil

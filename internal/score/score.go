@@ -8,9 +8,7 @@
 // and counted. Memory does not grow with the file, unless a picture is wanted.
 //
 // A file may end before any detector has warmed up. Until then a series is graded
-// by the detector's rule for newborn series: a value is anomalous that lies nine
-// times farther from everything seen than everything seen is wide, never before
-// the fifth.
+// by the detector's rule for newborn series, which docs/score.md states.
 package score
 
 import (
@@ -95,7 +93,10 @@ func Run(ctx context.Context, w io.Writer, r io.Reader, o Options) (Summary, err
 	if o.Picture {
 		s.picture = newPicture(in.columns)
 	}
-	err = errors.Join(s.all(ctx), s.out.flush())
+	err = s.all(ctx)
+	if flushed := s.out.flush(); err == nil && flushed != nil {
+		err = fmt.Errorf("write scores: %w", flushed)
+	}
 	d.Close()
 	for open := true; open; {
 		select {

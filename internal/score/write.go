@@ -70,7 +70,7 @@ func (c *csvWriter) row(r *row, answers []answer) error {
 		record = append(record, r.cells[i].text)
 		if a.known {
 			record = append(record,
-				digits(a.Score.Score, scoreDigits), flag(a.marked),
+				digits(a.Score.Score, scoreDigits), oneOrZero(a.marked),
 				digits(a.Band.Expected, valueDigits), digits(a.Band.Lower, valueDigits), digits(a.Band.Upper, valueDigits))
 		} else {
 			record = append(record, "", "", "", "", "")
@@ -95,7 +95,7 @@ func digits(v float64, n int) string {
 	return strconv.FormatFloat(v, 'g', n, 64)
 }
 
-func flag(b bool) string {
+func oneOrZero(b bool) string {
 	if b {
 		return "1"
 	}
