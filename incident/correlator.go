@@ -38,6 +38,7 @@ func New(c Config) *Correlator {
 // it is; what comes is joined to it by the new affinity.
 func (c *Correlator) SetConfig(config Config) {
 	c.config = config
+	c.sweep()
 	clear(c.nearby)
 	for _, in := range c.open {
 		in.keys = in.keys[:0]

@@ -4,11 +4,13 @@
 // Two anomalies belong together when they are of one kind, start within
 // Config.JoinWithin of each other and share the values of one of the label sets of
 // Config.Affinity: what happens to one host, one workload or one service. A series
-// belongs to at most one open incident per kind; incidents that turn out to touch
-// stay apart, because what was told cannot be untold.
+// belongs to at most one open incident per kind. Incidents that turn out to touch stay
+// apart, because what was told cannot be untold, unless they would fire the same
+// alert: then the later one becomes part of the earlier.
 //
 // An incident is pending until it has lasted Config.FireAfter and a rule selected
-// one of its members; one that no rule selected is shown, and nobody is told. It is
+// one of its members; from then on its labels and its start are fixed, as the
+// identity of its alert. One that no rule selected is shown, and nobody is told. It is
 // resolved once all members have ended and stayed so for Config.ResolveAfter.
 // Silence is not recovery: a member ends by an anomaly that says so and by nothing
 // else, so an incident whose input stops stays open until the series come back or
@@ -85,8 +87,10 @@ func (in *incident) add(a *foreshock.Anomaly, key string, maxMembers int) *part 
 	p.peak(a)
 	p.begin(a.Onset)
 	in.parts = append(in.parts, p)
-	in.StartsAt = min(in.StartsAt, a.Onset)
+	// Once it fires both are the alert's identity: another start would be another
+	// episode to whoever treats it.
 	if in.State == foreshock.Pending {
+		in.StartsAt = min(in.StartsAt, a.Onset)
 		in.Labels = common(in.Labels, a.Series.Labels)
 	}
 	p.selectBy(a.Rule)
@@ -133,7 +137,6 @@ func (in *incident) take(other *incident, maxMembers int) {
 	in.lasting += other.lasting
 	in.latest = max(in.latest, other.latest)
 	in.quietSince = max(in.quietSince, other.quietSince)
-	in.StartsAt = min(in.StartsAt, other.StartsAt)
 }
 
 // alert is what identifies the alert of an incident.
