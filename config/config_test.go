@@ -10,6 +10,12 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock/detector"
+	"github.com/foreshock/foreshock/emitter"
+	"github.com/foreshock/foreshock/incident"
+	"github.com/foreshock/foreshock/receiver"
+	"github.com/foreshock/foreshock/remediation"
 )
 
 // write makes a folder of files and returns the path of foreshock.yml in it.
@@ -128,6 +134,35 @@ func TestLoad(t *testing.T) {
 	} {
 		if !reflect.DeepEqual(check.got, check.want) {
 			t.Errorf("%s: got %v, want %v", check.what, check.got, check.want)
+		}
+	}
+}
+
+// YAML 1.1 reads off as false; who switches remediation off must not be told so.
+func TestModeOffIsAWord(t *testing.T) {
+	c, err := Load(write(t, map[string]string{"foreshock.yml": "remediation: {mode: off}"}))
+	if err != nil || c.Remediation.Mode != remediation.Off {
+		t.Errorf("got %v, %v", c, err)
+	}
+}
+
+// A mistake is placed in the file by the path that a component gives, so each must
+// give one that begins with its block.
+func TestComponentsNameTheirBlock(t *testing.T) {
+	for block, err := range map[string]error{
+		"receiver":    receiver.Config{}.Validate(),
+		"detector":    detector.Config{}.Validate(),
+		"incident":    incident.Config{}.Validate(),
+		"emitter":     emitter.Config{}.Validate(),
+		"remediation": remediation.Config{}.Validate(),
+	} {
+		for _, e := range leaves([]error{err}) {
+			if !strings.HasPrefix(e.Error(), block+".") || !strings.Contains(e.Error(), ": ") {
+				t.Errorf("%s: %v", block, e)
+			}
+		}
+		if err == nil {
+			t.Errorf("%s: the zero Config is valid", block)
 		}
 	}
 }

@@ -28,9 +28,7 @@ func Load(path string) (*Config, error) {
 	c := Default()
 	j := judge{yamlstrict.Decode(path, data, c)}
 	j.global(&c.Global)
-	for _, component := range []interface{ Validate() error }{c.Receiver, c.Detector, c.Incident, c.Emitter, c.Remediation} {
-		j.rejectAll(component.Validate())
-	}
+	j.rejectAll(c.Receiver.Validate(), c.Detector.Validate(), c.Incident.Validate(), c.Emitter.Validate(), c.Remediation.Validate())
 	j.remoteWrite(c)
 	j.alerting(c)
 	presets := j.presets(c.Presets)
@@ -90,20 +88,32 @@ func (j judge) global(g *Global) {
 	}
 }
 
-// rejectAll places each of the joined errors that a component's Validate returned,
-// "path: what", in the file.
-func (j judge) rejectAll(err error) {
-	if err == nil {
-		return
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range joined.Unwrap() {
-			j.rejectAll(e)
+// rejectAll places what the components' Validate returned in the file. What could
+// not be decoded was left at its default or empty, which says nothing further.
+func (j judge) rejectAll(errs ...error) {
+	var news []error
+	for _, err := range leaves(errs) {
+		if path, _, _ := strings.Cut(err.Error(), ": "); j.Sound(path) {
+			news = append(news, err)
 		}
-		return
 	}
-	path, what, _ := strings.Cut(err.Error(), ": ")
-	j.Reject(path, "%s", what)
+	for _, err := range news {
+		path, what, _ := strings.Cut(err.Error(), ": ")
+		j.Reject(path, "%s", what)
+	}
+}
+
+// leaves are the errors that were joined, each "path: what".
+func leaves(errs []error) []error {
+	var all []error
+	for _, err := range errs {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			all = append(all, leaves(joined.Unwrap())...)
+		} else if err != nil {
+			all = append(all, err)
+		}
+	}
+	return all
 }
 
 // remoteWrite checks what Prometheus checks outside of its types' own decoding.

@@ -48,6 +48,10 @@ func (f *File) value(n *yaml.Node, v reflect.Value, path string) {
 		v.Set(p)
 		return
 	}
+	if _, ok := measures[v.Type()]; ok {
+		f.plain(n, v, path)
+		return
+	}
 	switch u := v.Addr().Interface().(type) {
 	case Chooser:
 		f.choose(n, u, path)

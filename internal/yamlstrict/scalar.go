@@ -5,23 +5,48 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/alecthomas/units"
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 )
 
+// measure is a number written with its unit.
+type measure struct {
+	wanted string
+	parse  func(string) (int64, error)
+}
+
+var (
+	duration = measure{"a duration such as 30s, 5m or 1d12h", func(s string) (int64, error) {
+		d, err := model.ParseDuration(s)
+		return int64(d), err
+	}}
+	size = measure{"a size such as 512KiB or 32MiB", func(s string) (int64, error) {
+		b, err := units.ParseBase2Bytes(s)
+		return int64(b), err
+	}}
+
+	// measures come before a type's own way to read itself, which would tell less.
+	measures = map[reflect.Type]measure{
+		reflect.TypeFor[time.Duration]():    duration,
+		reflect.TypeFor[model.Duration]():   duration,
+		reflect.TypeFor[units.Base2Bytes](): size,
+	}
+)
+
 // scalar decodes the single value n into v: text as it stands, numbers and
-// booleans as YAML has them, durations as Prometheus writes them. A number must be
-// finite: NaN as a ceiling would compare false with everything, and so hold
-// nothing back.
+// booleans as YAML has them, durations and sizes as Prometheus writes them. A
+// number must be finite: NaN as a ceiling would compare false with everything, and
+// so hold nothing back.
 func (f *File) scalar(n *yaml.Node, v reflect.Value, path string) {
 	refuse := func(wanted string) { f.reject(where(n), path, "want %s, got %s", wanted, quote(n.Value)) }
-	if v.Type() == reflect.TypeFor[time.Duration]() {
-		d, err := model.ParseDuration(n.Value)
+	if m, ok := measures[v.Type()]; ok {
+		x, err := m.parse(n.Value)
 		if err != nil {
-			refuse("a duration such as 30s, 5m or 1d12h")
+			refuse(m.wanted)
 			return
 		}
-		v.SetInt(int64(d))
+		v.SetInt(x)
 		return
 	}
 	switch v.Kind() {

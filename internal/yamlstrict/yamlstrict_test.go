@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/units"
 	"github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 )
@@ -83,6 +84,7 @@ type everything struct {
 	Uint     uint              `yaml:"uint"`
 	Float    float64           `yaml:"float"`
 	Duration time.Duration     `yaml:"duration"`
+	Size     units.Base2Bytes  `yaml:"size"`
 	Map      map[string]int    `yaml:"map"`
 	Any      any               `yaml:"any"`
 	Pointer  *inner            `yaml:"pointer"`
@@ -116,6 +118,7 @@ small: -128
 uint: 5
 float: 1e-3
 duration: 1d12h
+size: 2MiB
 map: {a: 1, "b c": 2}
 any: [1, two]
 pointer: &p {count: 3, names: [x, "y"]}
@@ -140,6 +143,7 @@ based: b
 		{got.Uint, uint(5)},
 		{got.Float, 1e-3},
 		{got.Duration, 36 * time.Hour},
+		{got.Size, 2 * units.MiB},
 		{got.Map, map[string]int{"a": 1, "b c": 2}}, // replaces the default
 		{got.Any, []any{1, "two"}},
 		{*got.Pointer, inner{3, []string{"x", "y"}}},
@@ -180,6 +184,7 @@ secret: {a: hunter2}
 hidden: x
 Skipped: x
 older: {}
+size: 2 MB
 `), &into)
 	if into.hidden != "" || into.Skipped != "" {
 		t.Error("decoded into a field that has no key")
@@ -201,7 +206,7 @@ x.yml:9:11: pointer.cuont: unknown key, did you mean "count"?
 x.yml:10:13: items[1]: an empty item
 x.yml:10:24: items[2].names: want a list, got a mapping
 x.yml:10:24: items[2].names[3]: not there
-x.yml:11:18: older.timeout: not a valid duration string: "long"
+x.yml:11:18: older.timeout: want a duration such as 30s, 5m or 1d12h, got "long"
 x.yml:11:18: older.timeout: too long
 x.yml:12:10: either[0]: want a single value, got a list
 x.yml:13:10: chosen[0]: empty
@@ -210,7 +215,8 @@ x.yml:14:6: url: not a URL: invalid port ":port" after host
 x.yml:15:9: secret: want a single value, got a mapping
 x.yml:16:1: hidden: unknown key
 x.yml:17:1: Skipped: unknown key
-x.yml:18:1: older: repeated, first on line 11`
+x.yml:18:1: older: repeated, first on line 11
+x.yml:19:7: size: want a size such as 512KiB or 32MiB, got "2 MB"`
 	if got := f.Mistakes().Error(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
