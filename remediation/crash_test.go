@@ -1,0 +1,227 @@
+package remediation
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/prometheus/tsdb/wlog"
+
+	"github.com/foreshock/foreshock/rules"
+)
+
+// A process that dies between the start and the end of an action does not know
+// whether it acted. Its successor says so, and does not act.
+func TestInterruptedIsUnknownAndNeverRunAgain(t *testing.T) {
+	w := newWorld(t, Auto)
+	began, finish := make(chan struct{}, 1), make(chan struct{})
+	w.answer(func(http.ResponseWriter, *http.Request) { began <- struct{}{}; <-finish })
+	a := w.an("a")
+	w.deliver(a)
+	<-began
+	w.become(Running)
+
+	// What is on disk at this instant is what a power failure would leave.
+	crashed := filepath.Join(t.TempDir(), "ledger")
+	if err := os.CopyFS(crashed, os.DirFS(w.o.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	close(finish)
+	w.become(Succeeded)
+	w.stop()
+	w.o.Dir = crashed
+	w.start()
+	for range 3 {
+		if status := w.deliver(a); status != http.StatusOK {
+			t.Error(status)
+		}
+		if e := w.become(Unknown); !strings.Contains(e.Reason, "may or may not have acted") {
+			t.Errorf("reason %q", e.Reason)
+		}
+		w.stop()
+		w.start()
+	}
+	w.called(1)
+}
+
+// Nothing happens that the ledger cannot remember, and Alertmanager is asked to try
+// again.
+func TestNothingIsDoneThatCannotBeRecorded(t *testing.T) {
+	w := newWorld(t, Approve)
+	w.deliver(w.an("a"))
+	e := w.become(Waiting)
+	if err := w.ledger.close(); err != nil {
+		t.Fatal(err)
+	}
+	if status := w.deliver(w.an("b")); status != http.StatusInternalServerError {
+		t.Errorf("notification: status %d", status)
+	}
+	if status := w.decide(e, "approve", e.Hash); status != http.StatusInternalServerError {
+		t.Errorf("approval: status %d", status)
+	}
+	w.become(Waiting)
+	w.called(0)
+}
+
+func TestStartThatCannotBeRecordedDoesNotHappen(t *testing.T) {
+	w := newWorld(t, Auto)
+	w.stop()
+	r, err := New(w.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Remediation = r
+	w.deliver(w.an("a"))
+	if err := r.ledger.close(); err != nil {
+		t.Fatal(err)
+	}
+	go r.Run()
+	w.become(Refused)
+	w.called(0)
+	if err := r.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A ledger that lost records may have forgotten an episode: those that began before
+// are left to people.
+func TestDamagedLedgerRefusesOlderEpisodes(t *testing.T) {
+	w := newWorld(t, Auto)
+	a := w.an("a")
+	w.deliver(a)
+	w.become(Succeeded)
+	w.stop()
+	name := wlog.SegmentName(w.o.Dir, 0)
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[bytes.Index(b, []byte("restart-pod"))] ^= 1
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.deliver(a)
+	if e := w.become(Refused); !strings.Contains(e.Reason, "ledger was found damaged") {
+		t.Errorf("reason %q", e.Reason)
+	}
+	w.stop() // and it stays so after the repair
+	w.start()
+	w.deliver(w.an("b"))
+	w.eventually("both are refused", func(l []entry) bool { return len(l) == 2 && l[0].State == Refused })
+	w.later(5 * time.Minute)
+	w.deliver(w.an("a"))
+	w.become(Succeeded)
+	w.called(2)
+}
+
+// Nobody is there for a quarter of an hour; the clock is the test's.
+func TestApprovalExpiresToNo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := Options{Config: DefaultConfig(), Dir: t.TempDir(), Remedies: []*rules.Remedy{restart}}
+		o.Config.Mode, o.Config.WebhookToken = Approve, token
+		hook := DefaultWebhookConfig()
+		hook.URL = "http://localhost/never"
+		o.Config.Actions = []ActionConfig{{Name: "restart", Targets: []string{"a"}, Webhook: &hook}}
+		r, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go r.Run()
+		defer r.Close(context.Background())
+		w := &world{t: t, Remediation: r}
+		w.deliver(w.an("a"))
+		for _, step := range []struct {
+			wait time.Duration
+			want State
+		}{{15*time.Minute - time.Second, Waiting}, {2 * time.Second, Expired}} {
+			time.Sleep(step.wait)
+			synctest.Wait()
+			if got := w.plans()[0].State; got != step.want {
+				t.Errorf("is %s, want %s", got, step.want)
+			}
+		}
+	})
+}
+
+// victimDir makes the test binary a process with a ledger in that directory, that
+// is delivered one and the same alert over and over and appends a line to the file
+// "acted" beside it for every execution.
+const victimDir = "FORESHOCK_REMEDIATION_TEST_DIR"
+
+func victim(dir string) {
+	run := DefaultExecConfig()
+	run.Command = []string{"/bin/sh", "-c", "echo acted >> " + filepath.Join(dir, "acted") + "; sleep 0.05"}
+	o := Options{Config: DefaultConfig(), Dir: filepath.Join(dir, "ledger"), Remedies: []*rules.Remedy{{
+		Name: "once", Match: restart.Match, Action: "act",
+	}}}
+	o.Config.Mode, o.Config.WebhookToken = Auto, token
+	o.Config.Actions = []ActionConfig{{Name: "act", Exec: &run}}
+	r, err := New(o)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	go r.Run()
+	began, err := time.Parse(time.RFC3339Nano, os.Getenv(victimDir+"_STARTS_AT"))
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	for {
+		a := alert{Status: "firing", Labels: map[string]string{"remediation": "restart"}, StartsAt: began}
+		if err := r.take(notification{Version: notificationVersion, Alerts: []alert{a}}); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
+}
+
+// Killed at random instants and started again, six times over, with the alert
+// delivered all the while: the action ran at most once.
+func TestKilledAtAnyInstantActsAtMostOnce(t *testing.T) {
+	ran := 0
+	for seed := range uint64(6) {
+		dir := t.TempDir()
+		rng := rand.New(rand.NewPCG(seed, 1))
+		began := time.Now().Add(-time.Minute).Format(time.RFC3339Nano)
+		for range 4 {
+			var out bytes.Buffer
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), victimDir+"="+dir, victimDir+"_STARTS_AT="+began)
+			cmd.Stdout = &out
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration(30+rng.IntN(120)) * time.Millisecond)
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			cmd.Wait()
+			if out.Len() > 0 {
+				t.Fatalf("seed %d: %s", seed, out.String())
+			}
+		}
+		b, err := os.ReadFile(filepath.Join(dir, "acted"))
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		n := strings.Count(string(b), "acted")
+		if n > 1 {
+			t.Errorf("seed %d: acted %d times", seed, n)
+		}
+		ran += n
+	}
+	if ran == 0 {
+		t.Error("it never acted at all, so nothing was shown")
+	}
+}
