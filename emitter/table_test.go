@@ -1,0 +1,327 @@
+package emitter
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/rules"
+)
+
+// watching returns a rule that selects the metric.
+func watching(metric string, emit rules.Emit) *rules.Set {
+	m := labels.MustNewMatcher(labels.MatchEqual, "__name__", metric)
+	return &rules.Set{Watches: []*rules.Watch{{Name: "watch " + metric, Select: rules.Selector{{m}}, Emit: emit}}}
+}
+
+// said writes samples one a line: time in seconds after t0, series, value.
+func said(samples []sample) string {
+	var b strings.Builder
+	for _, s := range samples {
+		v := fmt.Sprint(s.v)
+		if value.IsStaleNaN(s.v) {
+			v = "stale"
+		}
+		seconds := float64(s.t-t0) / 1000
+		fmt.Fprintf(&b, "%v %s %s\n", seconds, (&foreshock.Series{Labels: s.labels}).String(), v)
+	}
+	return b.String()
+}
+
+func checkSaid(t *testing.T, got []sample, want string) {
+	t.Helper()
+	if text := said(got); text != strings.TrimLeft(want, "\n") {
+		t.Errorf("said\n%swant%s", text, want)
+	}
+}
+
+const always = math.MaxInt64 // a wall clock ahead of every sample
+
+func TestAnAnomalousSeriesIsEmittedUntilItIsNormalAgain(t *testing.T) {
+	tb := newTable(DefaultConfig(), nil, newMetrics(nil))
+	cpu := series("__name__", "cpu", "instance", "node-7")
+
+	checkSaid(t, tb.observe(scored(0, 0.4, cpu), always), "\n")
+	checkSaid(t, tb.observe(scored(15, 1.5, cpu), always), `
+15 foreshock_anomaly_score{for="cpu", instance="node-7"} 1.5
+15 foreshock_expected{for="cpu", instance="node-7"} 0.07
+15 foreshock_expected_lower{for="cpu", instance="node-7"} 0.03
+15 foreshock_expected_upper{for="cpu", instance="node-7"} 0.11
+`)
+	if got := tb.observe(scored(30, 0.9, cpu), always); len(got) != 4 {
+		t.Errorf("the way back to normal is not shown:\n%s", said(got))
+	}
+	checkSaid(t, tb.observe(scored(15+301, 0.2, cpu), always), `
+316 foreshock_anomaly_score{for="cpu", instance="node-7"} stale
+316 foreshock_expected{for="cpu", instance="node-7"} stale
+316 foreshock_expected_lower{for="cpu", instance="node-7"} stale
+316 foreshock_expected_upper{for="cpu", instance="node-7"} stale
+`)
+	if tb.count != 0 || len(tb.sources) != 0 {
+		t.Errorf("%d sources hold a place after their end", tb.count)
+	}
+}
+
+func TestARuleSaysWhatIsEmitted(t *testing.T) {
+	cpu := series("__name__", "cpu")
+	for _, c := range []struct {
+		emit      rules.Emit
+		score     float64
+		wantSaid  int
+		otherSaid int // of a series the rule does not select
+	}{
+		{rules.EmitAll, 0, 4, 0},
+		{rules.EmitAll, 2, 4, 4},
+		{rules.EmitAnomalous, 0, 0, 0},
+		{rules.EmitAnomalous, 2, 4, 4},
+		{rules.EmitNone, 2, 0, 4},
+	} {
+		tb := newTable(DefaultConfig(), watching("cpu", c.emit), newMetrics(nil))
+		if got := tb.observe(scored(0, c.score, cpu), always); len(got) != c.wantSaid {
+			t.Errorf("emit %d, score %v: %d samples, want %d", c.emit, c.score, len(got), c.wantSaid)
+		}
+		if got := tb.observe(scored(0, c.score, series("__name__", "other")), always); len(got) != c.otherSaid {
+			t.Errorf("emit %d, score %v: %d samples of another series, want %d", c.emit, c.score, len(got), c.otherSaid)
+		}
+	}
+}
+
+func TestAReloadOfTheRulesCounts(t *testing.T) {
+	cpu := series("__name__", "cpu")
+	tb := newTable(DefaultConfig(), watching("cpu", rules.EmitAll), newMetrics(nil))
+	tb.observe(scored(0, 0, cpu), always)
+	tb.apply(DefaultConfig(), watching("cpu", rules.EmitNone))
+	if got := said(tb.observe(scored(15, 0, cpu), always)); strings.Count(got, "stale") != 4 {
+		t.Errorf("the series did not end:\n%s", got)
+	}
+}
+
+// A sidecar must not double anyone's cardinality, nor end a series people look at
+// to show another.
+func TestTheBudgetRefusesNewSeriesAndKeepsOldOnes(t *testing.T) {
+	c := DefaultConfig()
+	c.MaxSeries = 2
+	m := newMetrics(nil)
+	tb := newTable(c, nil, m)
+	a, b, late := series("__name__", "a"), series("__name__", "b"), series("__name__", "c")
+
+	tb.observe(scored(0, 2, a, b, late), always)
+	if got := said(tb.observe(scored(15, 2, a, b, late), always)); strings.Contains(got, `for="c"`) || !strings.Contains(got, `for="a"`) {
+		t.Errorf("over budget it said\n%s", got)
+	}
+	if got := testutil.ToFloat64(m.refused); got != 2 {
+		t.Errorf("refused %v, want both of c's scores", got)
+	}
+	tb.observe(foreshock.Report{Findings: foreshock.Findings{Now: t0 + 16_000, Ended: []*foreshock.Series{a}}}, always)
+	if got := said(tb.observe(scored(30, 2, late), always)); !strings.Contains(got, `for="c"`) {
+		t.Errorf("the place of an ended series is not free:\n%s", got)
+	}
+}
+
+func TestAnEndedSeriesEndsWithStaleMarkers(t *testing.T) {
+	tb := newTable(DefaultConfig(), nil, newMetrics(nil))
+	cpu := series("__name__", "cpu")
+	tb.observe(scored(0, 2, cpu), always)
+	ended := foreshock.Report{Findings: foreshock.Findings{Now: t0, Ended: []*foreshock.Series{series("__name__", "cpu")}}}
+	// The marker must come after the last value, though no time has passed.
+	checkSaid(t, tb.observe(ended, always), `
+0.001 foreshock_anomaly_score{for="cpu"} stale
+0.001 foreshock_expected{for="cpu"} stale
+0.001 foreshock_expected_lower{for="cpu"} stale
+0.001 foreshock_expected_upper{for="cpu"} stale
+`)
+	checkSaid(t, tb.observe(ended, always), "\n")
+}
+
+func TestWhatIsNotRefreshedEnds(t *testing.T) {
+	tb := newTable(DefaultConfig(), nil, newMetrics(nil))
+	cpu, other := series("__name__", "cpu"), series("__name__", "other")
+	tb.observe(scored(0, 2, cpu), always)
+	if got := said(tb.observe(scored(301, 0, other), always)); strings.Count(got, "stale") != 4 {
+		t.Errorf("five minutes later it said\n%s", got)
+	}
+	if tb.count != 0 {
+		t.Error("a silent series holds its place")
+	}
+}
+
+// One sender whose clock is wrong must not end everyone's series.
+func TestASampleFromTheFutureAgesNoOther(t *testing.T) {
+	tb := newTable(DefaultConfig(), nil, newMetrics(nil))
+	cpu := series("__name__", "cpu")
+	wall := t0 + 1000
+	tb.observe(scored(0, 2, cpu), wall)
+	if got := said(tb.observe(scored(1_000_000, 2, series("__name__", "future")), wall)); strings.Contains(got, "stale") {
+		t.Errorf("said\n%s", got)
+	}
+}
+
+func TestTimesOfASeriesStrictlyIncrease(t *testing.T) {
+	m := newMetrics(nil)
+	tb := newTable(DefaultConfig(), nil, m)
+	cpu := series("__name__", "cpu")
+	tb.observe(scored(15, 2, cpu), always)
+	for _, second := range []int64{15, 0} {
+		checkSaid(t, tb.observe(scored(second, 2, cpu), always), "\n")
+	}
+	if got := testutil.ToFloat64(m.late); got != 8 {
+		t.Errorf("counted %v late samples, want 8", got)
+	}
+}
+
+func TestAnUnknownBandIsNotEmitted(t *testing.T) {
+	tb := newTable(DefaultConfig(), nil, newMetrics(nil))
+	cpu := series("__name__", "cpu")
+	r := scored(0, 2, cpu)
+	r.Scores[0].Band = foreshock.NoBand()
+	checkSaid(t, tb.observe(r, always), `
+0 foreshock_anomaly_score{for="cpu"} 2
+`)
+	tb.observe(scored(15, 2, cpu), always)
+	r = scored(30, 2, cpu)
+	r.Scores[0].Band = foreshock.NoBand()
+	if got := said(tb.observe(r, always)); strings.Count(got, "stale") != 3 {
+		t.Errorf("a band that became unknown did not end:\n%s", got)
+	}
+}
+
+func forecasting(second int64, eta time.Duration, s *foreshock.Series) foreshock.Report {
+	at := t0 + second*1000
+	return foreshock.Report{Findings: foreshock.Findings{Now: at, Forecasts: []foreshock.Forecast{{
+		Series: s, T: at, Horizon: 24 * time.Hour, Band: foreshock.Band{Expected: 10, Lower: 5, Upper: 15}, ETA: eta,
+	}}}}
+}
+
+func TestForecastsCarryTheCurrentTime(t *testing.T) {
+	disk := series("__name__", "disk", "horizon", "far")
+	tb := newTable(DefaultConfig(), nil, newMetrics(nil))
+	checkSaid(t, tb.observe(forecasting(0, 90*time.Minute, disk), always), `
+0 foreshock_forecast{exported_horizon="far", for="disk", horizon="24h"} 10
+0 foreshock_forecast_lower{exported_horizon="far", for="disk", horizon="24h"} 5
+0 foreshock_forecast_upper{exported_horizon="far", for="disk", horizon="24h"} 15
+0 foreshock_time_to_threshold_seconds{for="disk", horizon="far"} 5400
+`)
+	if got := said(tb.observe(forecasting(15, -1, disk), always)); !strings.Contains(got, `15 foreshock_time_to_threshold_seconds{for="disk", horizon="far"} stale`) {
+		t.Errorf("no crossing is foreseen any more, but it said\n%s", got)
+	}
+
+	c := DefaultConfig()
+	c.Names = VMAnomalyNames
+	tb = newTable(c, nil, newMetrics(nil))
+	checkSaid(t, tb.observe(forecasting(0, -1, series("__name__", "disk")), always), `
+0 yhat_24h{for="disk", model_alias="foreshock"} 10
+0 yhat_lower_24h{for="disk", model_alias="foreshock"} 5
+0 yhat_upper_24h{for="disk", model_alias="foreshock"} 15
+`)
+}
+
+func TestEveryEmittedSeriesIsKnownAsOurs(t *testing.T) {
+	for _, names := range []Names{ForeshockNames, VMAnomalyNames} {
+		c := DefaultConfig()
+		c.Names = names
+		tb := newTable(c, nil, newMetrics(nil))
+		s := series("__name__", "up", "for", "x", "model_alias", "theirs")
+		all := append(tb.observe(scored(0, 2, s), always), tb.observe(forecasting(0, 1, s), always)...)
+		all = append(all, tb.observe(foreshock.Report{Incidents: []foreshock.Incident{firingIncident()}}, always)...)
+		if len(all) != int(families) {
+			t.Errorf("%s: %d series, want one of each of %d families", names, len(all), families)
+		}
+		for _, out := range all {
+			if !foreshock.OwnOutput(out.labels) {
+				t.Errorf("%s: %s would be scored when it comes back", names, out.labels)
+			}
+		}
+		if got := all[0].labels.Get("exported_for"); got != "x" {
+			t.Errorf("%s: the source's own label for became %q", names, got)
+		}
+	}
+}
+
+func firingIncident() foreshock.Incident {
+	cpu := series("__name__", "node_cpu_seconds_total", "instance", "node-7", "job", "node")
+	onset := t0 + 185_000
+	return foreshock.Incident{
+		ID: "3f2a", State: foreshock.Firing, StartsAt: onset, Updated: onset, Alerting: true, Rule: "cpu",
+		Labels:  labels.FromStrings("instance", "node-7", "job", "node"),
+		Members: []foreshock.Member{{Series: cpu, Rule: "cpu", Onset: onset, Peak: 1.7, Value: 0.98, Band: foreshock.Band{Expected: 0.07, Lower: 0.03, Upper: 0.11}}},
+	}
+}
+
+func TestAnIncidentIsEmittedWhileItFires(t *testing.T) {
+	tb := newTable(DefaultConfig(), nil, newMetrics(nil))
+	at := func(second int64, state ...foreshock.State) []sample {
+		r := foreshock.Report{Findings: foreshock.Findings{Now: t0 + second*1000}}
+		for _, s := range state {
+			i := firingIncident()
+			i.State = s
+			r.Incidents = append(r.Incidents, i)
+		}
+		return tb.observe(r, always)
+	}
+	checkSaid(t, at(0, foreshock.Pending), "\n")
+	checkSaid(t, at(15, foreshock.Firing), `
+15 foreshock_incident{incident="3f2a", instance="node-7", job="node", state="firing"} 1
+`)
+	checkSaid(t, at(30, foreshock.Firing), "\n")
+	checkSaid(t, at(75), `
+75 foreshock_incident{incident="3f2a", instance="node-7", job="node", state="firing"} 1
+`)
+	checkSaid(t, at(90, foreshock.Resolved), `
+90 foreshock_incident{incident="3f2a", instance="node-7", job="node", state="firing"} stale
+`)
+	checkSaid(t, at(200), "\n")
+}
+
+func TestOtherNamesEndTheSeriesAndBeginNewOnes(t *testing.T) {
+	tb := newTable(DefaultConfig(), nil, newMetrics(nil))
+	cpu := series("__name__", "cpu")
+	r := scored(0, 2, cpu)
+	r.Incidents = []foreshock.Incident{firingIncident()}
+	tb.observe(r, always)
+	c := DefaultConfig()
+	c.Names = VMAnomalyNames
+	if got := said(tb.apply(c, nil)); strings.Count(got, "stale") != 5 {
+		t.Errorf("reload said\n%s", got)
+	}
+	got := said(tb.observe(scored(15, 2, cpu), always))
+	if !strings.Contains(got, `anomaly_score{for="cpu", model_alias="foreshock"} 2`) || !strings.Contains(got, "foreshock_incident{") {
+		t.Errorf("after the reload it said\n%s", got)
+	}
+}
+
+func TestSeriesWithOneFingerprintShareNothing(t *testing.T) {
+	a, b := series("__name__", "a"), series("__name__", "b")
+	b.Fingerprint = a.Fingerprint
+	tb := newTable(DefaultConfig(), nil, newMetrics(nil))
+	if got := tb.observe(scored(0, 2, a, b), always); len(got) != 8 {
+		t.Errorf("said\n%s", said(got))
+	}
+	tb.observe(foreshock.Report{Findings: foreshock.Findings{Now: t0, Ended: []*foreshock.Series{a}}}, always)
+	if got := said(tb.observe(scored(15, 2, b), always)); strings.Count(got, `for="b"`) != 4 {
+		t.Errorf("the end of one took the other along:\n%s", got)
+	}
+}
+
+func BenchmarkTableObserve(b *testing.B) {
+	all := make([]*foreshock.Series, 2000)
+	for i := range all {
+		all[i] = series("__name__", "cpu", "instance", fmt.Sprint(i))
+	}
+	for name, score := range map[string]float64{"normal": 0.2, "anomalous": 2} {
+		b.Run(name, func(b *testing.B) {
+			tb := newTable(DefaultConfig(), watching("memory", rules.EmitAll), newMetrics(nil))
+			b.ReportAllocs()
+			for second := int64(0); b.Loop(); second++ {
+				tb.observe(scored(second, score, all...), always)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(all)), "ns/score")
+		})
+	}
+}
