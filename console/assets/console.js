@@ -46,7 +46,12 @@ const clock = new Intl.DateTimeFormat('en-GB', {hour: '2-digit', minute: '2-digi
 const calendar = new Intl.DateTimeFormat('en-GB', {
 	day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'longOffset',
 });
-const moment = (at) => element('time', {datetime: new Date(at).toISOString(), title: calendar.format(new Date(at))}, clock.format(new Date(at)));
+
+// moment is a time of day, with its date where that was not today.
+function moment(at) {
+	const t = new Date(at), whole = calendar.format(t);
+	return element('time', {datetime: t.toISOString(), title: whole}, Date.now() - t < 20 * 3600e3 ? clock.format(t) : whole);
+}
 
 async function ask(path) {
 	const answer = await fetch(path, {signal: AbortSignal.timeout(wait), headers: {Accept: 'application/json'}});
@@ -135,7 +140,8 @@ function seriesLink(series) {
 }
 
 function plot(series) {
-	const width = 720, height = 140, left = 62, right = 12, top = 10, bottom = 22;
+	const width = Math.max(260, page('series').clientWidth - 36); // a unit is a pixel
+	const height = 150, left = 62, right = 12, top = 10, bottom = 22;
 	const points = series.samples.filter(([, v]) => v !== null);
 	const svg = drawing('svg', {viewBox: `0 0 ${width} ${height}`, class: 'plot', role: 'img', 'aria-label': `${series.series} over time`});
 	if (!points.length) return element('p', {class: 'quiet'}, 'No samples in the window.');
