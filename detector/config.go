@@ -50,7 +50,7 @@ func DefaultConfig() Config {
 	return Config{
 		MaxSeries:    1_000_000, // × ~1 KiB ≈ 1 GiB when full
 		Window:       prommodel.Duration(time.Hour),
-		Threshold:    0.55,
+		Threshold:    defaultThreshold,
 		WarmUp:       100,
 		IdleAfter:    prommodel.Duration(24 * time.Hour),
 		QueueSamples: 262_144, // × 24 B ≈ 6 MiB; 131 full requests of Prometheus

@@ -73,9 +73,7 @@ func (s *shard) silence(st *state) {
 	told := st.reported
 	if o := st.outlook; o != nil {
 		told = told || o.told
-		// Its forecasts end with its scores; where it lives on they begin again with
-		// the next sample.
-		o.told, o.due = false, st.last
+		o.told = false // where the series lives on, the next forecast begins anew
 	}
 	if told {
 		st.reported = false
