@@ -1,7 +1,6 @@
 package trend
 
 import (
-	"math"
 	"slices"
 	"time"
 )
@@ -45,10 +44,8 @@ func (c *Crossing) Learn(at int64, x float64) {
 func (c *Crossing) close(n int64) {
 	if c.now.n > 0 {
 		c.short.put(c.number, c.now.value())
-		c.short.fit()
 		if h := floor(c.number, hour); floor(n, hour) != h {
 			c.long.put(h, c.short.median(h*hour, hour))
-			c.long.fit()
 		}
 	}
 	c.number, c.now = n, median{}
@@ -67,10 +64,10 @@ func (c *Crossing) Reach(limit float64, above bool) (eta time.Duration, ok bool)
 		return 0, true
 	}
 	// What both rings foresee, the short one foresees from nearer.
-	if eta, ok := c.short.line.reach(limit, above, c.at, bucket, shortSight); ok {
+	if eta, ok := c.short.fit().reach(limit, above, c.at, bucket, shortSight); ok {
 		return eta, true
 	}
-	return c.long.line.reach(limit, above, c.at, hour*bucket, longSight)
+	return c.long.fit().reach(limit, above, c.at, hour*bucket, longSight)
 }
 
 // median is that of the samples of a bucket, or of an even selection of them once
@@ -113,7 +110,8 @@ type ring struct {
 	values [slots]float64
 	known  uint64 // the slots that hold a value, a bit each
 	last   int64  // number of the newest bucket
-	line   line
+	line   line   // through them, once
+	fitted bool   // since the newest
 }
 
 // put makes v the value of bucket number n, which is newer than any before.
@@ -125,7 +123,7 @@ func (r *ring) put(n int64, v float64) {
 			r.known &^= 1 << modulo(i, slots)
 		}
 	}
-	r.last = n
+	r.last, r.fitted = n, false
 	slot := modulo(n, slots)
 	r.values[slot] = v
 	r.known |= 1 << slot
@@ -148,22 +146,25 @@ func (r *ring) median(first int64, n int) float64 {
 	return middle(known)
 }
 
-// fit draws the line through the known buckets.
-func (r *ring) fit() {
+// fit is the line through the known buckets, drawn once for each newest one.
+func (r *ring) fit() *line {
+	if r.fitted {
+		return &r.line
+	}
 	var x, y [slots]float64
 	n := 0
-	for age := slots - 1; age >= 0; age-- {
-		if slot := modulo(r.last-int64(age), slots); r.known>>slot&1 == 1 {
+	for age := int64(slots - 1); age >= 0; age-- {
+		if slot := modulo(r.last-age, slots); r.known>>slot&1 == 1 {
 			x[n], y[n] = float64(-age), r.values[slot]
 			n++
 		}
 	}
-	if n < fewest {
-		r.line = line{}
-		return
+	r.line, r.fitted = line{}, true
+	if n >= fewest {
+		r.line = regress(x[:n], y[:n])
+		r.line.last = r.last
 	}
-	r.line = regress(x[:n], y[:n])
-	r.line.last = r.last
+	return &r.line
 }
 
 // floor is a/b, rounded down.
@@ -186,20 +187,4 @@ func middle(vs []float64) float64 {
 		return vs[n/2]
 	}
 	return vs[n/2-1]/2 + vs[n/2]/2
-}
-
-// reach is Crossing.Reach by one line through buckets of width ms, seen from at. It
-// is believed up to sight times as far ahead as it looks back.
-func (l *line) reach(limit float64, above bool, at, width int64, sight float64) (time.Duration, bool) {
-	if !l.sure || (l.slope > 0) != above {
-		return 0, false
-	}
-	// A bucket's median stands for its middle.
-	since := (float64(at)-float64(l.last)*float64(width))/float64(width) - 0.5
-	ahead := (limit-l.level)/l.slope - since
-	if ahead > sight*l.span {
-		return 0, false
-	}
-	ms := math.Max(ahead, 0) * float64(width)
-	return time.Duration(ms) * time.Millisecond, true
 }

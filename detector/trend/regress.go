@@ -1,6 +1,9 @@
 package trend
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 const (
 	// fewest points make a line: below a dozen, Kendall's τ says little.
@@ -25,6 +28,22 @@ type line struct {
 	span         float64 // looked back, in buckets
 	last         int64   // number of the newest bucket
 	sure         bool    // that it rises or falls at all
+}
+
+// reach is Crossing.Reach by one line through buckets of width ms, seen from at. It
+// is believed up to sight times as far ahead as it looks back.
+func (l *line) reach(limit float64, above bool, at, width int64, sight float64) (time.Duration, bool) {
+	if !l.sure || (l.slope > 0) != above {
+		return 0, false
+	}
+	// A bucket's median stands for its middle.
+	since := (float64(at)-float64(l.last)*float64(width))/float64(width) - 0.5
+	ahead := (limit-l.level)/l.slope - since
+	if ahead > sight*l.span {
+		return 0, false
+	}
+	ms := math.Max(ahead, 0) * float64(width)
+	return time.Duration(ms) * time.Millisecond, true
 }
 
 // regress draws the line through the points (x, y), both by ascending x, the last x

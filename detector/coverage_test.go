@@ -1,0 +1,58 @@
+package detector
+
+import (
+	"testing"
+	"time"
+
+	"github.com/foreshock/foreshock/internal/synthetic"
+)
+
+// A band that says 95 % and holds 80 % is worth less than none, whatever the noise.
+func TestBandHoldsItsShare(t *testing.T) {
+	const streams, days = 10, 7
+	for _, c := range []struct {
+		name  string
+		noise synthetic.Generator
+	}{
+		{"white noise", synthetic.Noise},
+		{"white noise with gaps", synthetic.Gaps},
+		{"autoregressive, 0.9", synthetic.Autoregressive},
+		{"heavy tails, t(3)", synthetic.HeavyTail},
+		{"drift of 1 σ a day", synthetic.Drift},
+		{"daily wave of 10 σ", synthetic.Wave},
+		{"after a shift of 20 σ", synthetic.Shift(20)},
+	} {
+		held, of := 0, 0
+		ahead := []time.Duration{time.Hour, 4 * time.Hour, 24 * time.Hour}
+		foreseen, ofForeseen := make([]int, len(ahead)), 0
+		for seed := range uint64(streams) {
+			var m model
+			points := c.noise(seed, time.Minute, days*perDay).Points
+			for i, p := range points {
+				v := m.step(&ordinaryGrading, nil, p.T, p.V)
+				if i < aDay {
+					continue
+				}
+				of++
+				if v.band.Contains(p.V) {
+					held++
+				}
+				if i%60 == 0 && i+perDay < len(points) {
+					ofForeseen++
+					for k, h := range ahead {
+						_, lower, upper := m.trend.Forecast(h)
+						if x := points[i+int(h/time.Minute)].V; x >= lower && x <= upper {
+							foreseen[k]++
+						}
+					}
+				}
+			}
+		}
+		share := float64(held) / float64(of)
+		t.Logf("%-24s %.1f %%; 1 h, 4 h, 24 h ahead %.1f, %.1f, %.1f %%", c.name, 100*share,
+			100*float64(foreseen[0])/float64(ofForeseen), 100*float64(foreseen[1])/float64(ofForeseen), 100*float64(foreseen[2])/float64(ofForeseen))
+		if share < 0.93 || share > 0.97 {
+			t.Errorf("%s: the band holds %.1f %% of the values, want 93 to 97 %%", c.name, 100*share)
+		}
+	}
+}
