@@ -54,25 +54,26 @@ func clockAt(second int64) func() time.Time {
 	return func() time.Time { return time.UnixMilli(t0 + second*1000) }
 }
 
-// remoteWriteConfig decodes YAML as the configuration does, with defaults that make
-// tests fast.
-func remoteWriteConfig(t *testing.T, target, extra string) *promconfig.RemoteWriteConfig {
+// decodeYAML decodes text as the configuration does.
+func decodeYAML[T any](t testing.TB, into *T, text string) *T {
 	t.Helper()
-	c := &promconfig.RemoteWriteConfig{}
-	text := "url: " + target + "\nqueue_config: {batch_send_deadline: 10ms, min_backoff: 1ms, max_backoff: 5ms}\nmetadata_config: {send: false}\n" + extra
-	if err := yaml.Unmarshal([]byte(text), c); err != nil {
+	if err := yaml.Unmarshal([]byte(text), into); err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return into
 }
 
-func alertingConfig(t *testing.T, text string) promconfig.AlertingConfig {
+// remoteWriteConfig is a remote write to target, impatient unless extra says how it
+// queues.
+func remoteWriteConfig(t testing.TB, target, extra string) *promconfig.RemoteWriteConfig {
 	t.Helper()
-	c := promconfig.AlertingConfig{}
-	if err := yaml.Unmarshal([]byte(text), &c); err != nil {
-		t.Fatal(err)
+	if !strings.Contains(extra, "queue_config") {
+		extra += "queue_config: {batch_send_deadline: 10ms, min_backoff: 1ms, max_backoff: 5ms}\n"
 	}
-	return c
+	if !strings.Contains(extra, "metadata_config") {
+		extra += "metadata_config: {send: false}\n"
+	}
+	return decodeYAML(t, &promconfig.RemoteWriteConfig{}, "url: "+target+"\n"+extra)
 }
 
 // start runs an Emitter until the test ends or stop is called, which returns
