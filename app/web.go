@@ -14,7 +14,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/foreshock/foreshock/console"
-	"github.com/foreshock/foreshock/detector"
 )
 
 // Bounds on slow clients. A sender keeps its connection five minutes between
@@ -91,13 +90,9 @@ func (a *App) series(ctx context.Context, matchers []*labels.Matcher, limit int)
 	}
 	shown := make([]console.Series, len(views))
 	for i, v := range views {
-		shown[i] = consoleSeries(v)
+		shown[i] = console.Series(v)
 	}
 	return shown, nil
-}
-
-func consoleSeries(v detector.View) console.Series {
-	return console.Series{Series: v.Series, Last: v.Last, Samples: v.Samples}
 }
 
 // demandsClientCertificates reports whether the exporter-toolkit file lets nobody in
