@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
 )
 
 // batch collects what one notification changes, so that it is recorded as one. The
@@ -29,8 +31,9 @@ func (b *batch) add(e entry) {
 // firing plans every remedy that matches the alert, on the first sight of its
 // episode.
 func (b *batch) firing(a alert) {
+	ls := labels.FromMap(a.Labels)
 	for _, rule := range b.settings.remedies {
-		if !matches(rule, a.Labels) {
+		if !rule.Match.Matches(ls) {
 			continue
 		}
 		p, d, err := b.settings.plan(rule, a.Labels, a.StartsAt)

@@ -115,16 +115,6 @@ func (p Plan) hash(d deed) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// matches reports whether the rule is about an alert with these labels.
-func matches(r *rules.Remedy, labels map[string]string) bool {
-	for _, m := range r.Match {
-		if !m.Matches(labels[m.Name]) {
-			return false
-		}
-	}
-	return true
-}
-
 // fingerprint is Alertmanager's own, computed here so that an episode cannot be
 // told apart from itself by a sender's mistake.
 func fingerprint(labels map[string]string) string {

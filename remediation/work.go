@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
 )
 
 const (
@@ -94,7 +96,7 @@ func (r *Remediation) recheck(e entry, now time.Time) (deed, error) {
 		return deed{}, &refusal{refusedChanged, fmt.Sprintf("the mode is now %s", c.Mode)}
 	}
 	rule := r.settings.remedy(e.Plan.Rule)
-	if rule == nil || !matches(rule, e.Plan.Labels) {
+	if rule == nil || !rule.Match.Matches(labels.FromMap(e.Plan.Labels)) {
 		return deed{}, &refusal{refusedChanged, "the rule is gone or matches the alert no more"}
 	}
 	p, d, err := r.settings.plan(rule, e.Plan.Labels, e.Plan.StartsAt)
