@@ -2,7 +2,10 @@ package rules
 
 import (
 	"embed"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -71,14 +74,35 @@ func Load(presets, globs []string, dir string) (*Set, error) {
 }
 
 // expand returns the files that glob matches; a name without wildcards is itself.
+// Wildcards stand in the last part only, as in Prometheus: one folder is read, not
+// a tree.
 func expand(glob, dir string) ([]string, error) {
+	const wildcards = `*?[\`
+	folder, pattern := filepath.Split(glob)
+	if strings.ContainsAny(folder, wildcards) {
+		return nil, errors.New("wildcards may stand in the last part of the path only")
+	}
 	if !filepath.IsAbs(glob) {
-		glob = filepath.Join(dir, glob)
+		folder = filepath.Join(dir, folder)
 	}
-	if !strings.ContainsAny(glob, `*?[\`) {
-		return []string{glob}, nil
+	if !strings.ContainsAny(pattern, wildcards) {
+		return []string{filepath.Join(folder, pattern)}, nil
 	}
-	return filepath.Glob(glob)
+	if _, err := filepath.Match(pattern, ""); err != nil {
+		return nil, err
+	}
+	// Not filepath.Glob, for which dir would have to be without wildcards too.
+	entries, err := os.ReadDir(folder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		if ok, _ := filepath.Match(pattern, e.Name()); ok { // the pattern is good
+			files = append(files, filepath.Join(folder, e.Name()))
+		}
+	}
+	return files, nil
 }
 
 // whole notes a mistake that concerns a file as a whole.

@@ -1,0 +1,180 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock/internal/yamlstrict"
+)
+
+const allKinds = `
+groups:
+- name: g
+  rules:
+  - watch: full
+    select: ['up{job="a"}', '{__name__=~"down|out",job!="b"}']
+    sensitivity: 2
+    direction: below
+    min_deviation: 1.5
+    min_relative_deviation: 0
+    emit: all
+    labels: {severity: page}
+    annotations: {summary: '{{ $labels.job }} at {{ $value | humanizePercentage }}'}
+  - watch: bare
+    select: up
+- name: h
+  rules:
+  - forecast: above
+    select: disk_used_ratio
+    limit: "> 0.9"
+    horizon: 1d12h
+    labels: {severity: page}
+    annotations: {summary: full}
+  - forecast: below
+    select: disk_free_bytes
+    limit: <-1e9
+    horizon: 1y
+  - remedy: fix
+    match: '{alertname="ForeshockIncident",rule=~"full|bare"}'
+    action: restart
+    target: instance
+  - remedy: bare_fix
+    match: '{rule="bare"}'
+    action: tell
+`
+
+func TestParseFile(t *testing.T) {
+	set, err := ParseFile("rules.yml", []byte(allKinds))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(set.Watches) != 2 || len(set.Forecasts) != 2 || len(set.Remedies) != 2 || set.Len() != 6 {
+		t.Fatalf("got %+v", set)
+	}
+	full, bare := *set.Watches[0], *set.Watches[1]
+	above, below := *set.Forecasts[0], *set.Forecasts[1]
+	fix := *set.Remedies[0]
+	page := map[string]string{"severity": "page"}
+	summary := map[string]string{"summary": "{{ $labels.job }} at {{ $value | humanizePercentage }}"}
+
+	for _, c := range []struct{ got, want any }{
+		{clear(full), Watch{"full", "g", nil, 2, Below, 1.5, 0, EmitAll, page, summary}},
+		{clear(bare), Watch{"bare", "g", nil, 1, Both, 0, 0.2, EmitAnomalous, nil, nil}},
+		{fmt.Sprint(full.Select), `[[job="a" __name__="up"] [__name__=~"down|out" job!="b"]]`},
+		{[]any{above.Name, above.Group, above.Horizon, above.Limit, above.Above}, []any{"above", "h", 36 * time.Hour, 0.9, true}},
+		{[]any{below.Name, below.Group, below.Horizon, below.Limit, below.Above}, []any{"below", "h", 365 * 24 * time.Hour, -1e9, false}},
+		{[]any{fix.Name, fix.Group, fix.Action, fix.Target}, []any{"fix", "h", "restart", "instance"}},
+		{fmt.Sprint(fix.Match), `[alertname="ForeshockIncident" rule=~"full|bare"]`},
+	} {
+		if !reflect.DeepEqual(c.got, c.want) {
+			t.Errorf("got %v, want %v", c.got, c.want)
+		}
+	}
+
+	ls, as := set.Text("above")
+	if !maps.Equal(ls, page) || as["summary"] != "full" {
+		t.Errorf("text of above: %v, %v", ls, as)
+	}
+	if ls, as := set.Text("fix"); ls != nil || as != nil {
+		t.Errorf("a remedy adds %v, %v", ls, as)
+	}
+	if w := set.Watch(labels.FromStrings("__name__", "out", "job", "a")); w != set.Watches[0] {
+		t.Errorf("out is watched by %v", w)
+	}
+	if w := set.Watch(labels.FromStrings("__name__", "up", "job", "b")); w != set.Watches[1] {
+		t.Errorf("up of b is watched by %v", w)
+	}
+	if w := set.Watch(labels.FromStrings("__name__", "out", "job", "b")); w != nil {
+		t.Errorf("out of b is watched by %v", w)
+	}
+}
+
+// clear leaves out the selector, which does not compare.
+func clear(w Watch) Watch {
+	w.Select = nil
+	return w
+}
+
+func TestCheckActions(t *testing.T) {
+	set, err := ParseFile("rules.yml", []byte(allKinds))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := set.CheckActions([]string{"tell", "restart"}); err != nil {
+		t.Error(err)
+	}
+	err = set.CheckActions([]string{"tel"})
+	const want = `rules.yml:30:13: groups[1].rules[2].action: "restart" is not among remediation.actions
+rules.yml:34:13: groups[1].rules[3].action: "tell" is not among remediation.actions, did you mean "tel"?`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// An annotation copied from a Prometheus alerting rule is taken, as long as it does
+// not query.
+func TestTemplates(t *testing.T) {
+	for _, text := range []string{
+		"plain", "", `{{ $value }}`, `{{ $labels.instance }} ({{ .Labels.job }})`, `{{ printf "%.2f" $value | title }}`,
+		`{{ if gt $value 0.9 }}full{{ else }}{{ $value | humanize1024 }}B{{ end }}`,
+		`{{ range $k, $v := $labels }}{{ $k }}={{ $v }} {{ end }}`,
+		`{{ $labels.instance | reReplaceAll ":.*" "" | toUpper }}`, `{{ $externalURL }}/{{ $externalLabels.cluster }}`,
+		`{{ humanizeDuration 12 }} {{ humanizeTimestamp $value }} {{ with $x := 1 }}{{ $x }}{{ end }}`,
+	} {
+		if err := checkTemplate(text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"{{ $value":                          "unclosed action",
+		"{{ end }}":                          "unexpected {{end}}",
+		"{{ if $value }}":                    "unexpected EOF",
+		`{{ query "up" | first }}`:           `function "query" not defined`,
+		`{{ template "x" }}{{ humanise 1 }}`: `function "humanise" not defined`,
+	} {
+		if err := checkTemplate(text); err == nil || err.Error() != "not a template: "+want {
+			t.Errorf("%s: got %v, want %s", text, err, want)
+		}
+	}
+}
+
+// FuzzParseFile looks for a file that panics, or that is neither right nor wrong.
+func FuzzParseFile(f *testing.F) {
+	f.Add([]byte(allKinds))
+	for _, line := range strings.Split(allKinds, "\n") {
+		f.Add([]byte("groups: [{name: g, rules: [{watch: w, select: up, " + strings.TrimLeft(line, " -") + "}]}]"))
+		f.Add([]byte("groups: [{name: g, rules: [{forecast: f, " + strings.TrimLeft(line, " -") + "}]}]"))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		set, err := ParseFile("x.yml", data)
+		var ms yamlstrict.Mistakes
+		if (set == nil) != errors.As(err, &ms) {
+			t.Fatalf("got %v and %v", set, err)
+		}
+		if set == nil {
+			return
+		}
+		for _, w := range set.Watches {
+			if w.Name == "" || w.Select.Matches(labels.EmptyLabels()) || !(w.Sensitivity > 0) {
+				t.Errorf("not a rule: %+v", w)
+			}
+		}
+		for _, r := range set.Forecasts {
+			if r.Name == "" || r.Select.Matches(labels.EmptyLabels()) || r.Horizon <= 0 || r.Limit != r.Limit {
+				t.Errorf("not a rule: %+v", r)
+			}
+		}
+		for _, r := range set.Remedies {
+			if r.Name == "" || r.Action == "" || r.Match.Matches(labels.EmptyLabels()) {
+				t.Errorf("not a rule: %+v", r)
+			}
+		}
+	})
+}
