@@ -47,7 +47,12 @@ func Load(path string) (*Config, error) {
 		return nil, mistakes
 	}
 	c.Rules = set
-	c.setDirectory(dir)
+	// Absolute, as a remedy runs in a directory of its own.
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("find the directory of %s: %w", path, err)
+	}
+	c.setDirectory(absolute)
 	return c, nil
 }
 
