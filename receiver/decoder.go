@@ -1,8 +1,10 @@
 package receiver
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/golang/snappy"
 	"github.com/prometheus/common/model"
@@ -147,6 +149,18 @@ func (d *decoder) sample(msg []byte) error {
 	}
 	var s foreshock.Sample
 	r := reader{b: msg}
+	// Value and timestamp in this order are what all but every sample holds: then
+	// the loop below runs for nothing.
+	const valueTag, timestampTag, lead = 1<<3 | wireFixed64, 2<<3 | wireVarint, 10
+	if len(msg) > lead && msg[0] == valueTag && msg[lead-1] == timestampTag {
+		s.V = math.Float64frombits(binary.LittleEndian.Uint64(msg[1:]))
+		r.i = lead
+		t, err := r.uvarint()
+		if err != nil {
+			return err
+		}
+		s.T = int64(t)
+	}
 	for r.more() {
 		num, wire, err := r.field()
 		if err != nil {

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math"
 	"os"
 	"path/filepath"
@@ -191,10 +192,11 @@ func unlimited() *decoder {
 }
 
 func newDecoder(c Config) *decoder {
-	return New(Options{Config: c}).settings.Load().free()
+	seed := maphash.MakeSeed()
+	d := &decoder{cache: newCache(func(b []byte) uint64 { return maphash.Bytes(seed, b) }), limits: &c}
+	d.cache.limit(c)
+	return d
 }
-
-func (s *settings) free() *decoder { return <-s.decoders }
 
 // captures returns the decompressed captured requests of a version, by file name.
 func captures(t testing.TB, v version) map[string][]byte {

@@ -106,7 +106,7 @@ func (r *Receiver) SetConfig(c Config) {
 	for range c.Concurrency {
 		s.decoders <- &decoder{cache: r.cache, limits: &s.Config}
 	}
-	r.cache.limit(&c)
+	r.cache.limit(c)
 	r.settings.Store(s)
 }
 

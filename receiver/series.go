@@ -101,8 +101,7 @@ type cache struct {
 
 	lastSymbol uint64
 	bytes      int // of this generation, by the costs below
-	maxSeries  int // of this generation
-	maxBytes   int // of both
+	limits     Config
 
 	builder   labels.ScratchBuilder
 	canonical []byte // scratch
@@ -127,13 +126,14 @@ func newCache(hash func([]byte) uint64) *cache {
 	return c
 }
 
-// limit sets the bounds and forgets what was judged under other limits. Series
-// keep their identity.
-func (c *cache) limit(cfg *Config) {
+// limit sets the limits, and forgets what was judged under others.
+func (c *cache) limit(cfg Config) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.maxSeries, c.maxBytes = cfg.MaxCachedSeries, int(cfg.MaxCachedBytes)
-	c.forget()
+	if cfg != c.limits {
+		c.limits = cfg
+		c.forget()
+	}
 }
 
 func (c *cache) forget() {
@@ -145,7 +145,8 @@ func (c *cache) forget() {
 }
 
 func (c *cache) makeRoom() {
-	if max(c.v1.len, c.v2.len) >= c.maxSeries || c.bytes >= c.maxBytes/2 {
+	// Two generations share the memory.
+	if max(c.v1.len, c.v2.len) >= c.limits.MaxCachedSeries || c.bytes >= int(c.limits.MaxCachedBytes)/2 {
 		c.forget()
 	}
 }
@@ -180,7 +181,8 @@ func (c *cache) intern(ps []pair) (n *node[known], isNew bool) {
 		return n, false
 	}
 	var v known
-	if old := find(c.previous, c.v1.hash(c.canonical), c.canonical); old != nil {
+	// A refusal was under other limits, or ps would be refused now.
+	if old := find(c.previous, c.v1.hash(c.canonical), c.canonical); old != nil && old.value.series != nil {
 		v = old.value
 	} else {
 		isNew = true

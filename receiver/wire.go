@@ -38,6 +38,7 @@ type reader struct {
 
 func (r *reader) more() bool { return r.i < len(r.b) }
 
+// uvarint reads a varint; the case of one byte is inlined into its callers.
 func (r *reader) uvarint() (uint64, error) {
 	if r.i < len(r.b) && r.b[r.i] < 0x80 {
 		r.i++
@@ -46,16 +47,24 @@ func (r *reader) uvarint() (uint64, error) {
 	return r.longUvarint()
 }
 
+// longUvarint reads a varint of more than one byte.
+//
+//go:noinline
 func (r *reader) longUvarint() (uint64, error) {
+	if b := r.b[r.i:]; len(b) >= 2 && b[1] < 0x80 { // symbol references, lengths
+		r.i += 2
+		return uint64(b[0]&0x7f) | uint64(b[1])<<7, nil
+	}
 	var v uint64
-	for shift := 0; shift < 64; shift += 7 {
-		if r.i >= len(r.b) {
+	for i, shift := r.i, 0; shift < 64; shift += 7 {
+		if i >= len(r.b) {
 			return 0, errTruncated
 		}
-		c := r.b[r.i]
-		r.i++
+		c := r.b[i]
+		i++
 		v |= uint64(c&0x7f) << shift
 		if c < 0x80 {
+			r.i = i
 			return v, nil
 		}
 	}
