@@ -29,6 +29,7 @@ func (k kind) String() string {
 const (
 	leastMilliseconds = 1e11
 	leastMicroseconds = 1e14
+	yearOne           = -62135596800000 // ms; before it the detector takes no sample
 )
 
 // layouts are RFC 3339 and what spreadsheets and database shells print instead; a
@@ -50,8 +51,8 @@ func (c *clock) read(text string) (int64, error) {
 	if c.kind == seconds {
 		ms *= 1000
 	}
-	if math.Abs(ms) >= leastMicroseconds {
-		return 0, fmt.Errorf("timestamp %q: too large for %s; want seconds or milliseconds, all alike", text, c.kind)
+	if ms >= leastMicroseconds || ms < yearOne {
+		return 0, fmt.Errorf("timestamp %q: as %s not within the years 1 to 5138; want seconds or milliseconds, all alike", text, c.kind)
 	}
 	return int64(math.Round(ms)), nil
 }

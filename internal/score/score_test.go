@@ -89,7 +89,19 @@ func TestEveryRowComesBackAsItWas(t *testing.T) {
 	}
 }
 
-// golden is what docs/score.md shows; a change of the maths shows here, to be read.
+// The picture in docs/score.md: foreshock score testdata/requests.csv --plot …
+func TestTheDocumentedPictureShowsASpikeAndAnOutage(t *testing.T) {
+	in, err := os.ReadFile("testdata/requests.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, _ := scored(t, string(in), Options{})
+	if got := fmt.Sprint(marked(t, out)); got != "[298.1 122.5]" {
+		t.Errorf("marked %s, want the spike's 298.1 and the 122.5 the outage began with", got)
+	}
+}
+
+// A change of the maths shows here, to be read before it is accepted with -update.
 func TestTheDocumentedOutputIsWhatComesOut(t *testing.T) {
 	in, err := os.ReadFile("testdata/ten.csv")
 	if err != nil {
