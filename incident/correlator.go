@@ -92,9 +92,7 @@ func (c *Correlator) Add(a foreshock.Anomaly) {
 // they are not touched again and must not be changed.
 func (c *Correlator) Tick(now int64) []foreshock.Incident {
 	for _, in := range c.open {
-		if in.lasting > 0 {
-			c.fireIfDue(in, now)
-		}
+		c.fireIfDue(in, now)
 		c.settle(in, now)
 	}
 	c.sweep()
@@ -174,17 +172,21 @@ func (c *Correlator) settle(in *incident, t int64) {
 	if in.State == foreshock.Resolved || in.lasting > 0 || elapsed(in.quietSince, t) < uint64(quiet) {
 		return
 	}
-	// Anomalies that begin and end within one batch are told as well.
-	c.fireIfDue(in, in.quietSince)
+	c.fireIfDue(in, t)
 	if in.State != foreshock.Resolved {
 		c.resolve(in, in.quietSince+quiet)
 	}
 }
 
-// fireIfDue fires in if at t it has lasted long enough.
+// fireIfDue fires in if by t it has lasted long enough, be it over by then: what begins
+// and ends within one batch is told as if it had come in two.
 func (c *Correlator) fireIfDue(in *incident, t int64) {
 	wait := time.Duration(c.config.FireAfter).Milliseconds()
-	if in.State != foreshock.Pending || !in.Alerting || elapsed(in.StartsAt, t) < uint64(wait) {
+	until := t
+	if in.lasting == 0 {
+		until = in.quietSince
+	}
+	if in.State != foreshock.Pending || !in.Alerting || elapsed(in.StartsAt, until) < uint64(wait) {
 		return
 	}
 	c.touch(in)
@@ -213,6 +215,7 @@ func (c *Correlator) absorb(first, in *incident, t int64) {
 		}
 	}
 	in.State, in.EndsAt, in.absorbed = foreshock.Resolved, t, true
+	in.Alerting = false // its end is not that of the alert
 }
 
 // resolve closes in as of t.
@@ -220,6 +223,8 @@ func (c *Correlator) resolve(in *incident, t int64) {
 	c.touch(in)
 	if in.State == foreshock.Firing {
 		delete(c.alerts, in.alert())
+	} else {
+		in.Alerting = false // nobody was told that it began, so nobody is told of its end
 	}
 	for _, p := range in.parts {
 		delete(c.parts, p.key)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -94,11 +95,15 @@ func checkOpen(t *testing.T, c *Correlator) {
 	if len(c.open) > c.config.MaxOpen {
 		t.Fatalf("%d incidents open", len(c.open))
 	}
-	alerts, members := map[string]bool{}, map[string]bool{}
+	ids, alerts, members := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, in := range c.Incidents() {
 		if in.State == foreshock.Resolved {
 			continue
 		}
+		if ids[in.ID] {
+			t.Fatalf("two incidents are called %s", in.ID)
+		}
+		ids[in.ID] = true
 		if alert := fmt.Sprint(in.Kind, in.Rule, in.Labels); in.State == foreshock.Firing && alerts[alert] {
 			t.Fatalf("two alerts are %s", alert)
 		} else if in.State == foreshock.Firing {
@@ -117,6 +122,35 @@ func checkOpen(t *testing.T, c *Correlator) {
 				t.Fatalf("incident starts at %d, after its member's onset %d", in.StartsAt, m.Onset)
 			}
 		}
+	}
+}
+
+// TestSetConfig: what is open is found by the new affinity, and what is over by then
+// is not found any more.
+func TestSetConfig(t *testing.T) {
+	at := func(name, rack, instance string, ts int64, phase foreshock.Phase) foreshock.Anomaly {
+		s := foreshock.NewSeries(labels.FromStrings(model.MetricNameLabel, name, "instance", instance, "rack", rack))
+		return foreshock.Anomaly{Series: s, T: ts, Onset: ts, Phase: phase}
+	}
+	config := DefaultConfig()
+	c := New(config)
+	c.Add(at("a", "r1", "1", 0, foreshock.Started))
+	c.Add(at("b", "r2", "2", 0, foreshock.Started))
+	c.Add(at("b", "r2", "2", 0, foreshock.Ended))
+	c.Add(at("b", "r2", "2", 60_000, foreshock.Started)) // the first b is over
+	config.Affinity = [][]string{{"rack"}}
+	c.SetConfig(config)
+	c.Add(at("c", "r1", "3", 60_000, foreshock.Started))
+	c.Add(at("d", "r3", "1", 60_000, foreshock.Started))
+	var got []int
+	for _, in := range c.Tick(60_000) {
+		got = append(got, len(in.Members))
+	}
+	if want := []int{2, 1, 1, 1}; !slices.Equal(got, want) {
+		t.Errorf("members of the incidents: %v, want %v", got, want)
+	}
+	if len(c.nearby) != 3 {
+		t.Errorf("%d affinity keys for three open incidents in three racks", len(c.nearby))
 	}
 }
 

@@ -86,6 +86,7 @@ func tellStory(t *testing.T, story string) string {
 		for _, in := range c.Observe(step) {
 			writeIncident(&out, step.Now, in)
 		}
+		checkOpen(t, c)
 	}
 	if n := c.Refused(); n > 0 {
 		fmt.Fprintf(&out, "refused %d\n", n)
