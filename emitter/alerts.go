@@ -80,26 +80,25 @@ func (s *alerts) observe(i *foreshock.Incident, now time.Time) {
 // silence would resolve it. The errors are those of templates.
 func (s *alerts) due(now time.Time, lag time.Duration) ([]*notifier.Alert, error) {
 	ids := slices.Sorted(maps.Keys(s.byID))
-	firing := map[string]*alert{}
+	speaker := map[string]*alert{} // by labels
 	for _, id := range ids {
 		a := s.byID[id]
-		switch {
-		case !a.resolvedAt.IsZero():
-			if now.Sub(a.resolvedAt) > resolvedRetention {
-				delete(s.byID, id)
-			}
+		if a.resolved() && now.Sub(a.resolvedAt) > resolvedRetention {
+			delete(s.byID, id)
 			continue
-		case !a.told && lag > s.freshness:
+		}
+		if !a.told && lag > s.freshness {
 			if !a.held {
 				a.held = true
 				s.metrics.alertsHeld.Inc()
 			}
 			continue
-		case !a.told:
+		}
+		if !a.told {
 			a.told, a.labels = true, s.composer.labels(&a.incident)
 		}
-		if first := firing[a.key()]; first == nil || a.incident.StartsAt < first.incident.StartsAt {
-			firing[a.key()] = a
+		if other := speaker[a.key()]; other == nil || a.outranks(other) {
+			speaker[a.key()] = a
 		}
 	}
 
@@ -113,16 +112,27 @@ func (s *alerts) due(now time.Time, lag time.Duration) ([]*notifier.Alert, error
 			continue
 		}
 		a.nextAt = now.Add(resendDelay)
-		// To Alertmanager two incidents with the same labels are one alert: the first
-		// speaks for both, and the end of one must not resolve the other.
-		if first := firing[a.key()]; first != nil && first != a {
-			continue
+		if speaker[a.key()] == a {
+			n, err := s.notification(a, now)
+			errs = append(errs, err)
+			tell = append(tell, n)
 		}
-		n, err := s.notification(a, now)
-		errs = append(errs, err)
-		tell = append(tell, n)
 	}
 	return tell, errors.Join(errs...)
+}
+
+func (a *alert) resolved() bool { return !a.resolvedAt.IsZero() }
+
+// outranks reports whether a speaks for both: to Alertmanager two incidents with the
+// same labels are one alert, which began with the first and ends with the last.
+func (a *alert) outranks(b *alert) bool {
+	if a.resolved() != b.resolved() {
+		return b.resolved()
+	}
+	if a.resolved() {
+		return a.incident.EndsAt > b.incident.EndsAt
+	}
+	return a.incident.StartsAt < b.incident.StartsAt
 }
 
 func (a *alert) key() string { return string(a.labels.Bytes(nil)) }
@@ -140,7 +150,7 @@ func (s *alerts) notification(a *alert, now time.Time) (*notifier.Alert, error) 
 		GeneratorURL: s.composer.link(a.incident.ID),
 	}
 	state := "firing"
-	if !a.resolvedAt.IsZero() {
+	if a.resolved() {
 		state = "resolved"
 		// Sample time may be ahead of the clock, but an end to come is no end; and
 		// Alertmanager refuses an end before the start.

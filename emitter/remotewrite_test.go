@@ -181,9 +181,7 @@ func TestAnswers(t *testing.T) {
 			if c.retried > 0 && rec.all()[1].header.Get("Retry-Attempt") != "1" {
 				t.Error("the retry does not say that it is one")
 			}
-			if !strings.Contains(log.text(), c.log) {
-				t.Errorf("log does not say %q:\n%s", c.log, log.text())
-			}
+			waitFor(t, "the log to say "+c.log, func() bool { return strings.Contains(log.text(), c.log) })
 			holdsAccount(t, m, name)
 		})
 	}

@@ -1,0 +1,186 @@
+package emitter
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/rules"
+)
+
+func cpuRule(ruleLabels, annotations map[string]string) *rules.Set {
+	return &rules.Set{Watches: []*rules.Watch{{Name: "cpu", Labels: ruleLabels, Annotations: annotations}}}
+}
+
+func TestAnAlertIsKnownByItsLabels(t *testing.T) {
+	i := firingIncident()
+	c := newComposer(cpuRule(map[string]string{"severity": "page", "team": "ops"}, nil), labels.EmptyLabels(), "")
+	want := `{alertname="ForeshockIncident", instance="node-7", job="node", rule="cpu", severity="page", team="ops"}`
+	if got := c.labels(&i).String(); got != want {
+		t.Errorf("labels %s, want %s", got, want)
+	}
+
+	i.Rule, i.Kind = "gone with a reload", foreshock.Breach
+	i.Labels = labels.FromStrings("__name__", "disk", "severity", "minor", "rule", "42")
+	want = `{alertname="ForeshockForecast", exported_rule="42", exported_severity="minor", rule="gone with a reload", severity="warning"}`
+	if got := c.labels(&i).String(); got != want {
+		t.Errorf("labels %s, want %s", got, want)
+	}
+}
+
+func TestTheSummaryIsForATiredPerson(t *testing.T) {
+	c := newComposer(nil, labels.EmptyLabels(), "")
+	i := firingIncident()
+	disk := series("__name__", "node_filesystem_avail_bytes", "instance", "node-7", "mountpoint", "/")
+	i.Members = append(i.Members, foreshock.Member{Series: disk, Onset: i.StartsAt + 15_000, EndedAt: i.StartsAt + 60_000, Peak: 1.2, Value: 12345678, Band: foreshock.NoBand()})
+	i.Dropped = 1
+	got, err := c.annotations(&i, c.labels(&i))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"summary": "node_cpu_seconds_total on node-7 at 0.98, expected 0.03 to 0.11, since 14:03:05 UTC; 3 series",
+		"description": `14:03:05 node_cpu_seconds_total{instance="node-7", job="node"}: 0.98, expected 0.03 to 0.11, score 1.7
+14:03:20 node_filesystem_avail_bytes{instance="node-7", mountpoint="/"}: 12346000, score 1.2, ended 14:04:05`,
+		"value": "0.98", "expected": "0.03 to 0.11", "score": "1.7", "incident": "3f2a", "eta": "", "console": "",
+	} {
+		if got.Get(name) != want {
+			t.Errorf("%s: %q, want %q", name, got.Get(name), want)
+		}
+	}
+
+	i.Kind = foreshock.Breach
+	i.Members = []foreshock.Member{{Series: disk, Rule: "cpu", Onset: i.StartsAt, Value: 5e9, Limit: 0, ETA: 3*time.Hour + 12*time.Minute + 20*time.Second}}
+	i.Dropped = 0
+	got, err = c.annotations(&i, c.labels(&i))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "node_filesystem_avail_bytes on node-7 at 5000000000, will reach 0 in 3h12m, since 14:03:05 UTC"; got.Get("summary") != want {
+		t.Errorf("summary %q, want %q", got.Get("summary"), want)
+	}
+	if got.Get("eta") != "3h12m" || got.Get("limit") != "0" {
+		t.Errorf("eta %q, limit %q", got.Get("eta"), got.Get("limit"))
+	}
+}
+
+func TestManyMembersAreNotAllListed(t *testing.T) {
+	i := firingIncident()
+	for range 29 {
+		i.Members = append(i.Members, i.Members[0])
+	}
+	i.Dropped = 5
+	got := describe(&i)
+	if lines := strings.Split(got, "\n"); len(lines) != describedMembers+1 || lines[describedMembers] != "and 25 more" {
+		t.Errorf("described as\n%s", got)
+	}
+	i.Members[0].Series = series("__name__", "x", "huge", strings.Repeat("ä", 1<<16))
+	if got := describe(&i); len(got) > 4000 {
+		t.Errorf("a huge label makes a description of %d bytes", len(got))
+	}
+}
+
+func TestAnnotationsOfARuleAreTemplates(t *testing.T) {
+	i := firingIncident()
+	set := cpuRule(nil, map[string]string{
+		"summary": "{{ $labels.instance }} of {{ $externalLabels.cluster }} at {{ humanizePercentage $value }}, see {{ $externalURL }}",
+		"missing": "{{ $labels.nothing }}",
+		"broken":  "{{ $labels.instance",
+		"failing": `{{ humanize "word" }}`,
+	})
+	c := newComposer(set, labels.FromStrings("cluster", "eu-1"), "https://ops:secret@foreshock.example/base")
+	got, err := c.annotations(&i, c.labels(&i))
+	if err == nil || !strings.Contains(err.Error(), "annotation broken") || !strings.Contains(err.Error(), "annotation failing") {
+		t.Errorf("errors: %v", err)
+	}
+	for name, want := range map[string]string{
+		"summary": "node-7 of eu-1 at 98%, see https://foreshock.example/base",
+		"broken":  "{{ $labels.instance",
+		"failing": `{{ humanize "word" }}`,
+		"missing": "",
+		"console": "https://foreshock.example/base#incident=3f2a",
+	} {
+		if got.Get(name) != want {
+			t.Errorf("%s: %q, want %q", name, got.Get(name), want)
+		}
+	}
+}
+
+func TestALinkThatAlertmanagerWouldRefuseIsLeftOut(t *testing.T) {
+	for external, want := range map[string]string{
+		"":                       "",
+		"foreshock:9797":         "",
+		"javascript:alert(1)":    "",
+		"http://[::1":            "",
+		"//host/path":            "",
+		"http://foreshock:9797":  "http://foreshock:9797/#incident=a%20b",
+		"http://foreshock:9797/": "http://foreshock:9797/#incident=a%20b",
+	} {
+		if got := newComposer(nil, labels.EmptyLabels(), external).link("a b"); got != want {
+			t.Errorf("external URL %q: link %q, want %q", external, got, want)
+		}
+	}
+}
+
+func TestNumbersAreWrittenForPeople(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "0", 0.98: "0.98", 1.0 / 3: "0.33333", 123456: "123460", -5e9: "-5000000000", 1e-9: "1e-09", 1e20: "1e+20",
+	} {
+		if got := text(v); got != want {
+			t.Errorf("%g is written %s, want %s", v, got, want)
+		}
+	}
+	for d, want := range map[time.Duration]string{
+		20 * time.Second: "less than a minute", 90 * time.Minute: "1h30m", 49*time.Hour + 20*time.Minute: "2d1h",
+	} {
+		if got := etaText(d); got != want {
+			t.Errorf("%s is written %s, want %s", d, got, want)
+		}
+	}
+}
+
+// The functions are Prometheus's, and so are these answers.
+func TestTemplateFunctions(t *testing.T) {
+	data := templateData{
+		Labels: map[string]string{"instance": "node-7.eu.example:9100"}, ExternalURL: "http://foreshock/base", Value: 123456,
+	}
+	for text, want := range map[string]string{
+		`{{ humanize $value }}`:                                  "123.5k",
+		`{{ humanize 0.00012 }}`:                                 "120u",
+		`{{ humanize 0.0 }}`:                                     "0",
+		`{{ humanize1024 $value }}`:                              "120.6ki",
+		`{{ humanize1024 0.5 }}`:                                 "0.5",
+		`{{ humanizePercentage 0.123 }}`:                         "12.3%",
+		`{{ humanizeDuration 5400 }}`:                            "1h 30m 0s",
+		`{{ humanizeTimestamp 0 }}`:                              "1970-01-01 00:00:00 +0000 UTC",
+		`{{ stripPort $labels.instance }}`:                       "node-7.eu.example",
+		`{{ stripDomain $labels.instance }}`:                     "node-7:9100",
+		`{{ stripDomain "10.0.0.1:80" }}`:                        "10.0.0.1:80",
+		`{{ reReplaceAll "node-(.*)" "$1" "node-7" }}`:           "7",
+		`{{ match "^n" "node" }}`:                                "true",
+		`{{ title "node" }} {{ toUpper "a" }} {{ toLower "A" }}`: "Node A a",
+		`{{ pathPrefix }} {{ externalURL }}`:                     "/base http://foreshock/base",
+		`{{ parseDuration "1h30m" }}`:                            "5400",
+		`{{ toDuration 90 }}`:                                    "1m30s",
+		`{{ (toTime 0).Year }} {{ now }}`:                        "1970 1.5",
+		`{{ (args 1 "b").arg1 }} {{ safeHtml "<b>" }}`:           "b <b>",
+		`{{ urlQueryEscape "a b" }} {{ graphLink "up" }}`:        "a+b /graph?g0.expr=up&g0.tab=0",
+	} {
+		got, err := expand(text, data, model.Time(1500))
+		if err != nil || got != want {
+			t.Errorf("%s is %q (%v), want %q", text, got, err, want)
+		}
+	}
+	for _, text := range []string{
+		`{{ query "up" }}`, `{{ reReplaceAll "(" "" "" }}`, `{{ toTime 1e300 }}`, `{{ parseDuration "x" }}`,
+		`{{ range $i, $c := "` + strings.Repeat("x", 1000) + `" }}{{ printf "%100d" $i }}{{ end }}`,
+	} {
+		if got, err := expand(text, data, 0); err == nil {
+			t.Errorf("%.40s made %.40q, want an error", text, got)
+		}
+	}
+}
