@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -160,6 +161,28 @@ based: b
 	} {
 		if fmt.Sprintf("%#v", c.got) != fmt.Sprintf("%#v", c.want) {
 			t.Errorf("got %#v, want %#v", c.got, c.want)
+		}
+	}
+}
+
+// A file edited on Windows.
+func TestByteOrderMarkAndCRLF(t *testing.T) {
+	var into everything
+	f := Decode("x.yml", []byte("\ufefftext: a\r\nint: 3\r\nmap:\r\n  a: x\r\n"), &into)
+	if into.Text != "a" || into.Int != 3 {
+		t.Errorf("got %q and %d", into.Text, into.Int)
+	}
+	if got, want := f.Mistakes().Error(), `x.yml:4:6: map.a: want a whole number, got "x"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	for data, want := range map[string][]string{
+		"b: 1\na: {c: 2}": {"b", "a"}, "": nil, "[a]": nil, "a: [": nil, "a: 1\na: 2": {"a"},
+	} {
+		if got := Keys([]byte(data)); !slices.Equal(got, want) {
+			t.Errorf("%q: got %q, want %q", data, got, want)
 		}
 	}
 }
