@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/golang/snappy"
 	"github.com/prometheus/prometheus/model/labels"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 
@@ -119,10 +120,14 @@ func TestCacheCountsItsMemory(t *testing.T) {
 		for j := range series / len(requests) {
 			requests[i] = append(requests[i], oneSampleV1(t, 1, 1, "__name__", "node_cpu_seconds_total", "cpu", fmt.Sprint(j), "instance", fmt.Sprintf("host%d:9100", i), "job", "node", "mode", "idle")...)
 		}
+		requests[i] = snappy.Encode(nil, requests[i])
 	}
 	before := heap()
-	for _, raw := range requests {
-		ours(d, v1, raw, math.MaxInt64)
+	for _, body := range requests {
+		n, _ := snappy.DecodedLen(body)
+		if err := d.decode(v1, body, n, math.MaxInt64); err != nil {
+			t.Fatal(err)
+		}
 	}
 	d.batch, d.raw = foreshock.Batch{}, nil
 	used := float64(heap() - before)
@@ -147,21 +152,22 @@ func TestConcurrentRequests(t *testing.T) {
 	c := DefaultConfig()
 	c.MaxCachedSeries, c.Concurrency = 700, 4
 	r, _, _ := newReceiver(t, c, nil)
-	want := map[version]map[string]outcome{v1: {}, v2: {}}
+	raws, want := map[version]map[string][]byte{}, map[string]string{}
 	for v, oracle := range map[version]func([]byte, int64) outcome{v1: prometheusV1, v2: prometheusV2} {
-		for name, raw := range captures(t, v) {
-			want[v][name] = oracle(raw, math.MaxInt64)
+		raws[v] = captures(t, v)
+		for name, raw := range raws[v] {
+			want[name] = fmt.Sprint(oracle(raw, math.MaxInt64))
 		}
 	}
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
 			v := v1 + version(i%2)
-			for name, raw := range captures(t, v) {
+			for name, raw := range raws[v] {
 				d := <-r.settings.Load().decoders
 				got := ours(d, v, raw, math.MaxInt64)
 				r.settings.Load().decoders <- d
-				if fmt.Sprint(got) != fmt.Sprint(want[v][name]) {
+				if fmt.Sprint(got) != want[name] {
 					t.Errorf("%s: decodes differently among others", name)
 				}
 			}
