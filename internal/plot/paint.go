@@ -29,6 +29,8 @@ func placeAll(c *draw.Canvas, g *gonum.Plot, piece plotter.XYs) []vg.Point {
 	return out
 }
 
+const longestPath = 100 // points
+
 // strokes are the pieces of a line; a piece of one point is a dot.
 type strokes struct {
 	pieces []plotter.XYs
@@ -41,7 +43,11 @@ func (s strokes) Plot(c draw.Canvas, g *gonum.Plot) {
 			c.DrawGlyphNoClip(draw.GlyphStyle{Color: s.style.Color, Radius: 1.5 * s.style.Width, Shape: draw.CircleGlyph{}}, place(&c, g, piece[0]))
 			continue
 		}
-		c.StrokeLines(s.style, placeAll(&c, g, piece))
+		// The rasteriser's time grows with the square of a path's length; a line in
+		// short paths, each from the last point of the one before, looks the same.
+		for path := placeAll(&c, g, piece); len(path) > 1; path = path[min(longestPath, len(path)-1):] {
+			c.StrokeLines(s.style, path[:min(longestPath+1, len(path))])
+		}
 	}
 }
 
