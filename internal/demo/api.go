@@ -72,9 +72,7 @@ func (s *story) incidents(ctx context.Context) ([]shownIncident, error) {
 }
 
 type shownSeries struct {
-	Last struct {
-		Warming bool
-	}
+	Warming bool
 	Samples []json.RawMessage
 }
 

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/internal/stack"
 )
 
@@ -83,12 +84,12 @@ func (s *story) warmUp(ctx context.Context) error {
 		}
 		warming, seen := 0, 0
 		for _, one := range series {
-			if one.Last.Warming {
+			if one.Warming {
 				warming++
 			}
 			seen = max(seen, len(one.Samples))
 		}
-		s.tell.bar("learning what is normal here", float64(seen)/120)
+		s.tell.bar("learning what is normal here", float64(seen)/float64(detector.DefaultConfig().WarmUp))
 		return len(series) > 0 && warming == 0, nil
 	})
 	if err != nil {
