@@ -22,7 +22,7 @@ func addServe(k *kingpin.Application) (string, command) {
 	cmd := k.Command("serve", "Receive remote write, score, tell, treat (the default command).").Default()
 	opts := app.Options{Web: webflag.AddFlags(cmd, ":9797")}
 	cmd.Flag("config.file", "Configuration file; without one, everything received is scored and shown, and nobody is told.").
-		PlaceHolder("foreshock.yml").StringVar(&opts.ConfigFile)
+		PlaceHolder("FILE").StringVar(&opts.ConfigFile)
 	cmd.Flag("storage.path", "Directory for what must survive a restart; created if missing, used by one process at a time.").
 		Default("data").StringVar(&opts.StoragePath)
 	cmd.Flag("web.enable-lifecycle", "Allow reload by POST /-/reload; SIGHUP always works.").
