@@ -17,8 +17,10 @@ const (
 	// ordinary is the highest exported score that is no anomaly.
 	ordinary = 1 - 1e-9
 
-	// A newborn's value is anomalous when it is nine times farther from everything
-	// seen than everything seen is wide. Four samples go before any is judged.
+	// A newborn is a series shorter than the warm-up that is judged nonetheless, by
+	// its value alone: it is anomalous when it lies nine times farther from everything
+	// seen than everything seen is wide. That takes four samples before it, of which
+	// four values can be told apart: fewer have no width worth the name.
 	newbornDistance = 9
 	newbornSamples  = 4
 )

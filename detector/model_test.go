@@ -55,8 +55,8 @@ func add(values []float64, from, to int, d float64) []float64 {
 // strict is a grading that noise of a day does not disturb.
 var strict = grading{threshold: 0.3, warmUp: 100}
 
-// A host burns CPU for five minutes, scraped every 15 s. Whoever is on call wants one
-// anomaly that lasts as long as the burn, not one alert at either edge.
+// A host burns CPU for twenty minutes. Whoever is on call wants one anomaly that lasts
+// as long as the burn, not one alert at either edge.
 func TestBurnIsOneAnomaly(t *testing.T) {
 	const from, to = 600, 620
 	all, changes := walk(strict, nil, add(noise(1, 20, 800), from, to, 60))

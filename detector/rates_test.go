@@ -85,7 +85,7 @@ func TestRates(t *testing.T) {
 		within  int     // points
 		least   float64 // share found; 0: reported only
 	}{
-		{"spike of 6 σ", synthetic.Spike(6), 1000, 7, 2, 0.94},
+		{"spike of 6 σ", synthetic.Spike(6), 600, 7, 2, 0.94},
 		{"shift of 2 σ", synthetic.Shift(2), streams, 7, 120, 0.99},
 		{"shift of 1 σ", synthetic.Shift(1), 50, 7, 120, 0},
 		{"flat line", synthetic.Flatline, 50, 7, 120, 0},
