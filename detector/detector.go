@@ -104,8 +104,8 @@ func New(o Options) *Detector {
 		metrics:  newMetrics(o.Registerer, capacity),
 		standing: standing{shards: make([]levels, o.Shards)},
 	}
-	for range o.Shards {
-		d.shards = append(d.shards, newShard(depth, share(o.Config, o.Shards), o.Rules))
+	for i := range o.Shards {
+		d.shards = append(d.shards, newShard(i, depth, share(o.Config, i, o.Shards), o.Rules))
 	}
 	d.jobs.New = func() any { return newJob(o.Shards) }
 	d.limit(o.Config.MaxSeries)
@@ -120,9 +120,14 @@ func (d *Detector) limit(series int) {
 	d.metrics.limit.Set(float64(series))
 }
 
-// share is a shard's part of what c allows.
-func share(c Config, shards int) Config {
-	c.MaxSeries = (c.MaxSeries + shards - 1) / shards
+// share is what shard i of n gets of c: max_series in equal parts, the remainder one
+// by one, so that the shards together never hold more.
+func share(c Config, i, n int) Config {
+	all := c.MaxSeries
+	c.MaxSeries = all / n
+	if i < all%n {
+		c.MaxSeries++
+	}
 	return c
 }
 
@@ -214,7 +219,7 @@ func (d *Detector) SetConfig(c Config) {
 	d.timeout = time.Duration(c.QueueTimeout)
 	d.mu.Unlock()
 	d.limit(c.MaxSeries)
-	d.change(func(sh *shard) { sh.setConfig(share(c, len(d.shards))) })
+	d.change(func(sh *shard) { sh.setConfig(share(c, sh.number, len(d.shards))) })
 }
 
 // Close ends the intake. Batches already taken are still scored and observed.

@@ -149,6 +149,27 @@ func TestAppendKeepsNothing(t *testing.T) {
 	}
 }
 
+// Two series whose labels hash alike are two series.
+func TestCollidingSeriesKeepApart(t *testing.T) {
+	b := run(t, Options{})
+	x, y := series("x"), series("y")
+	y.Fingerprint = x.Fingerprint
+	for i := range int64(10) {
+		b.append(foreshock.Sample{Series: x, T: start + i, V: 1}, foreshock.Sample{Series: y, T: start + i, V: 2})
+	}
+	for name, want := range map[string]float64{"x": 1, "y": 2} {
+		v := b.view(name)
+		if len(v.Samples) != 10 {
+			t.Errorf("%s has %d samples, want 10", name, len(v.Samples))
+		}
+		for _, s := range v.Samples {
+			if s.V != want {
+				t.Errorf("%s got %v, want %v", name, s.V, want)
+			}
+		}
+	}
+}
+
 // A reload judges what comes after it, and does not unlearn.
 func TestSetRules(t *testing.T) {
 	b := run(t, Options{})

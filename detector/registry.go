@@ -111,7 +111,7 @@ func (r *registry) remove(st *state) {
 // idle looks for a series that nobody would miss, as far as the batch may still
 // look: one that ended, or one unheard at the age awake for longer than spare ms.
 func (r *registry) idle(awake, spare int64) *state {
-	for ; r.left > 0; r.left-- {
+	for ; r.left > 0 && r.used > 0; r.left-- {
 		r.hand = r.hand%r.used + 1
 		if st := r.at(r.hand); st.series != nil && (st.ended || awake-st.seen > spare) {
 			return st

@@ -7,7 +7,7 @@ import (
 
 // step has the model judge x, and hands out what is new.
 func (s *shard) step(st *state, t int64, x float64) {
-	st.clock = t + st.shift
+	st.clock, st.learned = t+st.shift, true
 	v := st.model.step(&s.grading, st.watch, st.clock, x)
 	s.setWarming(st, v.warming)
 	st.score, st.x, st.band = v.score, x, v.band

@@ -10,8 +10,9 @@ import (
 // shard owns a share of the series. Everything below it belongs to the one goroutine
 // that runs it, so nothing there takes a lock; whoever wants something sends it.
 type shard struct {
-	in   chan task
-	asks chan query
+	number int // among the detector's shards
+	in     chan task
+	asks   chan query
 
 	rules   *rules.Set
 	types   types
@@ -31,8 +32,9 @@ type shard struct {
 	windows    int // bytes
 }
 
-func newShard(depth int, c Config, r *rules.Set) *shard {
+func newShard(number, depth int, c Config, r *rules.Set) *shard {
 	s := &shard{
+		number:  number,
 		in:      make(chan task, depth),
 		asks:    make(chan query),
 		rules:   r,

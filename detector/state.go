@@ -39,6 +39,7 @@ type state struct {
 	heard    bool // last and bits are of a sample
 	ended    bool // by a staleness marker
 	counting bool // prev and prevT are of this stretch
+	learned  bool // the model has had a sample, at clock
 	warming  bool
 	reported bool // a score was handed out, and the series not ended since
 
@@ -177,7 +178,7 @@ func (s *shard) end(st *state) {
 // interrupt says that the sample at t does not continue what came before.
 func (s *shard) interrupt(st *state, t int64) {
 	st.model.resume()
-	if t+st.shift-st.clock > week {
+	if st.learned && t+st.shift-st.clock > week {
 		s.align(st, t)
 	}
 }
@@ -189,7 +190,9 @@ func (s *shard) restart(st *state, t int64) {
 	st.window.Reset()
 	st.heard, st.counting, st.interval = false, false, 0
 	st.model.resume()
-	s.align(st, t)
+	if st.learned {
+		s.align(st, t)
+	}
 }
 
 // align sets the shift so that the model's time goes on from where it stood to the
@@ -209,6 +212,6 @@ func (s *shard) align(st *state, t int64) {
 func (s *shard) relearn(st *state) {
 	s.quiet(st, st.last)
 	s.setWarming(st, false)
-	st.model, st.shift, st.clock = model{}, 0, 0
-	st.counting = false
+	st.model, st.shift = model{}, 0
+	st.learned, st.counting = false, false
 }

@@ -41,6 +41,7 @@ type standing struct {
 	counts  counts
 	levels  levels
 	shards  []levels
+	full    bool // the latest batch brought new series for which there was no room
 }
 
 // account adds what the shards counted in j to the standing and the metrics.
@@ -60,6 +61,17 @@ func (d *Detector) account(j *job) {
 	d.metrics.batch(&sum, &at.levels)
 	if j.change != nil {
 		return
+	}
+	if full := sum.refused > 0; full != at.full {
+		at.full = full
+		if full {
+			d.logger.Warn("refusing new series: raise detector.max_series or send fewer", "series", at.levels.series, "limit", at.limit)
+		} else {
+			d.logger.Info("no new series had to be refused", "series", at.levels.series)
+		}
+	}
+	if j.leaps != at.leaps {
+		d.logger.Warn("the samples' time leapt", "from", foreshock.Time(at.now), "to", foreshock.Time(j.now))
 	}
 	d.metrics.batches.Inc()
 	d.metrics.leaps.Add(float64(j.leaps - at.leaps))
