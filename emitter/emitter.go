@@ -9,9 +9,9 @@
 //
 // It promises never to slow what is upstream: Offer only queues, every destination
 // has a goroutine and a bounded queue of its own, and when one is full its oldest go
-// and are counted. What was sent is at most what was found: nothing survives this
-// process. Every emitted series keeps the source's labels, is strictly increasing in
-// time and ends with a stale marker.
+// and are counted. Every emitted series keeps the source's labels, is strictly
+// increasing in time and ends with a stale marker. What still waits when the process
+// dies is lost.
 //
 // It does not decide what is anomalous, and it does not know who acts on an alert.
 package emitter
