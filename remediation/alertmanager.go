@@ -144,7 +144,8 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// take records what follows from the notification, all of it or nothing.
+// take records what follows from the notification. After an error a part may have
+// been; the same notification again brings the rest.
 func (r *Remediation) take(n notification) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -152,10 +153,14 @@ func (r *Remediation) take(n notification) error {
 		return foreshock.ErrClosed
 	}
 	r.metrics.truncated.Add(float64(n.TruncatedAlerts))
-	if r.settings.config.Mode == Off {
+	s := r.settings.Load()
+	if s.config.Mode == Off {
 		return nil
 	}
-	b := batch{Remediation: r, now: r.now(), at: map[string]int{}, planned: map[identity]bool{}}
+	b := batch{
+		settings: s, ledger: r.ledger, metrics: r.metrics, now: r.now(),
+		changed: map[string]bool{}, planned: map[identity]bool{},
+	}
 	for _, a := range n.Alerts {
 		r.metrics.alerts[a.Status].Inc()
 		if a.Status == model.AlertFiring {
@@ -164,12 +169,13 @@ func (r *Remediation) take(n notification) error {
 			b.resolved(a)
 		}
 	}
-	if err := r.ledger.record(b.entries...); err != nil {
+	err := r.ledger.record(b.entries...)
+	r.signal()
+	if err != nil {
 		return err
 	}
 	for _, e := range b.entries {
 		r.logger.Info("Remedy "+string(e.State), "id", e.ID, "rule", e.Plan.Rule, "action", e.Plan.Action, "target", e.Plan.Target, "reason", e.Reason)
 	}
-	r.signal()
 	return nil
 }

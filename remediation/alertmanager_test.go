@@ -240,6 +240,34 @@ func TestListIsNewestFirstAndNeverNull(t *testing.T) {
 	}
 }
 
+// Alerts by the hundred, each with labels that take six times their room in JSON,
+// still fit the ledger: a notification that can never be recorded would be sent for
+// ever.
+func TestLargestNotificationIsRecorded(t *testing.T) {
+	w := newWorld(t, Suggest)
+	var alerts []alert
+	for i := range 60 {
+		a := w.an("a")
+		a.Labels["n"] = fmt.Sprint(i)
+		a.Labels["evil"] = strings.Repeat("\x01", maxLabels-200)
+		alerts = append(alerts, a)
+	}
+	post := func(alerts []alert) int {
+		// A sender may write < as it is; we write \u003c.
+		text := strings.ReplaceAll(body(t, alerts...), `\u0001`, "<")
+		if len(text) > maxNotification {
+			t.Fatalf("body of %d bytes", len(text))
+		}
+		return w.post(w.Webhook(), "/", text, nil)
+	}
+	if status := post(alerts); status != http.StatusOK {
+		t.Fatal(status)
+	}
+	if l := w.plans(); len(l) != len(alerts) || l[0].State != Suggested {
+		t.Errorf("%d listed", len(l))
+	}
+}
+
 func TestMetricsCountWhatHappened(t *testing.T) {
 	w := newWorld(t, Auto)
 	w.stop()

@@ -3,28 +3,25 @@ package remediation
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// batch collects what one notification changes, so that it is recorded as one. The
+// batch collects what one notification changes, so that it is recorded together. The
 // Remediation's mutex is held while it lives.
 type batch struct {
-	*Remediation
-	now     time.Time
-	entries []entry
-	at      map[string]int    // the place of an ID among entries
-	planned map[identity]bool // an alert can be in a body twice
+	settings *settings
+	ledger   *ledger
+	metrics  *metrics
+	now      time.Time
+	entries  []entry
+	changed  map[string]bool   // the IDs of entries
+	planned  map[identity]bool // an alert can be in a body twice
 }
 
 func (b *batch) add(e entry) {
-	if i, ok := b.at[e.ID]; ok {
-		b.entries[i] = e
-		return
-	}
-	b.at[e.ID] = len(b.entries)
+	b.changed[e.ID] = true
 	b.entries = append(b.entries, e)
 }
 
@@ -91,15 +88,23 @@ func (b *batch) advance(e *entry) {
 // not touch it.
 func (b *batch) resolved(a alert) {
 	fp := fingerprint(a.Labels)
-	for _, e := range slices.Concat(b.ledger.entries, b.entries) {
-		if i, ok := b.at[e.ID]; ok {
-			e = b.entries[i]
-		}
-		if !e.State.waits() || e.Plan.Fingerprint != fp || e.Plan.StartsAt.After(a.EndsAt) {
-			continue
-		}
-		e.State, e.FinishedAt = Cancelled, b.now
-		e.Reason = "the alert resolved before it started"
-		b.add(e)
+	over := func(e *entry) bool {
+		return e.State.waits() && e.Plan.Fingerprint == fp && !e.Plan.StartsAt.After(a.EndsAt)
 	}
+	for i := range b.ledger.entries {
+		e := &b.ledger.entries[i]
+		if !b.changed[e.ID] && over(e) {
+			b.add(b.cancelled(*e))
+		}
+	}
+	for i := range b.entries {
+		if e := &b.entries[i]; over(e) {
+			*e = b.cancelled(*e)
+		}
+	}
+}
+
+func (b *batch) cancelled(e entry) entry {
+	e.State, e.FinishedAt, e.Reason = Cancelled, b.now, "the alert resolved before it started"
+	return e
 }

@@ -59,7 +59,7 @@ type entry struct {
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
 }
 
-// page is one record of the ledger: all that one event changed.
+// page is one record of the ledger: what one event changed, or a part of it.
 type page struct {
 	// Entries are whole; the last one with an ID counts.
 	Entries []entry `json:"entries,omitempty"`
@@ -89,7 +89,7 @@ type ledger struct {
 }
 
 // openLedger reads the ledger in dir.
-func openLedger(dir string, o journal.Options) (*ledger, error) {
+func openLedger(dir string, m *metrics, o journal.Options) (*ledger, error) {
 	if dir == "" {
 		return nil, errors.New("open ledger: no directory to keep it in")
 	}
@@ -97,7 +97,7 @@ func openLedger(dir string, o journal.Options) (*ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	l := &ledger{log: log, seen: map[identity]time.Time{}, starts: map[string][]time.Time{}}
+	l := &ledger{log: log, metrics: m, seen: map[identity]time.Time{}, starts: map[string][]time.Time{}}
 	err = log.Replay(func(record []byte) error {
 		var p page
 		if err := json.Unmarshal(record, &p); err != nil {
@@ -112,16 +112,21 @@ func openLedger(dir string, o journal.Options) (*ledger, error) {
 	return l, nil
 }
 
-// record makes the entries durable, all or none, and only then believes them.
+// pageEntries is how many entries one page may hold: 16 × (16 KiB of labels × 6, as
+// JSON may write \u003c for a byte, + 64 KiB for their punctuation and the rest)
+// ≈ 2.5 MiB, below journal.MaxRecord.
+const pageEntries = 16
+
+// record makes the entries durable and only then believes them. After an error the
+// first of them may have been, which is no harm: each stands for itself.
 func (l *ledger) record(entries ...entry) error {
-	if len(entries) == 0 {
-		return nil
-	}
-	if err := l.write(page{Entries: entries}); err != nil {
-		return err
-	}
-	for _, e := range entries {
-		l.metrics.transitions[e.State].Inc()
+	for chunk := range slices.Chunk(entries, pageEntries) {
+		if err := l.write(page{Entries: chunk}); err != nil {
+			return err
+		}
+		for _, e := range chunk {
+			l.metrics.transitions[e.State].Inc()
+		}
 	}
 	return nil
 }
@@ -146,6 +151,7 @@ func (l *ledger) apply(p page) {
 	for _, e := range p.Entries {
 		l.believe(e)
 	}
+	l.metrics.pending.Set(float64(l.pending()))
 }
 
 // believe takes the entry into memory.

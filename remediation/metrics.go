@@ -15,19 +15,20 @@ type metrics struct {
 	transitions                           map[State]prometheus.Counter
 	refusals                              map[string]prometheus.Counter
 	ledgerFailures                        prometheus.Counter
+	pending                               prometheus.Gauge
 	seconds                               prometheus.Histogram
 }
 
-func newMetrics(reg prometheus.Registerer, pending func() float64) *metrics {
+func newMetrics(reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
 		return f.NewCounter(prometheus.CounterOpts{Name: "foreshock_remediation_" + name, Help: help})
 	}
-	f.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "foreshock_remediation_pending_plans",
-		Help: "Plans that wait for approval or for their turn.",
-	}, pending)
 	return &metrics{
+		pending: f.NewGauge(prometheus.GaugeOpts{
+			Name: "foreshock_remediation_pending_plans",
+			Help: "Plans that wait for approval or for their turn.",
+		}),
 		notifications: counter("notifications_total", "Webhooks received, whoever sent them."),
 		unauthorized:  counter("unauthorized_total", "Webhooks and decisions refused for want of the token or certificate."),
 		rejected:      counter("notifications_rejected_total", "Webhooks whose body was not a notification."),

@@ -24,6 +24,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,11 +61,12 @@ type Remediation struct {
 	act     context.Context
 	abandon context.CancelFunc // ends the action under way
 
-	mu       sync.Mutex // over all below, held while the ledger is written
-	settings *settings
-	ledger   *ledger
-	running  bool
-	closed   bool
+	settings atomic.Pointer[settings]
+
+	mu      sync.Mutex // over all below, held while the ledger is written
+	ledger  *ledger
+	running bool
+	closed  bool
 }
 
 // New opens the ledger and settles what the last process left behind. It refuses a
@@ -84,16 +86,15 @@ func New(o Options) (*Remediation, error) {
 		verifiedClients: o.VerifiedClients,
 		now:             o.Now,
 		logger:          o.Logger,
+		metrics:         newMetrics(o.Registerer),
 		wake:            make(chan struct{}, 1),
 		closing:         make(chan struct{}),
 		stopped:         make(chan struct{}),
-		settings:        s,
 	}
-	if r.ledger, err = openLedger(o.Dir, journal.Options{Registerer: o.Registerer, Logger: o.Logger}); err != nil {
+	r.settings.Store(s)
+	if r.ledger, err = openLedger(o.Dir, r.metrics, journal.Options{Registerer: o.Registerer, Logger: o.Logger}); err != nil {
 		return nil, err
 	}
-	r.metrics = newMetrics(o.Registerer, r.pending)
-	r.ledger.metrics = r.metrics
 	if err := r.settle(); err != nil {
 		return nil, errors.Join(err, r.ledger.close())
 	}
@@ -137,9 +138,7 @@ func (r *Remediation) Apply(c Config, remedies []*rules.Remedy) error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	r.settings = s
-	r.mu.Unlock()
+	r.settings.Store(s)
 	r.warn(s)
 	return nil
 }
@@ -198,19 +197,9 @@ func (r *Remediation) signal() {
 	}
 }
 
-// pending is how many plans wait, for approval or for their turn.
-func (r *Remediation) pending() float64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return float64(r.ledger.pending())
-}
-
 // authorized answers the request itself where it may not go on.
 func (r *Remediation) authorized(w http.ResponseWriter, req *http.Request) bool {
-	r.mu.Lock()
-	s := r.settings
-	r.mu.Unlock()
-	status := s.authorize(req, r.verifiedClients)
+	status := r.settings.Load().authorize(req, r.verifiedClients)
 	if status == http.StatusOK {
 		return true
 	}

@@ -65,7 +65,7 @@ func (r *Remediation) begin() (entry, deed, bool) {
 		}
 		e := r.ledger.entries[i]
 		now := r.now()
-		d, err := r.recheck(e, now)
+		d, err := r.settings.Load().recheck(r.ledger, e, now)
 		refused := (*refusal)(nil)
 		if errors.As(err, &refused) {
 			r.metrics.refuse(&e, refused, now)
@@ -90,16 +90,16 @@ func (r *Remediation) begin() (entry, deed, bool) {
 }
 
 // recheck holds the plan against the world as it is now, immediately before acting.
-func (r *Remediation) recheck(e entry, now time.Time) (deed, error) {
-	c := r.settings.config
+func (s *settings) recheck(l *ledger, e entry, now time.Time) (deed, error) {
+	c := s.config
 	if !c.Mode.acts() || c.Mode == Approve && e.Approver == "" {
 		return deed{}, &refusal{refusedChanged, fmt.Sprintf("the mode is now %s", c.Mode)}
 	}
-	rule := r.settings.remedy(e.Plan.Rule)
+	rule := s.remedy(e.Plan.Rule)
 	if rule == nil || !rule.Match.Matches(labels.FromMap(e.Plan.Labels)) {
 		return deed{}, &refusal{refusedChanged, "the rule is gone or matches the alert no more"}
 	}
-	p, d, err := r.settings.plan(rule, e.Plan.Labels, e.Plan.StartsAt)
+	p, d, err := s.plan(rule, e.Plan.Labels, e.Plan.StartsAt)
 	if err != nil {
 		return deed{}, err
 	}
@@ -109,7 +109,7 @@ func (r *Remediation) recheck(e entry, now time.Time) (deed, error) {
 	if age := now.Sub(e.ApprovedAt).Abs(); age > freshness {
 		return deed{}, &refusal{refusedStale, fmt.Sprintf("its turn came %s after it was planned, which is above %s", age.Round(time.Second), freshness)}
 	}
-	if n := r.ledger.actedSince(p.Rule, now.Add(-ceilingWindow)); n >= c.MaxPerHour {
+	if n := l.actedSince(p.Rule, now.Add(-ceilingWindow)); n >= c.MaxPerHour {
 		return deed{}, &refusal{refusedCeiling, fmt.Sprintf("the rule acted %d times within the hour", n)}
 	}
 	return d, nil
