@@ -137,7 +137,7 @@ func TestSetConfig(t *testing.T) {
 	c.Add(at("a", "r1", "1", 0, foreshock.Started))
 	c.Add(at("b", "r2", "2", 0, foreshock.Started))
 	c.Add(at("b", "r2", "2", 0, foreshock.Ended))
-	c.Add(at("b", "r2", "2", 60_000, foreshock.Started)) // the first b is over
+	c.Add(at("e", "r9", "2", 60_000, foreshock.Started)) // b is over by then
 	config.Affinity = [][]string{{"rack"}}
 	c.SetConfig(config)
 	c.Add(at("c", "r1", "3", 60_000, foreshock.Started))
