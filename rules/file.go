@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/prometheus/prometheus/promql/parser"
-
 	"github.com/foreshock/foreshock/internal/yamlstrict"
 )
 
@@ -81,28 +79,6 @@ func (r *rule) Choose(keys []string) (any, error) {
 // defaultWatch keeps changes of less than a fifth from waking anyone, however
 // unusual they are for a series that hardly ever moves.
 var defaultWatch = Watch{Sensitivity: 1, MinRelative: 0.2}
-
-// UnmarshalText parses a PromQL series selector.
-func (ms *Matchers) UnmarshalText(text []byte) error {
-	parsed, err := parser.NewParser(parser.Options{}).ParseMetricSelector(string(text))
-	if err != nil {
-		// The parser's own position counts from the start of the selector.
-		var pe parser.ParseErrors
-		if errors.As(err, &pe) && len(pe) > 0 {
-			return fmt.Errorf("not a series selector: character %s: %w", column(pe[0]), pe[0].Err)
-		}
-		return fmt.Errorf("not a series selector: %w", err)
-	}
-	for _, m := range parsed {
-		if !m.Matches("") {
-			*ms = parsed
-			return nil
-		}
-	}
-	return errors.New("selects everything: want at least one matcher that an absent label does not match")
-}
-
-func column(e parser.ParseErr) string { return strconv.Itoa(int(e.PositionRange.Start) + 1) }
 
 // limit is a bound and the side from which it must not be crossed; zero is none.
 type limit struct {

@@ -1,0 +1,84 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"regexp/syntax"
+
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/util/strutil"
+)
+
+// UnmarshalText parses a PromQL series selector.
+func (ms *Matchers) UnmarshalText(text []byte) error {
+	selector := string(text)
+	if err := boundRegexes(selector); err != nil {
+		return err
+	}
+	parsed, err := parser.NewParser(parser.Options{}).ParseMetricSelector(selector)
+	if err != nil {
+		// The parser's own position is a line and column within the selector.
+		var pe parser.ParseErrors
+		if errors.As(err, &pe) && len(pe) > 0 {
+			return fmt.Errorf("not a series selector: character %d: %w", pe[0].PositionRange.Start+1, pe[0].Err)
+		}
+		return fmt.Errorf("not a series selector: %w", err)
+	}
+	for _, m := range parsed {
+		if !m.Matches("") {
+			*ms = parsed
+			return nil
+		}
+	}
+	return errors.New("selects everything: want at least one matcher that an absent label does not match")
+}
+
+// freeSize is how many instructions a regular expression may have whatever its
+// length: the longest name of a Kubernetes service, [a-z0-9-]{1,63}, has 63, a
+// SHA-512 in hexadecimal 128. A file as large as may be, full of such expressions,
+// then takes some 600 MB and 4 s.
+const freeSize = 256
+
+// boundRegexes refuses a selector with a regular expression that repeats itself to
+// a size far beyond its own, before the parser compiles it: a name of 600 letters
+// in (?:…){1000} takes 35 MB.
+func boundRegexes(selector string) error {
+	lexer := parser.Lex(selector)
+	var item parser.Item
+	for op := parser.ItemType(parser.EOF); ; op = item.Typ {
+		lexer.NextItem(&item)
+		if item.Typ == parser.EOF || item.Typ == parser.ERROR {
+			return nil // the parser says what is wrong
+		}
+		if item.Typ != parser.STRING || op != parser.EQL_REGEX && op != parser.NEQ_REGEX {
+			continue
+		}
+		text, err := strutil.Unquote(item.Val)
+		if err != nil {
+			return nil // as above
+		}
+		re, err := syntax.Parse(text, syntax.Perl|syntax.DotNL)
+		if err != nil {
+			return nil // as above
+		}
+		if n := size(re); n > freeSize+2*len(text) {
+			return fmt.Errorf("not a series selector: a regular expression repeats itself to %d steps, more than %d", n, freeSize+2*len(text))
+		}
+	}
+}
+
+// size is about how many instructions re compiles to. The parser bounds what
+// repeats of repeats multiply to, so the product does not overflow.
+func size(re *syntax.Regexp) int {
+	n := 1
+	if re.Op == syntax.OpLiteral {
+		n = len(re.Rune)
+	}
+	for _, sub := range re.Sub {
+		n += size(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(1, re.Min, re.Max)
+	}
+	return n
+}
