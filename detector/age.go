@@ -5,11 +5,9 @@ import "time"
 // minute is the grain of ageing, in ms.
 const minute = int64(time.Minute / time.Millisecond)
 
-// expect has age ask about st when it could next be idle: when its window would
-// have passed, and after that when it would be forgotten.
-//
-// Instead of looking at every series all the time, each is asked after once per
-// window while it is heard, in the minute its answer could have changed.
+// expect has age ask after st when it could have become idle: first when all of its
+// window would have passed, then when it would be forgotten. So a series that is
+// heard is asked after once in a window, and no batch looks at all of them.
 func (s *shard) expect(st *state) {
 	after := min(s.keep, s.idle)
 	if s.awake-st.seen > after {

@@ -17,11 +17,11 @@ const (
 // plausible reports whether t is a time a sample may have.
 func plausible(t int64) bool { return t >= earliest && t <= latest }
 
-// leap is how far, in ms, a batch may move the clock by itself.
+// leap is how far, in ms, a sample may move the clock by itself.
 const leap = int64(time.Hour / time.Millisecond)
 
-// clock is what time it is by the samples. It follows the batches as long as they
-// move it by no more than an hour. Samples further away, in either direction, are
+// clock is what time it is by the samples. It follows them as long as none moves it by
+// more than an hour. Samples further away, in either direction, are
 // votes for another time: they move it once they outnumber what the last two or so
 // batches brought in time, and no batch that is mostly in time came in between. So
 // one series with a broken clock tells nobody what time it is, and after an outage
@@ -58,14 +58,15 @@ func (c *clock) advance(b *foreshock.Batch) {
 	}
 }
 
-// poll counts the samples within a leap of now and beyond, and returns the highest
-// time among the near ones, no less than now.
+// poll counts the samples within reach and beyond, and returns the highest time
+// within. Each sample within reach extends it for those after, so that a batch that
+// spans a day, as a replay's may, moves the clock along.
 func (c *clock) poll(b *foreshock.Batch) (near, far int, high int64) {
 	high = c.now
 	count := func(t int64) {
 		switch {
 		case !plausible(t):
-		case t > c.now+leap || t < c.now-leap:
+		case t > high+leap || t < c.now-leap:
 			far++
 		default:
 			near++

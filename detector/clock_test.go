@@ -38,6 +38,7 @@ func TestClock(t *testing.T) {
 	}{
 		{"follows", []*foreshock.Batch{times(start), times(start+15_000, start+10_000), times(start + 30_000)}, start + 30_000, 30_000, 0},
 		{"does not follow back within the hour", []*foreshock.Batch{times(start), times(start - 60_000)}, start, 0, 0},
+		{"a day in a batch", []*foreshock.Batch{times(start), times(start+leap, start+2*leap, start+3*leap, start+leap)}, start + 3*leap, 3 * leap, 0},
 		{"metadata alone", []*foreshock.Batch{times(start), {}}, start, 0, 0},
 		{"one far sample among many, first", []*foreshock.Batch{times(far, start, start+1)}, start + 1, 0, 0},
 		{"one far sample among many", []*foreshock.Batch{times(start, start, start), times(start+1000, far, start+1000)}, start + 1000, 1000, 0},

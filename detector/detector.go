@@ -9,9 +9,9 @@
 //
 // Only sample time counts, and every batch passes through every shard, so the same
 // batches give the same Findings whatever the number of shards or of processors.
-// The exception is a detector at max_series: each shard then refuses by its own
-// share. What a batch may hold in memory, and for how long it may wait, is bounded;
-// every sample that is not scored is counted under the reason.
+// The exception is a detector at max_series, where each shard refuses by its own
+// share. How much may wait and how long is bounded, and so is the number of series;
+// every sample that is not scored is counted by the reason.
 package detector
 
 import (

@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"math"
 	"time"
 
 	"github.com/foreshock/foreshock"
@@ -44,7 +45,7 @@ func (s *shard) setForecast(st *state, f *rules.Forecast) {
 	case f == nil:
 		st.outlook = nil
 	case o == nil:
-		st.outlook = &outlook{rule: f, due: st.last}
+		st.outlook = &outlook{rule: f, due: math.MinInt64}
 	default:
 		o.rule = f
 	}

@@ -16,8 +16,8 @@ type shard struct {
 
 	rules   *rules.Set
 	types   types
-	cfg     Config
 	grading grading
+	limit   int   // series
 	keep    int64 // ms of samples in a window
 	idle    int64 // ms of age after which a series is forgotten
 
@@ -26,10 +26,10 @@ type shard struct {
 	minute  int64              // all before were asked
 	version uint32             // of rules and types: a series of another version looks itself up again
 
-	now, awake int64 // of the batch at hand
-	out        *part // where findings go
-	warming    int
-	windows    int // bytes
+	out     *part // of the batch at hand: where findings go
+	awake   int64 // the detector's age after that batch, ms
+	warming int   // series
+	windows int   // bytes
 }
 
 func newShard(number, depth int, c Config, r *rules.Set) *shard {
@@ -47,7 +47,7 @@ func newShard(number, depth int, c Config, r *rules.Set) *shard {
 }
 
 func (s *shard) setConfig(c Config) {
-	s.cfg = c
+	s.limit = c.MaxSeries
 	s.grading = grading{threshold: c.Threshold, warmUp: c.WarmUp, newborn: c.Newborn}
 	s.keep = time.Duration(c.Window).Milliseconds()
 	s.idle = time.Duration(c.IdleAfter).Milliseconds()
@@ -76,7 +76,7 @@ func (s *shard) run() {
 // work does one job's share.
 func (s *shard) work(t task) {
 	defer t.job.working.Done()
-	s.out, s.now, s.awake = t.part, t.job.now, t.job.awake
+	s.out, s.awake = t.part, t.job.awake
 	if t.job.change != nil {
 		t.job.change(s)
 	}
@@ -131,7 +131,7 @@ func (s *shard) lookup(x *foreshock.Series, native bool) *state {
 	if st := s.series.find(x); st != nil {
 		return st
 	}
-	for s.series.len() >= s.cfg.MaxSeries {
+	for s.series.len() >= s.limit {
 		st := s.series.idle(s.awake, s.keep)
 		if st == nil {
 			return nil

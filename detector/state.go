@@ -115,7 +115,7 @@ func (st *state) returned(t int64) bool {
 	if st.last-t <= strayed {
 		return false
 	}
-	if st.strays == 0 || t <= st.strayT {
+	if t <= st.strayT {
 		st.strays = 0
 	}
 	st.strays++
