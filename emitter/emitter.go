@@ -56,8 +56,8 @@ type Options struct {
 	Logger     *slog.Logger
 }
 
-// destination is somewhere reports go. deliver never waits and keeps nothing of its
-// arguments but what they point to; run goes on until close was called and all was
+// destination is somewhere reports go. deliver never waits; the samples are the
+// caller's again afterwards. run goes on until close was called and all was
 // delivered, or until ctx ends, and counts what it leaves.
 type destination interface {
 	deliver(r foreshock.Report, samples []sample)

@@ -29,10 +29,12 @@ func encode(message remoteapi.WriteMessageType, samples []sample) ([]byte, error
 
 func requestV1(samples []sample) *prompb.WriteRequest {
 	req := &prompb.WriteRequest{Timeseries: make([]prompb.TimeSeries, len(samples))}
+	values := make([]prompb.Sample, len(samples))
 	for i, s := range samples {
+		values[i] = prompb.Sample{Timestamp: s.t, Value: s.v}
 		req.Timeseries[i] = prompb.TimeSeries{
 			Labels:  prompb.FromLabels(s.labels, nil),
-			Samples: []prompb.Sample{{Timestamp: s.t, Value: s.v}},
+			Samples: values[i : i+1 : i+1],
 		}
 	}
 	return req
@@ -41,10 +43,12 @@ func requestV1(samples []sample) *prompb.WriteRequest {
 func requestV2(samples []sample) *writev2.Request {
 	symbols := writev2.NewSymbolTable()
 	req := &writev2.Request{Timeseries: make([]writev2.TimeSeries, len(samples))}
+	values := make([]writev2.Sample, len(samples))
 	for i, s := range samples {
+		values[i] = writev2.Sample{Timestamp: s.t, Value: s.v}
 		req.Timeseries[i] = writev2.TimeSeries{
 			LabelsRefs: symbols.SymbolizeLabels(s.labels, nil),
-			Samples:    []writev2.Sample{{Timestamp: s.t, Value: s.v}},
+			Samples:    values[i : i+1 : i+1],
 			Metadata: writev2.Metadata{
 				Type:    writev2.Metadata_METRIC_TYPE_GAUGE,
 				HelpRef: symbols.Symbolize(familyHelp[s.family]),

@@ -14,8 +14,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// scrapesAtOnce bounds what scraping can cost: 20 000 sources × 4 series × ~250 B
-// ≈ 20 MB for each.
+// scrapesAtOnce bounds what scraping can cost: 20 000 sources × 4 series × ~600 B
+// ≈ 48 MB for each.
 const scrapesAtOnce = 2
 
 // Anomalies serves the latest scores, bands, forecasts and incidents for Prometheus
@@ -24,8 +24,9 @@ const scrapesAtOnce = 2
 func (e *Emitter) Anomalies() http.Handler {
 	gather := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		e.mu.Lock()
-		defer e.mu.Unlock()
-		return e.table.gather(), nil
+		shown := e.table.live()
+		e.mu.Unlock()
+		return expose(shown), nil
 	})
 	return promhttp.HandlerFor(gather, promhttp.HandlerOpts{
 		ErrorHandling:       promhttp.ContinueOnError,
@@ -34,44 +35,64 @@ func (e *Emitter) Anomalies() http.Handler {
 	})
 }
 
-// gather returns the live series by metric name and labels. It makes the families
-// itself, because a prometheus.Registry refuses to serve any when two are alike, and
-// other people's series may be once their __labels are left out.
-func (t *table) gather() []*dto.MetricFamily {
-	byName := map[string]*dto.MetricFamily{}
-	add := func(f family, o output, pairs []*dto.LabelPair) {
-		name := o.labels.Get(model.MetricNameLabel)
-		into := byName[name]
-		if into == nil {
-			into = &dto.MetricFamily{Name: &name, Help: &familyHelp[f], Type: dto.MetricType_GAUGE.Enum()}
-			byName[name] = into
+// shown is one emitted value as the page has it. Series of one source follow each
+// other.
+type shown struct {
+	output
+	family family
+	source int
+}
+
+// live copies what is to be shown, so that the rest of the work holds nobody up.
+func (t *table) live() []shown {
+	all := make([]shown, 0, 4*len(t.sources)+len(t.incidents)) // a score and its band
+	source := 0
+	add := func(f family, o output) {
+		if o.live && !t.old(o) {
+			all = append(all, shown{o, f, source})
 		}
-		into.Metric = append(into.Metric, &dto.Metric{Label: pairs, Gauge: &dto.Gauge{Value: &o.v}})
 	}
 	for _, chain := range t.sources {
 		for _, src := range chain {
-			// Without their names the series of one source are alike, but for the
-			// horizon of the forecasts.
-			var plain, foreseen []*dto.LabelPair
+			source++
 			for f, o := range src.outputs {
-				if !o.live || t.old(o) {
-					continue
-				}
-				pairs := &plain
-				if family(f) >= forecastFamily && family(f) <= forecastUpperFamily {
-					pairs = &foreseen
-				}
-				if *pairs == nil {
-					*pairs = labelPairs(o.labels)
-				}
-				add(family(f), o, *pairs)
+				add(family(f), o)
 			}
 		}
 	}
 	for _, i := range t.incidents {
-		if i.output.live {
-			add(incidentFamily, i.output, labelPairs(i.output.labels))
+		source++
+		add(incidentFamily, i.output)
+	}
+	return all
+}
+
+// expose sorts the values into families, by metric name and labels. It makes the
+// families itself, because a prometheus.Registry refuses to serve any when two series
+// are alike, and other people's may be once their __labels are left out.
+func expose(all []shown) []*dto.MetricFamily {
+	byName := map[string]*dto.MetricFamily{}
+	// Without their names the series of one source are alike, but for the horizon of
+	// the forecasts.
+	var plain, foreseen []*dto.LabelPair
+	for i, s := range all {
+		if i == 0 || s.source != all[i-1].source {
+			plain, foreseen = nil, nil
 		}
+		pairs := &plain
+		if s.family >= forecastFamily && s.family <= forecastUpperFamily {
+			pairs = &foreseen
+		}
+		if *pairs == nil {
+			*pairs = labelPairs(s.labels)
+		}
+		name := s.labels.Get(model.MetricNameLabel)
+		into := byName[name]
+		if into == nil {
+			into = &dto.MetricFamily{Name: &name, Help: &familyHelp[s.family], Type: dto.MetricType_GAUGE.Enum()}
+			byName[name] = into
+		}
+		into.Metric = append(into.Metric, &dto.Metric{Label: *pairs, Gauge: &dto.Gauge{Value: &all[i].v}})
 	}
 
 	gathered := make([]*dto.MetricFamily, 0, len(byName))

@@ -77,7 +77,7 @@ type table struct {
 	sources   map[uint64][]*source // by fingerprint, which two series may share
 	incidents map[string]*firing   // by ID
 	selected  map[*foreshock.Series]rules.Emit
-	out       []sample // of the call under way
+	out       []sample // of the call under way, or the one before
 }
 
 func newTable(c Config, set *rules.Set, m *metrics) *table {
@@ -89,7 +89,7 @@ func newTable(c Config, set *rules.Set, m *metrics) *table {
 // apply changes the configuration and the rules. Other names end all series, which
 // begin again under the new ones.
 func (t *table) apply(c Config, set *rules.Set) []sample {
-	t.out = nil
+	t.out = t.out[:0]
 	if t.config.Names != c.Names {
 		t.endAll()
 		for _, i := range t.incidents {
@@ -110,10 +110,11 @@ func (t *table) apply(c Config, set *rules.Set) []sample {
 	return t.out
 }
 
-// observe takes in what r says and returns the samples to emit for it. now is the
-// wall clock, ms: a sample from the future must not age all others.
+// observe takes in what r says and returns the samples to emit for it, which are
+// the caller's until the next call. now is the wall clock, ms: a sample from the
+// future must not age all others.
 func (t *table) observe(r foreshock.Report, now int64) []sample {
-	t.out = nil
+	t.out = t.out[:0]
 	t.now = max(t.now, min(r.Now, now))
 	for _, s := range r.Scores {
 		t.score(s)
@@ -137,7 +138,7 @@ func (t *table) observe(r foreshock.Report, now int64) []sample {
 
 // close ends every series and returns the stale markers.
 func (t *table) close() []sample {
-	t.out = nil
+	t.out = t.out[:0]
 	t.endAll()
 	return t.out
 }
