@@ -64,6 +64,42 @@ func BenchmarkShard(b *testing.B) {
 	}
 }
 
+// BenchmarkDetector is the cost of one sample from Append to Observe, in Prometheus's
+// batches of 2000, with a shard per processor.
+func BenchmarkDetector(b *testing.B) {
+	const fleet, batch = 100_000, 2000
+	d := run(b, Options{Observe: func(foreshock.Findings) {}})
+	r := rand.New(rand.NewPCG(1, 1))
+	xs := make([]foreshock.Sample, fleet)
+	for i := range xs {
+		xs[i] = foreshock.Sample{Series: series("load", "instance", fmt.Sprint(i)), T: start, V: r.NormFloat64()}
+	}
+	round := func(limit int) int {
+		n := 0
+		for lo := 0; lo < fleet && n < limit; lo += batch {
+			next := xs[lo : lo+batch]
+			for i := range next {
+				next[i].T += 15_000
+				next[i].V = xs[(lo+i+7)%fleet].V // values move from series to series
+			}
+			for d.Append(b.Context(), &foreshock.Batch{Samples: next}) != nil {
+			}
+			n += batch
+		}
+		return n
+	}
+	for range 40 {
+		round(fleet)
+	}
+	d.settle()
+	b.ReportAllocs()
+	b.ResetTimer()
+	for n := 0; n < b.N; {
+		n += round(b.N - n)
+	}
+	d.settle()
+}
+
 func heap() uint64 {
 	var m runtime.MemStats
 	runtime.GC()

@@ -61,7 +61,7 @@ type Detector struct {
 
 	shards   []*shard
 	capacity int64
-	queue    *semaphore.Weighted // of capacity: samples waiting, plus batchCost for each batch
+	queue    *semaphore.Weighted // of capacity: samples and metadata waiting, plus batchCost for each batch
 	jobs     sync.Pool
 	finished chan struct{} // closed when Run returns
 
@@ -136,7 +136,7 @@ func share(c Config, i, n int) Config {
 // returns foreshock.ErrOverloaded. After Close it returns foreshock.ErrClosed.
 func (d *Detector) Append(ctx context.Context, b *foreshock.Batch) error {
 	// A batch beyond the whole queue passes when it is alone in it.
-	cost := min(int64(b.Len())+batchCost, d.capacity)
+	cost := min(int64(b.Len()+len(b.Metadata))+batchCost, d.capacity)
 	if err := d.reserve(ctx, cost); err != nil {
 		return err
 	}

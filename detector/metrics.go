@@ -122,7 +122,7 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		limit:      gauge("series_limit", "Series that may be known."),
 		window:     gauge("window_bytes", "Memory the windows hold."),
 		now:        gauge("clock_timestamp_seconds", "Sample time the detector has reached."),
-		queue:      gauge("queue_samples", "Samples taken in that wait to be scored, plus 64 for each of their batches."),
+		queue:      gauge("queue_samples", "Samples and metadata taken in that wait to be scored, plus 64 for each of their batches."),
 	}
 	gauge("queue_capacity_samples", "What queue_samples may reach.").Set(float64(capacity))
 
