@@ -27,9 +27,11 @@ const (
 	// of them. 4000 minutes ≈ 2.8 days.
 	epoch = 4000
 
-	// youth is the number of samples after which a score counts half of what it
-	// will when the forest is old: n/(n+youth).
-	youth = 100
+	// youth makes a young forest hard to surprise by little: a depth counts 1 + youth/n
+	// times what it is, so that a score s becomes s^(1+youth/n). Everything is a little
+	// new at first. Against s·n/(n+100) the first day of white noise raises a third of
+	// the alerts, and what is far out is found as soon.
+	youth = 150
 
 	// huge bounds the magnitude of what is told apart, so that a tree's width stays
 	// within a float32 (3.4e38) at any doubling.
@@ -98,7 +100,7 @@ func (f *Forest) Isolation(x float64) float64 {
 }
 
 // Score says how isolated x, seen at t (ms), is among what was seen before: 0 for
-// nothing new, towards 1 for unheard of. ch is the channel that isolated it most.
+// nothing new, 1 for unheard of. ch is the channel that isolated it most.
 // Then x is learned. t must not fall from call to call; x must be finite, and
 // counts as ±1e36 beyond that.
 func (f *Forest) Score(t int64, x float64) (s float64, ch Channel) {
@@ -135,8 +137,10 @@ func (f *Forest) Score(t int64, x float64) (s float64, ch Channel) {
 			tr.forget(points[c].f)
 		}
 	}
-	n := float64(f.n)
-	return (1 - ordinary) * n / (n + youth), ch
+	if top == 0 {
+		return 0, Value
+	}
+	return math.Pow(1-ordinary, 1+youth/float64(f.n)), ch
 }
 
 // learn takes x into the moments the channels are made of.

@@ -41,8 +41,8 @@ func TestFartherIsMoreIsolated(t *testing.T) {
 			switch {
 			case sigmas == 0 && s != 0:
 				t.Errorf("the mean scores %v by %v, want 0: it is not new", s, ch)
-			case sigmas > 0 && !(s > last/2 && s < 1):
-				t.Errorf("%v σ scores %v, want more than half of what came before, and below 1", sign*sigmas, s)
+			case sigmas > 0 && !(s > last/2 && s <= 1):
+				t.Errorf("%v σ scores %v, want more than half of what came before, and at most 1", sign*sigmas, s)
 			}
 			if sign > 0 {
 				if sigmas > 0 && s < last {
@@ -229,7 +229,7 @@ func FuzzScore(f *testing.F) {
 			at += 1 + int64(math.Float64bits(x)>>2)>>(i%62)
 			r := f.Isolation(x)
 			s, ch := f.Score(at, x)
-			if !(s >= 0 && s < 1) || !(r >= 0) || math.IsInf(r, 0) || ch >= channels {
+			if !(s >= 0 && s <= 1) || !(r >= 0) || math.IsInf(r, 0) || ch >= channels {
 				t.Fatalf("%v scores %v by %v, isolation %v", x, s, ch, r)
 			}
 			if s2, ch2 := twin.Score(at, x); s2 != s || ch2 != ch {
