@@ -175,7 +175,7 @@ func (r *Remediation) take(n notification) error {
 		return err
 	}
 	for _, e := range b.entries {
-		r.logger.Info("Remedy "+string(e.State), "id", e.ID, "rule", e.Plan.Rule, "action", e.Plan.Action, "target", e.Plan.Target, "reason", e.Reason)
+		r.tell(e)
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func (r *Remediation) decide(id string, d decision, yes bool) (entry, error) {
 	if err := r.ledger.record(e); err != nil {
 		return entry{}, err
 	}
-	r.logger.Info("Remedy "+string(e.State), "id", e.ID, "rule", e.Plan.Rule, "action", e.Plan.Action, "target", e.Plan.Target, "approver", e.Approver)
+	r.tell(e)
 	r.signal()
 	return e, nil
 }

@@ -59,6 +59,9 @@ func (x *excerpt) String() string {
 	return clip(string(x.head)+note+string(x.tail), maxOutput)
 }
 
+// shortestSecret keeps a header that says "1" from taking the ones out of an answer.
+const shortestSecret = 4
+
 // secrets are what a request carried that its answer must not show: some servers
 // echo what they are sent. The values are collected as they are written to the
 // wire, wherever they came from.
@@ -117,7 +120,7 @@ func (s *secrets) redact(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range s.values {
-		if v != "" {
+		if len(v) >= shortestSecret {
 			text = strings.ReplaceAll(text, v, "<secret>")
 		}
 	}

@@ -84,7 +84,7 @@ func New(o Options) (*Remediation, error) {
 	}
 	r := &Remediation{
 		verifiedClients: o.VerifiedClients,
-		now:             o.Now,
+		now:             func() time.Time { return o.Now().UTC() },
 		logger:          o.Logger,
 		metrics:         newMetrics(o.Registerer),
 		wake:            make(chan struct{}, 1),
@@ -117,10 +117,15 @@ func (r *Remediation) settle() error {
 			e.State = Unknown
 			e.Reason = "foreshock stopped while it ran: it may or may not have acted, and is not run again"
 			unknown = append(unknown, e)
-			r.logger.Warn("Remedy was interrupted", "id", e.ID, "rule", e.Plan.Rule, "action", e.Plan.Action, "target", e.Plan.Target)
 		}
 	}
-	return r.ledger.record(unknown...)
+	if err := r.ledger.record(unknown...); err != nil {
+		return err
+	}
+	for _, e := range unknown {
+		r.tell(e)
+	}
+	return nil
 }
 
 // warn tells the operator what the configuration leaves shut.
@@ -187,6 +192,16 @@ func (r *Remediation) Close(ctx context.Context) error {
 		return fmt.Errorf("close remediation: %w", err)
 	}
 	return nil
+}
+
+// tell logs the state that a plan has entered.
+func (r *Remediation) tell(e entry) {
+	level := slog.LevelInfo
+	if e.State == Failed || e.State == Refused || e.State == Unknown {
+		level = slog.LevelWarn
+	}
+	r.logger.Log(context.Background(), level, "Remedy is "+string(e.State), "id", e.ID, "rule", e.Plan.Rule,
+		"action", e.Plan.Action, "target", e.Plan.Target, "reason", e.Reason, "approver", e.Approver)
 }
 
 // signal says that there may be work; it never blocks.

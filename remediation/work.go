@@ -81,7 +81,7 @@ func (r *Remediation) begin() (entry, deed, bool) {
 			r.logger.Error("Remedy was not started", "id", e.ID, "err", err)
 			continue
 		}
-		r.logger.Info("Remedy "+string(e.State), "id", e.ID, "rule", e.Plan.Rule, "action", e.Plan.Action, "target", e.Plan.Target, "reason", e.Reason)
+		r.tell(e)
 		if refused == nil {
 			return e, d, true
 		}
@@ -129,7 +129,7 @@ func (r *Remediation) end(e entry, output string, err error) {
 		r.logger.Error("Remedy's outcome was not recorded", "id", e.ID, "state", e.State, "err", err)
 		return
 	}
-	r.logger.Info("Remedy "+string(e.State), "id", e.ID, "rule", e.Plan.Rule, "action", e.Plan.Action, "target", e.Plan.Target, "reason", e.Reason)
+	r.tell(e)
 }
 
 // expire turns waiting into no, until Close.
@@ -161,6 +161,10 @@ func (r *Remediation) expireDue() {
 	}
 	if err := r.ledger.record(due...); err != nil {
 		r.logger.Error("Expired plans were not recorded", "err", err)
+		return
+	}
+	for _, e := range due {
+		r.tell(e)
 	}
 }
 
@@ -177,10 +181,8 @@ func interrupted(ctx context.Context, timeout time.Duration) error {
 	return errors.New("foreshock stopped meanwhile")
 }
 
-// clip cuts s to n bytes of valid UTF-8.
+// clip cuts s to n bytes of valid UTF-8. The replacement is one byte, so that
+// nothing grows.
 func clip(s string, n int) string {
-	if len(s) > n {
-		s = s[:n]
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return strings.ToValidUTF8(s[:min(n, len(s))], "?")
 }
