@@ -196,7 +196,7 @@ type Forecast struct {
 // Findings is what the detector says of one Batch, by sample time and then by
 // labels, whatever the number of shards.
 type Findings struct {
-	Now       int64 // the highest sample time the detector has seen, ms
+	Now       int64 // what the stream's samples agree the time is, ms
 	Scores    []Score
 	Anomalies []Anomaly
 	Forecasts []Forecast
