@@ -9,6 +9,7 @@ import (
 
 // A band that says 95 % and holds 80 % is worth less than none, whatever the noise.
 func TestBandHoldsItsShare(t *testing.T) {
+	t.Parallel()
 	const streams, days = 10, 7
 	for _, c := range []struct {
 		name  string
