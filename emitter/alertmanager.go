@@ -36,7 +36,7 @@ const (
 	// maxAnswer bytes of a refusal are logged, as Prometheus does for remote write.
 	maxAnswer = 1024
 
-	// alertCheck is how often is looked for what must be told (again).
+	// alertCheck is how often we look for what must be told, or told again.
 	alertCheck = time.Second
 )
 

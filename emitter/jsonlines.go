@@ -106,7 +106,7 @@ func (j *jsonLines) write(lines []any) {
 }
 
 // append writes lines until the file is full and returns how many.
-func (j *jsonLines) append(lines []any) (n int, err error) {
+func (j *jsonLines) append(lines []any) (written int, err error) {
 	if err := j.open(); err != nil {
 		return 0, err
 	}

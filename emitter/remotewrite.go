@@ -1,15 +1,18 @@
 package emitter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"time"
 
 	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
@@ -63,10 +66,11 @@ func newRemoteWrite(name string, c *promconfig.RemoteWriteConfig, external label
 		config:             c,
 		external:           external,
 		names:              names,
-		queue:              newQueue[sample](c.QueueConfig.Capacity*c.QueueConfig.MaxShards, nil),
-		message:            c.ProtobufMessage,
-		builder:            labels.NewBuilder(labels.EmptyLabels()),
-		errors:             newSparingly(o.now, o.logger),
+		// As many as Prometheus would hold: by default 10 000 × 50 × 40 B = 20 MB.
+		queue:   newQueue[sample](c.QueueConfig.Capacity*c.QueueConfig.MaxShards, nil),
+		message: c.ProtobufMessage,
+		builder: labels.NewBuilder(labels.EmptyLabels()),
+		errors:  newSparingly(o.now, o.logger),
 	}
 	if err := w.connect(); err != nil {
 		return nil, fmt.Errorf("remote write %s: %w", name, err)
@@ -111,7 +115,7 @@ func (w *remoteWrite) connect() error {
 	if headers == nil {
 		headers = map[string]string{}
 	}
-	headers["User-Agent"] = "foreshock/" + version.Version
+	headers["User-Agent"] = "foreshock/" + cmp.Or(version.Version, "devel")
 	client, err := remote.NewWriteClient(w.name, &remote.ClientConfig{
 		URL:              w.config.URL,
 		Timeout:          w.config.RemoteTimeout,
@@ -194,57 +198,59 @@ func (w *remoteWrite) send(ctx context.Context, taken []sample) {
 	}
 	w.describe(ctx)
 	body, err := encode(w.message, batch)
-	if err != nil {
-		w.failed(len(batch), err)
-		return
-	}
 	backoff := time.Duration(w.config.QueueConfig.MinBackoff)
-	for attempt := 0; ; attempt++ {
+	for attempt := 0; err == nil; attempt++ {
 		begin := time.Now()
-		stats, err := w.client.Store(ctx, body, attempt)
+		stats, refusal := w.client.Store(ctx, body, attempt)
 		w.metrics.batchSend.WithLabelValues(w.name).Observe(time.Since(begin).Seconds())
 
-		if w.message == remoteapi.WriteV2MessageType && w.knowsOnlyV1(stats, err) {
-			w.errors.log(slog.LevelWarn, "receiver does not know remote write 2.0, falling back to 1.0", "status", w.answer.status)
-			w.message = remoteapi.WriteV1MessageType
-			if err = w.connect(); err == nil {
-				body, err = encode(w.message, batch)
-			}
-			if err != nil {
-				w.failed(len(batch), err)
-				return
-			}
-			attempt = -1
+		if w.message == remoteapi.WriteV2MessageType && w.knowsOnlyV1(stats, refusal) {
+			body, err = w.fallBack(batch)
+			attempt = -1 // what follows is no retry of this
 			continue
 		}
-		if err == nil {
-			w.sent(batch, stats, len(body))
-			return
-		}
 		var recoverable remote.RecoverableError
-		if !errors.As(err, &recoverable) {
-			w.samplesWritten(batch, stats.Samples)
-			w.failed(len(batch)-stats.Samples, err)
+		if !errors.As(refusal, &recoverable) {
+			w.settle(batch, len(body), stats, refusal)
 			return
 		}
-		if ctx.Err() != nil {
+		if !w.pause(ctx, backoff, refusal, len(batch)) {
 			w.dropped(droppedShutdown, len(batch))
 			return
 		}
-		pause := jitter(backoff)
-		if after := w.answer.retryAfter(w.now()); after > 0 {
-			pause = min(after, maxRetryAfter)
-		}
-		w.errors.log(slog.LevelWarn, "sending a batch failed, trying again", "err", withoutURL(err), "samples", len(batch), "pause", pause)
 		w.metrics.samplesRetried.WithLabelValues(w.name).Add(float64(len(batch)))
 		backoff = min(2*backoff, time.Duration(w.config.QueueConfig.MaxBackoff))
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			w.dropped(droppedShutdown, len(batch))
-			return
-		}
 	}
+	w.failed(len(batch), err)
+}
+
+// pause waits before the next attempt: as long as the receiver asked, or else for
+// the backoff. It reports whether there is still time for one.
+func (w *remoteWrite) pause(ctx context.Context, backoff time.Duration, refusal error, samples int) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	d := jitter(backoff)
+	if after := w.answer.retryAfter(w.now()); after > 0 {
+		d = min(after, maxRetryAfter)
+	}
+	w.errors.log(slog.LevelWarn, "sending a batch failed, trying again", "err", withoutURL(refusal), "samples", samples, "pause", d)
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// fallBack changes to remote write 1.0, for good, and encodes the batch anew.
+func (w *remoteWrite) fallBack(batch []sample) ([]byte, error) {
+	w.errors.log(slog.LevelWarn, "receiver does not know remote write 2.0, falling back to 1.0", "status", w.answer.status)
+	w.message = remoteapi.WriteV1MessageType
+	if err := w.connect(); err != nil {
+		return nil, err
+	}
+	return encode(w.message, batch)
 }
 
 // knowsOnlyV1 tells from the answer to a 2.0 request whether the receiver speaks it:
@@ -259,7 +265,7 @@ func (w *remoteWrite) knowsOnlyV1(stats remote.WriteResponseStats, err error) bo
 
 // prepare drops what is too old, adds the external labels where absent and relabels.
 func (w *remoteWrite) prepare(taken []sample) []sample {
-	oldest := int64(0)
+	oldest := int64(math.MinInt64)
 	if limit := w.config.QueueConfig.SampleAgeLimit; limit > 0 {
 		oldest = w.now().Add(-time.Duration(limit)).UnixMilli()
 	}
@@ -294,7 +300,7 @@ func (w *remoteWrite) prepare(taken []sample) []sample {
 // describe sends the metadata when it is due. It is sent once: the next time will do.
 func (w *remoteWrite) describe(ctx context.Context) {
 	c := w.config.MetadataConfig
-	if !c.Send || w.message != remoteapi.WriteV1MessageType || w.now().Sub(w.metadataAt) < time.Duration(c.SendInterval) {
+	if !c.Send || w.message == remoteapi.WriteV2MessageType || w.now().Sub(w.metadataAt) < time.Duration(c.SendInterval) {
 		return
 	}
 	w.metadataAt = w.now()
@@ -307,30 +313,29 @@ func (w *remoteWrite) describe(ctx context.Context) {
 	}
 }
 
-func (w *remoteWrite) sent(batch []sample, stats remote.WriteResponseStats, bytes int) {
-	written := len(batch)
-	if w.message == remoteapi.WriteV2MessageType {
-		written = min(written, stats.Samples)
+// settle counts a batch after the receiver's last word on it. How many samples were
+// written is what it says, within reason; 1.0 has no way to say and means all or none.
+func (w *remoteWrite) settle(batch []sample, size int, stats remote.WriteResponseStats, refusal error) {
+	written := max(0, min(stats.Samples, len(batch)))
+	if refusal == nil {
+		w.metrics.sentBytes.WithLabelValues(w.name).Add(float64(size))
+		if w.message != remoteapi.WriteV2MessageType {
+			written = len(batch)
+		}
 	}
-	w.metrics.sentBytes.WithLabelValues(w.name).Add(float64(bytes))
-	w.samplesWritten(batch, written)
+	if written > 0 {
+		highest := slices.MaxFunc(batch, func(a, b sample) int { return cmp.Compare(a.t, b.t) })
+		w.metrics.highestSentTime.WithLabelValues(w.name).Set(float64(highest.t) / 1000)
+	}
+	w.metrics.samplesSent.WithLabelValues(w.name).Add(float64(written))
+	w.metrics.samplesPending.WithLabelValues(w.name).Sub(float64(written))
 	if lost := len(batch) - written; lost > 0 {
-		w.failed(lost, errors.New("accepted, but the written count is lower than what was sent"))
+		w.failed(lost, cmp.Or(refusal, errUnwritten))
 	}
 }
 
-func (w *remoteWrite) samplesWritten(batch []sample, n int) {
-	if n == 0 {
-		return
-	}
-	highest := batch[0].t
-	for _, s := range batch {
-		highest = max(highest, s.t)
-	}
-	w.metrics.highestSentTime.WithLabelValues(w.name).Set(float64(highest) / 1000)
-	w.metrics.samplesSent.WithLabelValues(w.name).Add(float64(n))
-	w.metrics.samplesPending.WithLabelValues(w.name).Sub(float64(n))
-}
+// errUnwritten is the receiver's success that was none.
+var errUnwritten = errors.New("accepted, but the written count is lower than what was sent")
 
 func (w *remoteWrite) failed(n int, err error) {
 	w.metrics.samplesFailed.WithLabelValues(w.name).Add(float64(n))

@@ -144,6 +144,7 @@ func TestAnswers(t *testing.T) {
 		{"500 is tried again", v1, failOnce(500), 4, 0, 4, "because"},
 		{"400 is not", v1, failOnce(400), 0, 4, 0, "400 Bad Request: because"},
 		{"400 may have kept some", v2, failOnce(400, "X-Prometheus-Remote-Write-Samples-Written", "3"), 3, 1, 0, "because"},
+		{"400 may lie about what it kept", v2, failOnce(400, "X-Prometheus-Remote-Write-Samples-Written", "99"), 4, 0, 0, ""},
 		{"429 is not by default", v1, failOnce(429), 0, 4, 0, "429"},
 		{"429 is where asked for", v1 + "queue_config: {retry_on_http_429: true, batch_send_deadline: 10ms, min_backoff: 1ms}\n", failOnce(429), 4, 0, 4, "429"},
 		{"2.0 accepted in silence falls back", v2, func(w http.ResponseWriter, _ request, _ int) { w.WriteHeader(204) }, 4, 0, 0, "falling back"},
@@ -156,6 +157,7 @@ func TestAnswers(t *testing.T) {
 		}, 4, 0, 0, "falling back"},
 		{"1.0 refused has nothing to fall back to", v1, failOnce(415), 0, 4, 0, "415"},
 		{"a lower count is a loss", v2, failOnce(204, "X-Prometheus-Remote-Write-Samples-Written", "1"), 1, 3, 0, "written count"},
+		{"less than nothing is nothing", v2, failOnce(204, "X-Prometheus-Remote-Write-Samples-Written", "-99"), 0, 4, 0, "written count"},
 		{"a lying count gains nothing", v2, failOnce(204, "X-Prometheus-Remote-Write-Samples-Written", "99"), 4, 0, 0, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
