@@ -37,7 +37,7 @@ func scoreFile(file, output, picture string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	o := score.Options{Name: file, Config: detector.DefaultConfig(), Picture: draw != nil}
+	o := score.Options{Config: detector.DefaultConfig(), Picture: draw != nil}
 	if output == "json" {
 		o.Output = score.JSON
 	}
@@ -52,16 +52,20 @@ func scoreFile(file, output, picture string, stdout, stderr io.Writer) error {
 		defer f.Close()
 		in, o.Name = f, file
 	}
-	progress, done := showProgress(stderr)
-	o.Progress = progress
+	watched := isTerminal(stderr)
+	if watched {
+		o.Progress = countRows(stderr)
+	}
 	sum, err := score.Run(context.Background(), stdout, in, o)
-	done()
+	if watched {
+		fmt.Fprintf(stderr, "\r\033[K%s: rows: %d, anomalies: %d, values missing: %d\n", o.Name, sum.Rows, sum.Anomalies, sum.Missing)
+	}
+	if unscored := sum.Late + sum.Duplicate; unscored > 0 {
+		fmt.Fprintf(stderr, "%s: %d of %d rows not scored: %d before the time of an earlier row, %d at it, the first on line %d; sort the file by time\n",
+			o.Name, unscored, sum.Rows, sum.Late, sum.Duplicate, sum.FirstLine)
+	}
 	if err != nil {
 		return err
-	}
-	if late := sum.Late + sum.Duplicate; late > 0 {
-		fmt.Fprintf(stderr, "%s: %d of %d rows not scored: %d before the time of an earlier row, %d at it, the first on line %d; sort the file by time\n",
-			o.Name, late, sum.Rows, sum.Late, sum.Duplicate, sum.FirstLine)
 	}
 	if draw == nil {
 		return nil
@@ -90,24 +94,19 @@ func drawerFor(file string) (func(plot.Figure, io.Writer) error, error) {
 	}
 }
 
-// showProgress counts rows on a terminal once a run has taken two seconds; done
-// wipes the line.
-func showProgress(stderr io.Writer) (progress func(rows int), done func()) {
-	f, ok := stderr.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return nil, func() {}
-	}
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// countRows shows on a terminal how far a run is, once it has taken two seconds.
+func countRows(terminal io.Writer) func(rows int) {
 	const patience, often = 2 * time.Second, 200 * time.Millisecond
-	next, shown := time.Now().Add(patience), false
-	progress = func(rows int) {
+	next := time.Now().Add(patience)
+	return func(rows int) {
 		if now := time.Now(); now.After(next) {
-			next, shown = now.Add(often), true
-			fmt.Fprintf(stderr, "\r%d rows scored", rows)
-		}
-	}
-	return progress, func() {
-		if shown {
-			fmt.Fprint(stderr, "\r\033[K")
+			next = now.Add(often)
+			fmt.Fprintf(terminal, "\r%d rows scored", rows)
 		}
 	}
 }

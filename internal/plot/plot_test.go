@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -81,14 +82,16 @@ func TestEveryFormatDrawsWhatOthersStumbleOver(t *testing.T) {
 	for name, f := range gallery() {
 		t.Run(name, func(t *testing.T) {
 			for format, write := range map[string]func(io.Writer) error{"png": f.PNG, "svg": f.SVG, "html": f.HTML} {
+				// Every format is drawn by the same strokes; the slow one need not draw them all.
+				if format == "png" && *keep == "" && !slices.Contains([]string{"many", "huge", "two"}, name) {
+					continue
+				}
 				var a, b bytes.Buffer
 				if err := write(&a); err != nil {
 					t.Fatalf("%s: %v", format, err)
 				}
-				if format != "png" || name == "two" { // compressing takes long
-					if err := write(&b); err != nil || !bytes.Equal(a.Bytes(), b.Bytes()) {
-						t.Errorf("%s: the second drawing differs from the first (error %v)", format, err)
-					}
+				if err := write(&b); err != nil || !bytes.Equal(a.Bytes(), b.Bytes()) {
+					t.Errorf("%s: the second drawing differs from the first (error %v)", format, err)
 				}
 				if *keep != "" {
 					if err := os.WriteFile(filepath.Join(*keep, name+"."+format), a.Bytes(), 0o644); err != nil {
@@ -178,6 +181,16 @@ func TestFiguresThatCannotBeDrawn(t *testing.T) {
 			if err == nil || err.Error() != c.want {
 				t.Errorf("%d panels: error %v, want %s", c.panels, err, c.want)
 			}
+		}
+	}
+}
+
+func BenchmarkPNG(b *testing.B) {
+	f := gallery()["many"]
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := f.PNG(io.Discard); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -25,8 +25,8 @@ func (p *picture) row(r *row, answers []answer) {
 	for i, a := range answers {
 		point := plot.Point{T: r.t, Value: r.cells[i].value, Score: math.NaN(), Expected: math.NaN(), Lower: math.NaN(), Upper: math.NaN()}
 		if a.known {
-			point.Score, point.Marked = a.Score.Score, a.marked
-			point.Expected, point.Lower, point.Upper = a.Band.Expected, a.Band.Lower, a.Band.Upper
+			point.Score, point.Marked = a.said.Score, a.marked
+			point.Expected, point.Lower, point.Upper = a.said.Band.Expected, a.said.Band.Lower, a.said.Band.Upper
 		}
 		p.panels[i].Points = append(p.panels[i].Points, point)
 	}

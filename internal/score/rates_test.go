@@ -19,20 +19,20 @@ const perDay = int(24 * time.Hour / time.Minute)
 func TestAFileIsScoredAsWellAsAStream(t *testing.T) {
 	const days = 7
 	for _, c := range []struct {
-		name   string
-		event  synthetic.Generator
-		within int     // points after the onset that count as found
-		least  float64 // share of the series; 0: reported only
-		most   float64 // false alarms a series and day, after the first; 0: reported only
+		name    string
+		event   synthetic.Generator
+		columns int
+		within  int     // points after the onset that count as found
+		least   float64 // share of the series; 0: reported only
+		most    float64 // false alarms a series and day, after the first; 0: reported only
 	}{
-		{"spike of 6 σ", synthetic.Spike(6), 2, 0.94, 0.06},
-		{"shift of 2 σ", synthetic.Shift(2), 120, 0.99, 0.06},
-		{"flat line", synthetic.Flatline, 120, 0, 0.06},
-		{"missing daily wave", synthetic.MissingWave, perDay, 0, 0},
+		{"spike of 6 σ", synthetic.Spike(6), 50, 2, 0.94, 0.06},
+		{"shift of 2 σ", synthetic.Shift(2), 30, 120, 0.99, 0.06},
+		{"flat line", synthetic.Flatline, 10, 120, 0, 0},
+		{"missing daily wave", synthetic.MissingWave, 10, perDay, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			const columns = 50
-			streams := make([]synthetic.Stream, columns)
+			streams := make([]synthetic.Stream, c.columns)
 			for i := range streams {
 				streams[i] = c.event(uint64(i), time.Minute, (days+1)*perDay)
 			}
@@ -63,13 +63,13 @@ func TestAFileIsScoredAsWellAsAStream(t *testing.T) {
 					alarms++
 				}
 			}
-			share, quietDays := float64(len(hits))/columns, float64(quiet)/float64(perDay)
+			share, quietDays := float64(len(hits))/float64(c.columns), float64(quiet)/float64(perDay)
 			t.Logf("%.0f %% found, %.3f false alarms a series and day", 100*share, float64(alarms)/quietDays)
 			if share < c.least {
 				t.Errorf("%.0f %% found, want at least %.0f %%", 100*share, 100*c.least)
 			}
-			// Some 270 days are too few to tell the rate within two standard errors of
-			// a Poisson count; the detector's own test measures it on ten times as many.
+			// A few hundred days tell the rate only within two standard errors of a
+			// Poisson count; the detector's own test measures it on thousands.
 			expected := c.most * quietDays
 			if most := expected + 2*math.Sqrt(expected); c.most > 0 && float64(alarms) > most {
 				t.Errorf("%d false alarms in %.0f series-days, want at most %.0f", alarms, quietDays, most)

@@ -63,7 +63,7 @@ const (
 )
 
 // Run scores the CSV in r and writes the rows to w. Rows read before an error in
-// the input have been written when it returns.
+// the input have been written when it returns, and the summary counts them.
 func Run(ctx context.Context, w io.Writer, r io.Reader, o Options) (Summary, error) {
 	in, err := openTable(o.Name, r)
 	if err != nil {
@@ -94,8 +94,8 @@ func Run(ctx context.Context, w io.Writer, r io.Reader, o Options) (Summary, err
 		s.picture = newPicture(in.columns)
 	}
 	err = s.all(ctx)
-	if flushed := s.out.flush(); err == nil && flushed != nil {
-		err = fmt.Errorf("write scores: %w", flushed)
+	if unwritten := s.out.flush(); err == nil && unwritten != nil {
+		err = fmt.Errorf("write scores: %w", unwritten)
 	}
 	d.Close()
 	for open := true; open; {
@@ -143,8 +143,8 @@ func (s *run) all(ctx context.Context) error {
 			s.take(r)
 		}
 		if err != nil || len(s.batch.Samples) >= chunkSamples || len(s.rows) >= chunkSamples {
-			if flushed := s.flush(ctx); flushed != nil {
-				return flushed
+			if unwritten := s.flush(ctx); unwritten != nil {
+				return unwritten
 			}
 		}
 		if errors.Is(err, io.EOF) {
@@ -215,7 +215,7 @@ func (s *run) write(f foreshock.Findings) error {
 		if !r.unscored {
 			for ; len(f.Scores) > 0 && f.Scores[0].T <= r.t; f.Scores = f.Scores[1:] {
 				a := s.answerOf(answers, f.Scores[0].Series)
-				a.Score, a.known = f.Scores[0], true
+				a.said, a.known = f.Scores[0], true
 			}
 			for ; len(f.Anomalies) > 0 && f.Anomalies[0].T <= r.t; f.Anomalies = f.Anomalies[1:] {
 				a := f.Anomalies[0]
@@ -247,7 +247,7 @@ func (s *run) answerOf(answers []answer, of *foreshock.Series) *answer {
 // answer is the detector's word on one cell; of a cell that was missing or not
 // scored it is not known.
 type answer struct {
-	foreshock.Score
+	said   foreshock.Score
 	known  bool
 	marked bool // an anomaly began, or grew worse, here
 }

@@ -70,8 +70,8 @@ func (c *csvWriter) row(r *row, answers []answer) error {
 		record = append(record, r.cells[i].text)
 		if a.known {
 			record = append(record,
-				digits(a.Score.Score, scoreDigits), oneOrZero(a.marked),
-				digits(a.Band.Expected, valueDigits), digits(a.Band.Lower, valueDigits), digits(a.Band.Upper, valueDigits))
+				digits(a.said.Score, scoreDigits), oneOrZero(a.marked),
+				digits(a.said.Band.Expected, valueDigits), digits(a.said.Band.Lower, valueDigits), digits(a.said.Band.Upper, valueDigits))
 		} else {
 			record = append(record, "", "", "", "", "")
 		}
@@ -138,9 +138,9 @@ func (j *jsonWriter) row(r *row, answers []answer) error {
 		// -1 is as many digits as the value needs, so that it reads as it was.
 		line := jsonLine{Timestamp: r.time, Series: j.columns[i], Value: numberOf(r.cells[i].value, -1)}
 		if a.known {
-			line.Score, line.Anomaly = numberOf(a.Score.Score, scoreDigits), a.marked
-			line.Expected = numberOf(a.Band.Expected, valueDigits)
-			line.Lower, line.Upper = numberOf(a.Band.Lower, valueDigits), numberOf(a.Band.Upper, valueDigits)
+			line.Score, line.Anomaly = numberOf(a.said.Score, scoreDigits), a.marked
+			line.Expected = numberOf(a.said.Band.Expected, valueDigits)
+			line.Lower, line.Upper = numberOf(a.said.Band.Lower, valueDigits), numberOf(a.said.Band.Upper, valueDigits)
 		}
 		if err := j.lines.Encode(line); err != nil {
 			return err
