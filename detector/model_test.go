@@ -311,7 +311,6 @@ func BenchmarkStep(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			models := slices.Repeat([]model{learned}, c.models)
 			b.ReportAllocs()
-			b.ReportMetric(float64(unsafe.Sizeof(learned)), "B/model")
 			t, i := learned.forest.Len(), 0
 			for b.Loop() {
 				models[i].step(&strict, nil, synthetic.Start+int64(t)*60_000, points[t%len(points)].V)
@@ -320,6 +319,7 @@ func BenchmarkStep(b *testing.B) {
 					t++
 				}
 			}
+			b.ReportMetric(float64(unsafe.Sizeof(learned)), "B/model")
 		})
 	}
 }
