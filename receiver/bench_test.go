@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/http"
 	"testing"
 
 	"github.com/golang/snappy"
@@ -39,6 +40,46 @@ func TestKnownSeriesAllocateNothing(t *testing.T) {
 		if allocs := testing.AllocsPerRun(20, decode); allocs != 0 {
 			t.Errorf("version %s: %v allocations for a request of 2000 known series, want 0", v, allocs)
 		}
+	}
+}
+
+// BenchmarkServe is the whole handler, without a network.
+func BenchmarkServe(b *testing.B) {
+	for v, contentType := range map[version]string{v1: typeV1, v2: typeV2} {
+		b.Run("version="+v.String(), func(b *testing.B) {
+			body, _ := nodeBatch(b, v)
+			r := New(Options{Appender: takesAll{}})
+			serve := func() {
+				if w := send(r, http.MethodPost, contentType, "snappy", body); w.Code != http.StatusNoContent {
+					b.Fatal(w.Code, w.Body)
+				}
+			}
+			serve()
+			b.ReportAllocs()
+			for b.Loop() {
+				serve()
+			}
+			reportPerSample(b)
+		})
+	}
+}
+
+// BenchmarkLearn is decoding a request of 2000 series nobody has seen.
+func BenchmarkLearn(b *testing.B) {
+	for _, v := range []version{v1, v2} {
+		b.Run("version="+v.String(), func(b *testing.B) {
+			body, n := nodeBatch(b, v)
+			d := newDecoder(DefaultConfig())
+			b.ReportAllocs()
+			for b.Loop() {
+				d.cache.forget()
+				d.cache.previous = nil
+				if err := d.decode(v, body, n, math.MaxInt64); err != nil {
+					b.Fatal(err)
+				}
+			}
+			reportPerSample(b)
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package receiver
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 
@@ -101,23 +102,24 @@ func (d *decoder) text(s []byte) *node[uint64] {
 	return n
 }
 
+// noID is the id of a symbol that has none, being longer than a label may be or too
+// much for this request.
+const noID = math.MaxUint64
+
 // symbolID returns the id of a symbol, the same in every request until the cache
-// forgets it; each is looked up once a request. 0 means it has none, being longer
-// than a label may be or too much for this request.
+// forgets it. Each is looked up once a request.
 func (d *decoder) symbolID(ref uint32) uint64 {
 	if id := d.symbolIDs[ref]; id != 0 {
 		return id
 	}
-	s := d.symbol(ref)
-	if len(s) > max(d.limits.MaxLabelName, d.limits.MaxLabelValue) {
-		return 0
+	id := uint64(noID)
+	if s := d.symbol(ref); len(s) <= max(d.limits.MaxLabelName, d.limits.MaxLabelValue) {
+		if n := d.text(s); n != nil {
+			id = n.value
+		}
 	}
-	n := d.text(s)
-	if n == nil {
-		return 0
-	}
-	d.symbolIDs[ref] = n.value
-	return n.value
+	d.symbolIDs[ref] = id
+	return id
 }
 
 // seriesV2 decodes a TimeSeries. Its key is the sequence of the ids of the symbols
@@ -225,8 +227,8 @@ func (d *decoder) lookUpV2(refs int, meta *metadataV2) (known, error) {
 		id := d.symbolIDs[ref]
 		if id == 0 {
 			id = d.symbolID(ref)
-			whole = whole && id != 0
 		}
+		whole = whole && id != noID
 		binary.LittleEndian.PutUint64(key[8*i:], id)
 	}
 	if refs > len(d.refs) {
@@ -234,7 +236,7 @@ func (d *decoder) lookUpV2(refs int, meta *metadataV2) (known, error) {
 	}
 	if !whole {
 		_ = d.collectV2()
-		if why := judge(d.pairs, d.limits); why != accepted {
+		if why := measure(d.pairs, d.limits); why != accepted {
 			return known{refused: why}, nil
 		}
 		return known{refused: tooMuchNew}, nil

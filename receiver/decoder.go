@@ -58,7 +58,7 @@ type decoder struct {
 	series    pending
 	message   []byte   // of version 2.0, in raw
 	symbols   []span   // where the symbols lie in message
-	symbolIDs []uint64 // of the symbols referred to so far, 0 before
+	symbolIDs []uint64 // of the symbols referred to so far; 0 before, or noID
 	refs      []uint32 // label references of one series
 }
 
@@ -230,18 +230,18 @@ func (d *decoder) find(t *table[known], key []byte, collect func() error) (known
 	if err := collect(); err != nil {
 		return known{}, err
 	}
-	why := judge(d.pairs, d.limits)
-	cost := learningCost(len(key), len(key))
-	if t == &d.cache.v2 {
-		cost = learningCost(len(key), d.pairsSize())
+	cost := learningCost(len(key), d.pairsSize())
+	if cost > d.room { // before judging, which costs time where learning costs memory
+		if why := measure(d.pairs, d.limits); why != accepted {
+			return known{refused: why}, nil
+		}
+		return known{refused: tooMuchNew}, nil
 	}
+	why := judge(d.pairs, d.limits)
 	// A refusal is remembered to make its repetition cheap; a huge one is not.
 	const mostKept = 4 << 10 // bytes
 	if why != accepted && len(key) > mostKept {
 		return known{refused: why}, nil
-	}
-	if cost > d.room {
-		return known{refused: tooMuchNew}, nil
 	}
 	d.room -= cost
 	d.cache.mu.RUnlock()

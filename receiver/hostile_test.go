@@ -18,8 +18,6 @@ import (
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 )
 
-const bodyMost = 32 << 20
-
 // field is a length-delimited field.
 func field(num byte, content []byte) []byte {
 	return append(binary.AppendUvarint([]byte{num<<3 | wireBytes}, uint64(len(content))), content...)
@@ -60,6 +58,24 @@ func amplified(t *testing.T) []byte {
 	return raw
 }
 
+// strangers are series of 64 labels each, all of the same symbols: as many as the
+// wire holds, each as long as a label may be, and more than one request may bring.
+func strangers() []byte {
+	const symbols, size = 6000, 4096
+	raw := []byte("\x22\x00")
+	for i := range symbols {
+		raw = append(raw, field(4, fmt.Appendf(nil, "%*d", size, i))...)
+	}
+	for i := 0; len(raw) < bodyMost-512; i++ {
+		var refs []byte
+		for j := range 128 {
+			refs = binary.AppendUvarint(refs, uint64(1+(i*7+j*31)%symbols))
+		}
+		raw = append(raw, field(5, field(1, refs))...)
+	}
+	return raw
+}
+
 // One request, whatever it holds, takes less than 256 MiB, is answered with a 4xx
 // and a short reason (or with 204 where it is legal), and the next good one is
 // accepted. Everything allocated counts here, as if nothing were ever collected.
@@ -67,7 +83,7 @@ func TestHostileRequests(t *testing.T) {
 	noise := make([]byte, bodyMost-4096)
 	rnd := rand.NewChaCha8([32]byte{1})
 	_, _ = rnd.Read(noise)
-	deep := repeat("\x13", 16<<20)
+	deep := repeat("\x13", bodyMost/2)
 	for _, f := range []struct {
 		name, contentType string
 		raw               []byte // compressed here
@@ -89,16 +105,17 @@ func TestHostileRequests(t *testing.T) {
 		{name: "deltas", contentType: typeV1, raw: field(1, field(4, field(12, make([]byte, bodyMost-32)))), code: 400},
 		{name: "a label value of 16 MiB", contentType: typeV1, raw: field(1, append(field(1, append(field(1, []byte("__name__")), field(2, repeat("a", 16<<20))...)), 0x12, 0x00)), code: 400},
 		{name: "a symbol of 16 MiB", contentType: typeV2, raw: append(append([]byte("\x22\x00"), field(4, repeat("a", 16<<20))...), field(5, []byte{0x0a, 2, 1, 1, 0x12, 0})...), code: 400},
-		{name: "new series", contentType: typeV1, raw: fresh(bodyMost - 64), code: 400},
+		{name: "new series", contentType: typeV1, raw: fresh(6 << 20), code: 400},
 		{name: "as many new series as allowed", contentType: typeV1, raw: fresh(2_600_000), code: 204},
 		{name: "few bytes that name many", contentType: typeV2, raw: amplified(t), code: 400},
+		{name: "symbols beyond what may be learned", contentType: typeV2, raw: strangers(), code: 400},
 		{name: "groups within groups", contentType: typeV1, raw: deep, code: 400},
-		{name: "groups that end", contentType: typeV1, raw: append(deep, repeat("\x14", 16<<20)...), code: 204},
+		{name: "groups that end", contentType: typeV1, raw: append(deep, repeat("\x14", bodyMost/2)...), code: 204},
 		{name: "overlong varints", contentType: typeV1, raw: repeat("\xff", bodyMost), code: 400},
 		{name: "2.0 announced as 1.0", contentType: typeV1, raw: captures(t, v2)["000001.rw2.sz"], code: 204},
 		{name: "1.0 announced as 2.0", contentType: typeV2, raw: captures(t, v1)["000001.rw1.sz"], code: 204},
 		{name: "noise that does not compress", contentType: typeV1, body: noise, code: 400},
-		{name: "a body too large", contentType: typeV1, body: make([]byte, bodyMost+1), code: 400},
+		{name: "a body too large", contentType: typeV1, body: make([]byte, 32<<20+1), code: 400},
 		{name: "a bomb", contentType: typeV1, body: snappy.Encode(nil, make([]byte, 256<<20)), code: 400},
 		{name: "a length of 4 GiB", contentType: typeV1, body: []byte{0xff, 0xff, 0xff, 0xff, 0x0f, 0}, code: 400},
 		{name: "a length of 32 MiB and nothing", contentType: typeV1, body: []byte{0x80, 0x80, 0x80, 0x10, 0}, code: 400},

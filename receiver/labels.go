@@ -15,35 +15,49 @@ import (
 // pair is one label as it lies in the decoded request.
 type pair struct{ name, value []byte }
 
-// judge sorts ps by name and says whether it may name a series. An empty value
-// means that the label is absent: such pairs must be gone already.
-func judge(ps []pair, c *Config) refusal {
+// measure says whether ps is within the limits. It looks at lengths only, so that
+// what is far too much costs nothing to refuse.
+func measure(ps []pair, c *Config) refusal {
 	if len(ps) > c.MaxLabels {
 		return tooManyLabels
 	}
+	size := 0
+	for _, p := range ps {
+		if len(p.name) > c.MaxLabelName {
+			return labelNameTooLong
+		}
+		if len(p.value) > c.MaxLabelValue {
+			return labelValueTooLong
+		}
+		size += len(p.name) + len(p.value)
+	}
+	if size > int(c.MaxLabelsSize) {
+		return labelsTooLong
+	}
+	return accepted
+}
+
+// judge sorts ps by name and says whether it may name a series. An empty value
+// means that the label is absent: such pairs must be gone already.
+func judge(ps []pair, c *Config) refusal {
+	if why := measure(ps, c); why != accepted {
+		return why
+	}
 	slices.SortFunc(ps, func(a, b pair) int { return bytes.Compare(a.name, b.name) })
-	named, size := false, 0
+	named := false
 	for i, p := range ps {
 		switch {
 		case len(p.name) == 0:
 			return emptyLabelName
-		case len(p.name) > c.MaxLabelName:
-			return labelNameTooLong
-		case len(p.value) > c.MaxLabelValue:
-			return labelValueTooLong
 		case !utf8.Valid(p.name) || !utf8.Valid(p.value):
 			return badUTF8
 		case i > 0 && bytes.Equal(p.name, ps[i-1].name):
 			return repeatedLabel
 		}
 		named = named || string(p.name) == model.MetricNameLabel
-		size += len(p.name) + len(p.value)
 	}
 	if !named {
 		return missingName
-	}
-	if size > int(c.MaxLabelsSize) {
-		return labelsTooLong
 	}
 	return accepted
 }

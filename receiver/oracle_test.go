@@ -41,11 +41,15 @@ func (o *outcome) histogram(ls labels.Labels, t int64, count, sum float64) {
 
 // ours is what our decoder makes of a message.
 func ours(d *decoder, v version, raw []byte, latest int64) outcome {
-	var o outcome
-	body := snappy.Encode(nil, raw)
-	if err := d.decode(v, body, len(raw), latest); err != nil {
+	return outcomeOf(d, d.decode(v, snappy.Encode(nil, raw), len(raw), latest))
+}
+
+// outcomeOf is what the message that d just decoded came to.
+func outcomeOf(d *decoder, err error) outcome {
+	if err != nil {
 		return outcome{Malformed: true}
 	}
+	var o outcome
 	for _, s := range d.batch.Samples {
 		o.sample(s.Series.Labels, s.T, s.V)
 	}
@@ -248,13 +252,16 @@ func compare(t *testing.T, v version, oracle func([]byte, int64) outcome, raw []
 	const latest = 1 << 50 // ms
 	want := oracle(raw, latest)
 	d := unlimited()
-	if want.Malformed {
-		want = outcome{Malformed: true}
+	body, before := snappy.Encode(nil, raw), allocated()
+	err := d.decode(v, body, len(raw), latest)
+	if used := allocated() - before; used > uint64(d.limits.MaxLearned)+8<<20 {
+		t.Errorf("%d bytes of message allocated %d MiB", len(raw), used>>20)
 	}
-	for _, pass := range []string{"cold", "warm"} {
-		if got := ours(d, v, raw, latest); !reflect.DeepEqual(got, want) {
-			t.Fatalf("%s cache: got %+v, want %+v", pass, got, want)
-		}
+	if got := outcomeOf(d, err); !reflect.DeepEqual(got, want) {
+		t.Fatalf("cold cache: got %+v, want %+v", got, want)
+	}
+	if got := ours(d, v, raw, latest); !reflect.DeepEqual(got, want) {
+		t.Fatalf("warm cache: got %+v, want %+v", got, want)
 	}
 	d.cache.v1.hash = func([]byte) uint64 { return 0 }
 	d.cache.v2.hash, d.cache.symbols.hash = d.cache.v1.hash, d.cache.v1.hash

@@ -1,0 +1,6 @@
+//go:build !race
+
+package receiver
+
+// bodyMost is the size hostile requests are made of: the largest body accepted.
+const bodyMost = 32 << 20
