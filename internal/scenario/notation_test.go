@@ -119,7 +119,8 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"config\n  incident: {max_open: 0}", "story:1: incident.max_open: must be from 1"},
 		{"rules\n  groups:\n    - name: g\n      rules:\n        - watch: w\n", "story:5:"},
 		{"scores {", "story:1: scores: "},
-		{"scores m 1h..later", "story:1: scores 1h..later: "},
+		{"scores m 1h..later", "story:1: scores: 1h..later: "},
+		{"incidents of today", "story:1: incidents: takes nothing but FROM..TO, got of today"},
 	} {
 		_, err := Parse("story", tc.text)
 		if err == nil || !strings.HasPrefix(err.Error(), tc.want) {

@@ -3,6 +3,8 @@ package scenario
 import (
 	"fmt"
 	"math"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,19 +12,63 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/rules"
 )
 
 // question returns what answers a command, or nil where it asks nothing.
 func question(command []string) (func([]foreshock.Report) string, error) {
-	switch {
-	case command[0] == "anomalies" && len(command) == 1:
-		return tellAnomalies, nil
-	case command[0] == "incidents" && len(command) == 1:
-		return tellIncidents, nil
-	case command[0] == "scores" && len(command) > 1:
-		return tellScores(command[1:])
+	if !slices.Contains([]string{"anomalies", "incidents", "scores"}, command[0]) {
+		return nil, nil
 	}
-	return nil, nil
+	asked, words := command[0], command[1:]
+	within := func(r []foreshock.Report) []foreshock.Report { return r }
+	if n := len(words); n > 0 && spanPattern.MatchString(words[n-1]) {
+		var err error
+		if within, err = span(words[n-1]); err != nil {
+			return nil, fmt.Errorf("%s: %w", asked, err)
+		}
+		words = words[:n-1]
+	}
+	tell := tellAnomalies
+	switch {
+	case asked == "scores":
+		matchers, err := promql.ParseMetricSelector(strings.Join(words, " "))
+		if err != nil {
+			return nil, fmt.Errorf("scores: %w", err)
+		}
+		tell = tellScores(matchers)
+	case len(words) > 0:
+		return nil, fmt.Errorf("%s: takes nothing but FROM..TO, got %s", asked, strings.Join(words, " "))
+	case asked == "incidents":
+		tell = tellIncidents
+	}
+	return func(reports []foreshock.Report) string { return tell(within(reports)) }, nil
+}
+
+var spanPattern = regexp.MustCompile(`^([0-9a-z]*)\.\.([0-9a-z]*)$`)
+
+// span reads FROM..TO, either of which may be missing, and returns what picks the
+// reports of that time.
+func span(text string) (func([]foreshock.Report) []foreshock.Report, error) {
+	bounds := [2]int64{math.MinInt64, math.MaxInt64}
+	for i, word := range spanPattern.FindStringSubmatch(text)[1:] {
+		if word == "" {
+			continue
+		}
+		d, err := model.ParseDuration(word)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", text, err)
+		}
+		bounds[i] = start.Add(time.Duration(d)).UnixMilli()
+	}
+	return func(reports []foreshock.Report) (within []foreshock.Report) {
+		for _, r := range reports {
+			if r.Now >= bounds[0] && r.Now <= bounds[1] {
+				within = append(within, r)
+			}
+		}
+		return within
+	}, nil
 }
 
 // tellAnomalies writes a line for each step of each anomaly.
@@ -71,37 +117,13 @@ func tellIncidents(reports []foreshock.Report) string {
 	return out.String()
 }
 
-// tellScores writes a line for each score of the series that are asked for.
-func tellScores(words []string) (func([]foreshock.Report) string, error) {
-	from, to := int64(math.MinInt64), int64(math.MaxInt64)
-	if last := words[len(words)-1]; len(words) > 1 && strings.Contains(last, "..") {
-		words = words[:len(words)-1]
-		first, second, _ := strings.Cut(last, "..")
-		for text, into := range map[string]*int64{first: &from, second: &to} {
-			d, err := model.ParseDuration(text)
-			if err != nil {
-				return nil, fmt.Errorf("scores %s: %w", last, err)
-			}
-			*into = start.Add(time.Duration(d)).UnixMilli()
-		}
-	}
-	matchers, err := promql.ParseMetricSelector(strings.Join(words, " "))
-	if err != nil {
-		return nil, fmt.Errorf("scores: %w", err)
-	}
-	selected := func(s foreshock.Score) bool {
-		for _, m := range matchers {
-			if !m.Matches(s.Series.Labels.Get(m.Name)) {
-				return false
-			}
-		}
-		return s.T >= from && s.T <= to
-	}
+// tellScores writes a line for each score of the series that match.
+func tellScores(matchers rules.Matchers) func([]foreshock.Report) string {
 	return func(reports []foreshock.Report) string {
 		var out strings.Builder
 		for _, r := range reports {
 			for _, s := range r.Scores {
-				if !selected(s) {
+				if !matchers.Matches(s.Series.Labels) {
 					continue
 				}
 				fmt.Fprintf(&out, "%-10s %s value=%.3g expected=%s ", sinceStart(s.T), s.Series, s.Value, band(s.Band))
@@ -113,7 +135,7 @@ func tellScores(words []string) (func([]foreshock.Report) string, error) {
 			}
 		}
 		return out.String()
-	}, nil
+	}
 }
 
 // band is an expectation as a story tells it.

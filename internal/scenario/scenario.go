@@ -21,9 +21,10 @@
 //	config          the blocks detector and incident of the configuration file
 //	anomalies       asks for every anomaly's steps
 //	incidents       asks for every incident's states
-//	scores SELECTOR [FROM..TO]
-//	                asks for the scores reported of the selected series; times count
-//	                from the start
+//	scores SELECTOR asks for the scores reported of the selected series
+//
+// A question may end in FROM..TO, counted from the start: incidents 1d.. asks for what
+// happens after the first day.
 //
 // The answer to a question follows a line ----, up to the next blank line. All loads
 // come before anything is answered, wherever they stand.
