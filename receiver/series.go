@@ -107,7 +107,7 @@ type cache struct {
 	canonical []byte // scratch
 }
 
-// What remembering costs beside the bytes of keys and labels.
+// What remembering costs beside the bytes of keys and labels, in bytes.
 const (
 	nodeCost   = 64 + 32 // node and its slot in a map that is two thirds full
 	seriesCost = 48      // foreshock.Series
