@@ -199,6 +199,9 @@ func TestTheFallbackIsRemembered(t *testing.T) {
 	var versions []string
 	for _, r := range rec.all() {
 		versions = append(versions, r.header.Get("X-Prometheus-Remote-Write-Version"))
+		if n := r.header.Get("Retry-Attempt"); n != "" {
+			t.Errorf("the first request in another version says it is attempt %s", n)
+		}
 	}
 	if versions[0] != "2.0.0" || slices.Contains(versions[1:], "2.0.0") {
 		t.Errorf("sent versions %v, want 2.0 once", versions)
