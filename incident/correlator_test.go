@@ -49,14 +49,14 @@ func weather(seed uint64, steps int) []foreshock.Findings {
 }
 
 func TestInvariants(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(12) {
 		config := DefaultConfig()
 		config.MaxOpen, config.MaxMembers, config.KeepResolved = 12, 4, 3
 		config.FireAfter = model.Duration(seed%3) * model.Duration(30*time.Second)
 		c := New(config)
 		state := map[string]foreshock.State{}
-		for i, f := range weather(seed, 2000) {
-			if i == 1000 {
+		for i, f := range weather(seed, 800) {
+			if i == 400 {
 				config.Affinity = config.Affinity[1:]
 				c.SetConfig(config)
 			}
