@@ -4,6 +4,7 @@
 const every = 4000; // ms between looks
 const wait = 10000; // ms until a request counts as lost
 const mostMembers = 50; // of an incident, listed
+const longSilence = 5 * 60e3; // ms without a sample: Prometheus scrapes every minute by default
 
 const page = (id) => document.getElementById(id);
 
@@ -62,16 +63,23 @@ async function ask(path) {
 
 // ---- input --------------------------------------------------------------------
 
-let before = null; // the status before, and when: the rate needs two
+let looks = []; // samples taken in and when, over the last minute: requests come in bursts
+
+// rate is the samples a second over the last minute; null while it is not known.
+function rate(samples) {
+	const at = performance.now();
+	if (looks.length && samples < looks[looks.length - 1].samples) looks = []; // the process was restarted
+	looks = [...looks.filter((l) => at - l.at < 60e3), {samples, at}];
+	const seconds = (at - looks[0].at) / 1000;
+	return seconds < 1 ? null : (samples - looks[0].samples) / seconds;
+}
 
 function showInput(status) {
-	const at = performance.now();
-	const rate = before && status.samples >= before.samples ? (status.samples - before.samples) / ((at - before.at) / 1000) : null;
-	before = {samples: status.samples, at};
 	const share = status.series ? Math.round(100 * status.warming / status.series) : 0;
 	const newest = status.samples ? Date.parse(status.now) : null;
+	const persecond = rate(status.samples);
 	const facts = [
-		['samples a second', rate === null ? '…' : number(rate)],
+		['samples a second', persecond === null ? '…' : number(persecond)],
 		['samples in all', number(status.samples)],
 		['series', number(status.series)],
 		['warming up', status.warming ? `${number(status.warming)} (${share} %)` : 'none'],
@@ -115,13 +123,22 @@ function incidentItem(i, open) {
 		more);
 }
 
-function showIncidents(incidents) {
+// calm is what can honestly be said when no incident is open.
+function calm(status) {
+	const silence = Date.now() - Date.parse(status.now);
+	if (!status.samples) return element('li', {}, element('span', {class: 'error'}, 'Nothing is known. '), 'No sample has arrived yet: point a remote_write at /api/v1/write.');
+	if (silence > longSilence) return element('li', {}, element('span', {class: 'error'}, 'Nothing is known. '), `The newest sample is ${duration(silence)} old.`);
+	if (status.warming === status.series) return element('li', {}, 'Nothing is known yet: every series is still warming up.');
+	return element('li', {}, element('span', {class: 'calm'}, 'Nothing is wrong. '), element('span', {class: 'quiet'}, 'No series behaves unlike itself.'));
+}
+
+function showIncidents(incidents, status) {
 	const list = page('incidents');
 	const opened = new Set([...list.querySelectorAll('details[open]')].map((d) => d.dataset.id));
 	const lasting = incidents.filter((i) => i.state !== 'resolved');
 	const over = incidents.filter((i) => i.state === 'resolved');
 	const items = [...lasting, ...over.slice(0, 10)].map((i) => incidentItem(i, opened.has(i.id)));
-	if (!lasting.length) items.unshift(element('li', {}, element('span', {class: 'calm'}, 'Nothing is wrong.'), element('span', {class: 'quiet'}, ' No series behaves unlike itself.')));
+	if (!lasting.length) items.unshift(calm(status));
 	list.replaceChildren(...items);
 	document.title = lasting.length ? `(${lasting.length}) Foreshock` : 'Foreshock';
 }
@@ -176,7 +193,7 @@ function seriesItem(s) {
 	if (s.ended) said.push('ended');
 	if (s.warming) said.push('warming up');
 	else said.push(`score ${number(s.last.score)}${s.last.score > 1 ? ', anomalous' : ''}`);
-	if (s.last.lower !== null && s.last.upper !== null) said.push(`${number(s.last.value)} where ${number(s.last.lower)} to ${number(s.last.upper)} is expected`);
+	if (s.last.lower !== null && s.last.upper !== null) said.push(`${number(s.last.value)}${s.kind === 'counter' ? ' a second' : ''} where ${number(s.last.lower)} to ${number(s.last.upper)} is expected`);
 	said.push(s.rule ? `watched by ${s.rule}` : 'no rule watches it');
 	return element('li', {}, element('div', {class: 'name'}, s.series), element('div', {class: 'quiet'}, said.join(' · ')), plot(s));
 }
@@ -209,7 +226,7 @@ async function look() {
 	try {
 		const [status, incidents] = await Promise.all([ask('/api/v1/status'), ask('/api/v1/incidents')]);
 		showInput(status);
-		showIncidents(incidents);
+		showIncidents(incidents, status);
 		heard = Date.now();
 		page('connection').className = '';
 		page('connection').textContent = `as of ${calendar.format(new Date(heard))}`;
