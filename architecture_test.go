@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"detector/window":     0,
 	"detector/forest":     0,
 	"detector/trend":      0,
+	"internal/api":        0,
 	"internal/plot":       0,
 	"internal/stack":      0,
 	"internal/synthetic":  0,

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/api"
 )
 
 // Options are the console's eyes. The functions are called from many goroutines at
@@ -152,18 +153,18 @@ func (c *console) series(r *http.Request) (any, error) {
 // badRequest is the asker's mistake.
 type badRequest struct{ error }
 
-// statusOf maps an error to what HTTP calls it, and to Prometheus's word for it.
-func statusOf(err error) (code int, kind string) {
+// statusOf maps an error to what HTTP calls it.
+func statusOf(err error) int {
 	var bad badRequest
 	switch {
 	case errors.As(err, &bad):
-		return http.StatusBadRequest, "bad_data"
+		return http.StatusBadRequest
 	case errors.Is(err, context.DeadlineExceeded):
-		return http.StatusServiceUnavailable, "timeout"
+		return http.StatusGatewayTimeout
 	case errors.Is(err, context.Canceled):
-		return 499, "canceled" // nobody is left to read it
+		return api.StatusCanceled
 	case errors.Is(err, foreshock.ErrClosed), errors.Is(err, foreshock.ErrOverloaded):
-		return http.StatusServiceUnavailable, "unavailable"
+		return http.StatusServiceUnavailable
 	}
-	return http.StatusInternalServerError, "internal"
+	return http.StatusInternalServerError
 }

@@ -165,7 +165,7 @@ func TestErrorsKeepTheirMeaning(t *testing.T) {
 	}{
 		{foreshock.ErrClosed, 503, "unavailable"},
 		{foreshock.ErrOverloaded, 503, "unavailable"},
-		{context.DeadlineExceeded, 503, "timeout"},
+		{context.DeadlineExceeded, 504, "timeout"},
 		{errors.New("broken"), 500, "internal"},
 	} {
 		s := serve(t, Options{Series: func(context.Context, []*labels.Matcher, int) ([]Series, error) { return nil, c.err }})

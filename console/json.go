@@ -1,9 +1,7 @@
 package console
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"math"
 	"net/http"
 	"time"
@@ -11,41 +9,24 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/api"
 )
-
-// envelope is how Prometheus's API answers: data, or what went wrong.
-type envelope struct {
-	Status    string `json:"status"` // success or error
-	Data      any    `json:"data,omitempty"`
-	ErrorType string `json:"errorType,omitempty"`
-	Error     string `json:"error,omitempty"`
-}
 
 // answer turns what f returns into a response.
 func (c *console) answer(f func(*http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		data, err := f(r)
-		var body bytes.Buffer
-		code := http.StatusOK
-		if err == nil {
-			// Encoded before anything is sent, so that a value JSON cannot hold
-			// becomes an error and not half an answer.
-			if err = json.NewEncoder(&body).Encode(envelope{Status: "success", Data: data}); err != nil {
-				err = fmt.Errorf("encode the answer: %w", err)
-			}
-		}
 		if err != nil {
-			var kind string
-			if code, kind = statusOf(err); code == http.StatusInternalServerError {
+			status := statusOf(err)
+			if status == http.StatusInternalServerError {
 				c.Logger.Error("cannot answer", "path", r.URL.Path, "err", err)
 			}
-			body.Reset()
-			_ = json.NewEncoder(&body).Encode(envelope{Status: "error", ErrorType: kind, Error: err.Error()})
+			api.Refuse(w, status, err.Error())
+			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(code)
-		_, _ = w.Write(body.Bytes()) // who has gone need not be told
+		if err := api.Answer(w, data); err != nil {
+			c.Logger.Error("cannot answer", "path", r.URL.Path, "err", err)
+		}
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/api"
 )
 
 const (
@@ -89,7 +90,7 @@ func (r *Remediation) Webhook() http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if req.Method != http.MethodPost {
 			w.Header().Set("Allow", http.MethodPost)
-			http.Error(w, "only POST", http.StatusMethodNotAllowed)
+			api.Refuse(w, http.StatusMethodNotAllowed, "only POST")
 			return
 		}
 		r.metrics.notifications.Inc()
@@ -104,12 +105,12 @@ func (r *Remediation) Webhook() http.Handler {
 		n, err := decodeNotification(body, r.now())
 		if err != nil {
 			r.metrics.rejected.Inc()
-			http.Error(w, err.Error(), http.StatusBadRequest)
+			api.Refuse(w, http.StatusBadRequest, err.Error())
 			return
 		}
 		if err := r.take(n); err != nil {
 			r.logger.Error("Alertmanager's notification was not recorded", "err", err)
-			http.Error(w, "not recorded, try again", statusOf(err))
+			api.Refuse(w, statusOf(err), "not recorded, try again")
 			return
 		}
 		w.WriteHeader(http.StatusOK)
@@ -121,16 +122,16 @@ func (r *Remediation) Webhook() http.Handler {
 // client certificate.
 func readJSON(w http.ResponseWriter, req *http.Request, limit int64) ([]byte, bool) {
 	if kind, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		http.Error(w, "content type must be application/json", http.StatusUnsupportedMediaType)
+		api.Refuse(w, http.StatusUnsupportedMediaType, "content type must be application/json")
 		return nil, false
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, limit))
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		http.Error(w, fmt.Sprintf("body must be at most %d bytes", limit), http.StatusRequestEntityTooLarge)
+		api.Refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("body must be at most %d bytes", limit))
 		return nil, false
 	}
 	if err != nil {
-		http.Error(w, "body could not be read", http.StatusBadRequest)
+		api.Refuse(w, http.StatusBadRequest, "body could not be read")
 		return nil, false
 	}
 	return body, true

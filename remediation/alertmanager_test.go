@@ -214,7 +214,7 @@ func TestListIsNewestFirstAndNeverNull(t *testing.T) {
 	w := newWorld(t, Suggest)
 	rec := httptest.NewRecorder()
 	w.API().ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/remediations", nil))
-	if rec.Body.String() != "[]" || rec.Header().Get("Content-Type") != "application/json" || rec.Header().Get("X-Content-Type-Options") != "nosniff" {
+	if rec.Body.String() != `{"status":"success","data":[]}`+"\n" || rec.Header().Get("Content-Type") != "application/json" || rec.Header().Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("%v %q", rec.Header(), rec.Body)
 	}
 	for i := range history + 10 {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/api"
 )
 
 const (
@@ -42,7 +43,7 @@ type decision struct {
 func (r *Remediation) API() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/remediations", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, r.list())
+		r.answer(w, r.list())
 	})
 	mux.HandleFunc("POST /api/v1/remediations/{id}/approve", func(w http.ResponseWriter, req *http.Request) {
 		r.serveDecision(w, req, true)
@@ -50,21 +51,13 @@ func (r *Remediation) API() http.Handler {
 	mux.HandleFunc("POST /api/v1/remediations/{id}/deny", func(w http.ResponseWriter, req *http.Request) {
 		r.serveDecision(w, req, false)
 	})
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		mux.ServeHTTP(w, req)
-	})
+	return mux
 }
 
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+func (r *Remediation) answer(w http.ResponseWriter, data any) {
+	if err := api.Answer(w, data); err != nil {
+		r.logger.Error("Cannot answer", "err", err)
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	w.Write(b)
 }
 
 // list returns the plans, newest first, with the beginning of their output.
@@ -92,24 +85,24 @@ func (r *Remediation) serveDecision(w http.ResponseWriter, req *http.Request, ye
 	}
 	var d decision
 	if err := json.Unmarshal(body, &d); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		api.Refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	if d.Approver = strings.TrimSpace(d.Approver); d.Approver == "" || len(d.Approver) > maxApprover {
-		http.Error(w, fmt.Sprintf("approver must be of 1 to %d bytes", maxApprover), http.StatusBadRequest)
+		api.Refuse(w, http.StatusBadRequest, fmt.Sprintf("approver must be of 1 to %d bytes", maxApprover))
 		return
 	}
 	e, err := r.decide(req.PathValue("id"), d, yes)
 	switch conflict := (*conflict)(nil); {
 	case errors.Is(err, errNotFound):
-		http.Error(w, err.Error(), http.StatusNotFound)
+		api.Refuse(w, http.StatusNotFound, err.Error())
 	case errors.As(err, &conflict):
-		http.Error(w, err.Error(), http.StatusConflict)
+		api.Refuse(w, http.StatusConflict, err.Error())
 	case err != nil:
 		r.logger.Error("Decision was not recorded", "err", err)
-		http.Error(w, "not recorded, try again", statusOf(err))
+		api.Refuse(w, statusOf(err), "not recorded, try again")
 	default:
-		writeJSON(w, http.StatusOK, e)
+		r.answer(w, e)
 	}
 }
 

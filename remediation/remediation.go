@@ -29,6 +29,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/foreshock/foreshock/internal/api"
 	"github.com/foreshock/foreshock/journal"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -225,6 +226,6 @@ func (r *Remediation) authorized(w http.ResponseWriter, req *http.Request) bool 
 	} else {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="foreshock"`)
 	}
-	http.Error(w, reason, status)
+	api.Refuse(w, status, reason)
 	return false
 }

@@ -146,9 +146,7 @@ func (w *world) post(h http.Handler, path, body string, answer any) int {
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, req)
 	if answer != nil && rec.Code == http.StatusOK {
-		if err := json.Unmarshal(rec.Body.Bytes(), answer); err != nil {
-			w.t.Fatal(err)
-		}
+		w.data(rec, answer)
 	}
 	return rec.Code
 }
@@ -159,10 +157,17 @@ func (w *world) plans() []entry {
 	rec := httptest.NewRecorder()
 	w.API().ServeHTTP(rec, httptest.NewRequestWithContext(w.t.Context(), http.MethodGet, "/api/v1/remediations", nil))
 	var l []entry
-	if err := json.Unmarshal(rec.Body.Bytes(), &l); err != nil {
+	w.data(rec, &l)
+	return l
+}
+
+// data reads the data of a successful answer.
+func (w *world) data(rec *httptest.ResponseRecorder, into any) {
+	w.t.Helper()
+	answer := struct{ Data any }{into}
+	if err := json.Unmarshal(rec.Body.Bytes(), &answer); err != nil {
 		w.t.Fatal(err)
 	}
-	return l
 }
 
 // become waits until the newest plan has the state, and returns it.
