@@ -61,7 +61,7 @@ func amplified(t *testing.T) []byte {
 // strangers are series of 64 labels each that share symbols as long as a value may
 // be: names and values far beyond the limits for some 300 bytes on the wire.
 func strangers() []byte {
-	const symbols, size = 6000, 4096
+	const size, symbols = 4096, bodyMost / 4096 * 3 / 4
 	raw := []byte("\x22\x00")
 	for i := range symbols {
 		raw = append(raw, field(4, fmt.Appendf(nil, "%*d", size, i))...)
