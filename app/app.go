@@ -111,7 +111,7 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up remediation: %w", err)
 	}
-	a.incidents = newIncidents(cfg.Incident)
+	a.incidents = newIncidents(cfg.Incident, a.registry)
 	a.detector = detector.New(detector.Options{
 		Config:     cfg.Detector,
 		Rules:      cfg.Rules,

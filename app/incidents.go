@@ -3,6 +3,9 @@ package app
 import (
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/incident"
 )
@@ -14,8 +17,17 @@ type incidents struct {
 	correlator *incident.Correlator
 }
 
-func newIncidents(c incident.Config) *incidents {
-	return &incidents{correlator: incident.New(c)}
+func newIncidents(c incident.Config, reg prometheus.Registerer) *incidents {
+	i := &incidents{correlator: incident.New(c)}
+	promauto.With(reg).NewCounterFunc(prometheus.CounterOpts{
+		Name: "foreshock_incident_anomalies_refused_total",
+		Help: "Anomalies that opened no incident because as many as allowed were open.",
+	}, func() float64 {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return float64(i.correlator.Refused())
+	})
+	return i
 }
 
 func (i *incidents) observe(f foreshock.Findings) []foreshock.Incident {

@@ -17,7 +17,7 @@ const (
 	skipConflict              // another value at the same time: the first one stays
 	skipStale                 // a staleness marker is not a value
 	skipNotFinite             // NaN or infinite, or a rate that is
-	skipFirst                 // a counter's first: there is no rate yet
+	skipFirst                 // a counter's first, or first since a reset we know not when: there is no rate yet
 	skipBucket                // of a classic histogram
 	skipMixed                 // a float where there are native histograms, or the reverse
 

@@ -140,7 +140,7 @@ func (s *shard) pace(st *state, t int64) {
 
 // read makes of v what the model learns: itself, or a counter's rate per second
 // since the sample before. Deltas are taken in float64, as a counter beyond 2^24 has
-// no float32; one that fell started again from zero.
+// no float32; one that fell started again, nobody knows when, and has no rate yet.
 func (st *state) read(t int64, v float64) (x float64, reason skip) {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return 0, skipNotFinite
@@ -153,14 +153,10 @@ func (st *state) read(t int64, v float64) (x float64, reason skip) {
 	}
 	prev, prevT, counting := st.prev, st.prevT, st.counting
 	st.prev, st.prevT, st.counting = v, t, true
-	if !counting {
+	if !counting || v < prev {
 		return 0, skipFirst
 	}
-	d := v - prev
-	if v < prev {
-		d = v
-	}
-	x = d / (float64(t-prevT) / 1000)
+	x = (v - prev) / (float64(t-prevT) / 1000)
 	if math.IsInf(x, 0) {
 		return 0, skipNotFinite
 	}

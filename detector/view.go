@@ -79,11 +79,12 @@ func (s *shard) find(q query) []View {
 }
 
 func (st *state) view() View {
+	warming := st.warming || !st.learned && st.kind != bucket
 	v := View{
 		Series:  st.series,
 		Kind:    st.kind.String(),
 		Ended:   st.ended,
-		Last:    foreshock.Score{Series: st.series, T: st.last, Value: st.x, Score: st.score, Band: st.band, Warming: st.warming},
+		Last:    foreshock.Score{Series: st.series, T: st.last, Value: st.x, Score: st.score, Band: st.band, Warming: warming},
 		Samples: make([]foreshock.Sample, 0, st.window.Len()),
 	}
 	if st.native {
