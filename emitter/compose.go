@@ -213,10 +213,10 @@ func expectation(b foreshock.Band) string {
 	return fmt.Sprintf(", expected %s to %s", text(b.Lower), text(b.Upper))
 }
 
-// text writes v as a person would: five significant digits, no exponent where there
+// text writes v as a person would: three significant digits, no exponent where there
 // is a reasonable way without.
 func text(v float64) string {
-	short := strconv.FormatFloat(v, 'g', 5, 64)
+	short := strconv.FormatFloat(v, 'g', 3, 64)
 	if a := math.Abs(v); a >= 1e-6 && a < 1e15 {
 		rounded, _ := strconv.ParseFloat(short, 64) // what FormatFloat wrote can be read
 		return strconv.FormatFloat(rounded, 'f', -1, 64)

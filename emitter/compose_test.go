@@ -45,7 +45,7 @@ func TestTheSummaryIsForATiredPerson(t *testing.T) {
 	for name, want := range map[string]string{
 		"summary": "node_cpu_seconds_total on node-7 at 0.98, expected 0.03 to 0.11, since 14:03:05 UTC; 3 series",
 		"description": `14:03:05 node_cpu_seconds_total{instance="node-7", job="node"}: 0.98, expected 0.03 to 0.11, score 1.7
-14:03:20 node_filesystem_avail_bytes{instance="node-7", mountpoint="/"}: 12346000, score 1.2, ended 14:04:05`,
+14:03:20 node_filesystem_avail_bytes{instance="node-7", mountpoint="/"}: 12300000, score 1.2, ended 14:04:05`,
 		"value": "0.98", "expected": "0.03 to 0.11", "score": "1.7", "incident": "3f2a", "eta": "", "console": "",
 	} {
 		if got.Get(name) != want {
@@ -128,7 +128,7 @@ func TestALinkThatAlertmanagerWouldRefuseIsLeftOut(t *testing.T) {
 
 func TestNumbersAreWrittenForPeople(t *testing.T) {
 	for v, want := range map[float64]string{
-		0: "0", 0.98: "0.98", 1.0 / 3: "0.33333", 123456: "123460", -5e9: "-5000000000", 1e-9: "1e-09", 1e20: "1e+20",
+		0: "0", 0.98: "0.98", 1.0 / 3: "0.333", 123456: "123000", -5e9: "-5000000000", 1e-9: "1e-09", 1e20: "1e+20",
 	} {
 		if got := text(v); got != want {
 			t.Errorf("%g is written %s, want %s", v, got, want)

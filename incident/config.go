@@ -38,8 +38,9 @@ type Config struct {
 	// common before the labels of the alert are fixed.
 	FireAfter model.Duration `yaml:"fire_after"`
 
-	// ResolveAfter is how long all members must have been normal before the
-	// incident is over. A member that becomes anomalous again sooner prolongs it.
+	// ResolveAfter is how long the members that a rule selected, or all where no rule
+	// selected any, must have been normal before the incident is over. One that
+	// becomes anomalous again sooner prolongs it.
 	ResolveAfter model.Duration `yaml:"resolve_after"`
 
 	// Affinity says what makes two anomalies one matter: they share the values of

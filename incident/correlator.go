@@ -169,7 +169,7 @@ func (c *Correlator) begin(a *foreshock.Anomaly) *incident {
 // settle resolves in if by t it has been quiet for long enough.
 func (c *Correlator) settle(in *incident, t int64) {
 	quiet := time.Duration(c.config.ResolveAfter).Milliseconds()
-	if in.State == foreshock.Resolved || in.lasting > 0 || elapsed(in.quietSince, t) < uint64(quiet) {
+	if in.State == foreshock.Resolved || in.lasts() || elapsed(in.quietSince, t) < uint64(quiet) {
 		return
 	}
 	c.fireIfDue(in, t)
@@ -183,7 +183,7 @@ func (c *Correlator) settle(in *incident, t int64) {
 func (c *Correlator) fireIfDue(in *incident, t int64) {
 	wait := time.Duration(c.config.FireAfter).Milliseconds()
 	until := t
-	if in.lasting == 0 {
+	if !in.lasts() {
 		until = in.quietSince
 	}
 	if in.State != foreshock.Pending || !in.Alerting || elapsed(in.StartsAt, until) < uint64(wait) {

@@ -11,7 +11,9 @@
 // An incident is pending until it has lasted Config.FireAfter and a rule selected
 // one of its members; from then on its labels and its start are fixed, as the
 // identity of its alert. One that no rule selected is shown, and nobody is told. It is
-// resolved once all members have ended and stayed so for Config.ResolveAfter.
+// resolved once the members that a rule selected, or all where no rule selected any,
+// have ended and stayed so for Config.ResolveAfter: what else was odd is part of the
+// story, but does not keep the alert from ending.
 // Silence is not recovery: a member ends by an anomaly that says so and by nothing
 // else, so an incident whose input stops stays open until the series come back or
 // the detector gives them up.
@@ -43,18 +45,20 @@ type incident struct {
 	kept       []*part  // those with a member, by onset, then labels
 	keys       []string // the affinity keys it was joined under
 	lasting    int      // parts that have not ended
+	selected   int      // of them, those that a rule selected
 	latest     int64    // onset, ms
-	quietSince int64    // when the last part ended, ms; matters while none lasts
+	quietSince int64    // when the last part that keeps it open ended, ms
 	changed    bool     // the next Tick tells of it
 	absorbed   bool     // it became part of another, and has no parts of its own
 }
 
 // part is one series' part in an incident.
 type part struct {
-	in      *incident
-	key     string            // in Correlator.parts
-	member  *foreshock.Member // nil beyond Config.MaxMembers
-	lasting bool
+	in       *incident
+	key      string            // in Correlator.parts
+	member   *foreshock.Member // nil beyond Config.MaxMembers
+	lasting  bool
+	selected bool // by a rule
 }
 
 // newIncident returns an incident that a begins, without its first part.
@@ -135,6 +139,7 @@ func (in *incident) take(other *incident, maxMembers int) {
 	}
 	in.Dropped += other.Dropped
 	in.lasting += other.lasting
+	in.selected += other.selected
 	in.latest = max(in.latest, other.latest)
 	in.quietSince = max(in.quietSince, other.quietSince)
 }
@@ -181,15 +186,30 @@ func (p *part) selectBy(rule string) {
 	if p.member != nil {
 		p.member.Rule = rule
 	}
+	if !p.selected && p.lasting {
+		p.in.selected++
+	}
+	p.selected = true
 	if in := p.in; !in.Alerting {
 		in.Alerting, in.Rule = true, rule
 	}
+}
+
+// lasts reports whether a part still keeps the incident open.
+func (in *incident) lasts() bool {
+	if in.Alerting {
+		return in.selected > 0
+	}
+	return in.lasting > 0
 }
 
 // begin says that the series is anomalous from onset on, again or for the first time.
 func (p *part) begin(onset int64) {
 	p.lasting = true
 	p.in.lasting++
+	if p.selected {
+		p.in.selected++
+	}
 	p.in.latest = max(p.in.latest, onset)
 	if p.member != nil {
 		p.member.EndedAt = 0
@@ -200,7 +220,12 @@ func (p *part) begin(onset int64) {
 func (p *part) end(t int64) {
 	p.lasting = false
 	p.in.lasting--
-	p.in.quietSince = max(p.in.quietSince, t)
+	if p.selected {
+		p.in.selected--
+	}
+	if p.selected || !p.in.Alerting {
+		p.in.quietSince = max(p.in.quietSince, t)
+	}
 	if p.member != nil {
 		p.member.EndedAt = t
 	}
