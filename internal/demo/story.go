@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -180,7 +181,7 @@ func (s *story) remedyRuns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.tell.say("Alertmanager called the webhook; the remedy %s %s: %s", last.Plan.Action, last.State, last.Output)
+	s.tell.say("Alertmanager called the webhook; the remedy %s %s: %s", last.Plan.Action, last.State, strings.TrimSpace(last.Output))
 	return nil
 }
 
