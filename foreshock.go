@@ -58,7 +58,7 @@ func (s *Series) String() string {
 	if !model.LegacyValidation.IsValidMetricName(name) {
 		return s.Labels.String()
 	}
-	rest := s.Labels.DropMetricName()
+	rest := s.Labels.DropReserved(isMetricName)
 	if rest.IsEmpty() {
 		return name
 	}
@@ -277,3 +277,5 @@ var (
 	// ErrClosed: the process is shutting down and takes nothing more.
 	ErrClosed = errors.New("shutting down")
 )
+
+func isMetricName(label string) bool { return label == model.MetricNameLabel }
