@@ -38,6 +38,10 @@ const (
 
 	// alertCheck is how often we look for what must be told, or told again.
 	alertCheck = time.Second
+
+	// lastBatch is how long a send loop may be between taking a batch and posting
+	// it: encoding a full one takes milliseconds.
+	lastBatch = 250 * time.Millisecond
 )
 
 // alertmanager tells Alertmanager of incidents through Prometheus's notifier: every
@@ -232,8 +236,14 @@ func (a *alertmanager) run(ctx context.Context) {
 		}
 	}
 	a.notifier.Stop()
-	<-notified       // the queues are drained, or failed at once after ctx
-	a.posting.Lock() // and so are the requests that were under way
+	<-notified // the queues are drained, or failed at once after ctx
+	// A send loop may have taken a last batch off its queue and not have begun to
+	// post it; the notifier does not wait for that.
+	select {
+	case <-time.After(lastBatch):
+	case <-ctx.Done():
+	}
+	a.posting.Lock() // until the requests that were under way are done
 	defer a.posting.Unlock()
 }
 
