@@ -17,6 +17,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ type App struct {
 	remediation *remediation.Remediation
 	server      *http.Server
 
-	config atomic.Pointer[config.Config] // as last applied
+	config *config.Config // as last applied; Run's alone
 	ready  atomic.Bool
 	reload chan chan error
 }
@@ -93,8 +94,7 @@ func New(o Options) (*App, error) {
 		return nil, err
 	}
 
-	a := &App{opts: o, logger: o.Logger, registry: newRegistry(), reload: make(chan chan error)}
-	a.config.Store(cfg)
+	a := &App{opts: o, logger: o.Logger, registry: newRegistry(), config: cfg, reload: make(chan chan error)}
 	a.metrics = newMetrics(a.registry)
 
 	if a.emitter, err = emitter.New(a.emitterOptions(cfg)); err != nil {
@@ -126,7 +126,7 @@ func New(o Options) (*App, error) {
 		Logger:     o.Logger.With("component", "receiver"),
 	})
 	a.server = a.newServer()
-	a.metrics.loaded(time.Now())
+	a.metrics.loaded()
 	return a, nil
 }
 
@@ -174,7 +174,7 @@ func (a *App) Run(ctx context.Context, hangup <-chan os.Signal) error {
 			answer <- a.applyConfig()
 		}
 	}
-	a.logger.Info("stopping", "reason", context.Cause(ctx))
+	a.logger.Info("stopping", "reason", cmp.Or(failure, context.Cause(ctx)))
 	return errors.Join(failure, a.stop(stopped))
 }
 

@@ -19,6 +19,7 @@ type incidents struct {
 
 func newIncidents(c incident.Config, reg prometheus.Registerer) *incidents {
 	i := &incidents{correlator: incident.New(c)}
+	// Registered here, as the correlator is pure and knows no registry.
 	promauto.With(reg).NewCounterFunc(prometheus.CounterOpts{
 		Name: "foreshock_incident_anomalies_refused_total",
 		Help: "Anomalies that opened no incident because as many as allowed were open.",

@@ -1,8 +1,6 @@
 package app
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/collectors/version"
@@ -50,9 +48,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 }
 
-func (m *metrics) loaded(now time.Time) {
+func (m *metrics) loaded() {
 	m.lastReloadOK.Set(1)
-	m.lastReloadStamp.Set(float64(now.UnixMilli()) / 1000)
+	m.lastReloadStamp.SetToCurrentTime()
 }
 
 func (m *metrics) refused() {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -29,7 +30,7 @@ func (a *App) applyConfig() (err error) {
 		return fmt.Errorf("apply remediation: %w", err)
 	}
 	if err := a.emitter.Apply(a.emitterOptions(next)); err != nil {
-		old := a.config.Load()
+		old := a.config
 		if undo := a.remediation.Apply(old.Remediation, old.Rules.Remedies); undo != nil {
 			return fmt.Errorf("apply the emitter: %w; then restore remediation: %w", err, undo)
 		}
@@ -40,8 +41,8 @@ func (a *App) applyConfig() (err error) {
 	a.detector.SetRules(next.Rules)
 	a.incidents.setConfig(next.Incident)
 
-	a.config.Store(next)
-	a.metrics.loaded(time.Now())
+	a.config = next
+	a.metrics.loaded()
 	a.logger.Info("configuration reloaded", "file", a.opts.ConfigFile)
 	return nil
 }
@@ -72,6 +73,6 @@ func (a *App) ask(ctx context.Context, answer chan error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(10 * time.Second):
-		return fmt.Errorf("busy stopping or with another reload")
+		return errors.New("busy stopping or with another reload")
 	}
 }

@@ -7,7 +7,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -62,10 +61,9 @@ func addVersion(app *kingpin.Application) (string, command) {
 	}
 }
 
-// fail prints what went wrong, a line an error, and is the exit code 1.
+// fail prints what went wrong, a line a mistake, and is the exit code 1.
 func fail(stderr io.Writer, err error) int {
-	var many interface{ Unwrap() []error }
-	if errors.As(err, &many) {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range many.Unwrap() {
 			fmt.Fprintf(stderr, "foreshock: %v\n", e)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -47,7 +46,7 @@ func addServe(k *kingpin.Application) (string, command) {
 		hangup := make(chan os.Signal, 1)
 		signal.Notify(hangup, syscall.SIGHUP)
 		if err := a.Run(ctx, hangup); err != nil {
-			return fail(stderr, fmt.Errorf("serve: %w", err))
+			return fail(stderr, err)
 		}
 		return 0
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // narrator tells the story on a terminal: one line a step with the time since the
@@ -17,8 +19,7 @@ type narrator struct {
 }
 
 func newNarrator(out *os.File) *narrator {
-	info, err := out.Stat()
-	return &narrator{out: out, start: time.Now(), terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
+	return &narrator{out: out, start: time.Now(), terminal: term.IsTerminal(int(out.Fd()))}
 }
 
 func (n *narrator) say(format string, args ...any) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -191,7 +192,7 @@ func (s *story) burnerIsGone(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(10 * time.Second):
-		return fmt.Errorf("the remedy succeeded, but the burner still runs")
+		return errors.New("the remedy succeeded, but the burner still runs")
 	}
 	if state := s.burner.State(); state.Signal() != syscall.SIGTERM {
 		return fmt.Errorf("the burner ended by itself (%v), not by the remedy", state)
