@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -200,9 +201,12 @@ type Findings struct {
 	Scores    []Score
 	Anomalies []Anomaly
 	Forecasts []Forecast
-	// Ended are series that will not be reported on any more: their emitted
-	// series must end too, with a stale marker.
+	// Ended are series whose scores will not be reported on for now: what is emitted
+	// of their scores must end too, with a stale marker.
 	Ended []*Series
+	// Gone are series that ended or were forgotten: all that is emitted of them must
+	// end. They are not repeated in Ended.
+	Gone []*Series
 }
 
 // State is where an incident stands.
@@ -238,7 +242,7 @@ type Incident struct {
 	ID       string
 	Kind     Kind
 	State    State
-	StartsAt int64 // onset of the first member, ms
+	StartsAt int64 // onset of the first member, fixed once it fires, ms
 	EndsAt   int64 // when it resolved, ms; 0 before
 	Updated  int64 // ms
 	// Labels are what all members had in common when it fired, and stay so: they
@@ -251,6 +255,16 @@ type Incident struct {
 	Members []Member // by onset, then labels
 	// Dropped counts members beyond the bound an incident keeps.
 	Dropped int
+}
+
+// Lead is the member to speak of: the first that the incident's rule selected, or the
+// first of all; nil where there is none.
+func (i *Incident) Lead() *Member {
+	if len(i.Members) == 0 {
+		return nil
+	}
+	k := slices.IndexFunc(i.Members, func(m Member) bool { return m.Rule == i.Rule })
+	return &i.Members[max(k, 0)]
 }
 
 // Report is what leaves the process after one Batch.

@@ -22,6 +22,10 @@ const (
 
 	ForLabel = "for"
 
+	// RuleLabel is what the rule that selected an incident's lead is called in its
+	// alert.
+	RuleLabel = "rule"
+
 	// ModelLabel="foreshock" marks every emitted series whose name is not one of
 	// the above (the vmanomaly names), so that it is known when it comes back.
 	ModelLabel = "model_alias"
