@@ -27,8 +27,12 @@ demo-check: build $(PROGRAMS) ## the same unattended: exit 0 only if every step 
 	@go build -o bin/demo ./internal/demo && bin/demo --check
 
 .PHONY: test
-test: lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds, race, end to end with the real programs
+test: cc lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds, race, end to end with the real programs
 	go test -race -timeout 15m ./...
+
+.PHONY: cc
+cc:
+	@command -v "$$(go env CC)" >/dev/null || { echo "the race detector needs a C compiler: install gcc or clang"; exit 1; }
 
 .PHONY: build
 build: ## build bin/foreshock

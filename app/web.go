@@ -22,6 +22,7 @@ import (
 const (
 	headerTimeout = 10 * time.Second
 	bodyTimeout   = time.Minute
+	answerTimeout = 75 * time.Second // from the end of the header: reads the body, answers
 	idleTimeout   = 6 * time.Minute
 	maxHeader     = 64 << 10 // bytes
 )
@@ -31,6 +32,7 @@ func (a *App) newServer() *http.Server {
 		Handler:           a.routes(),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       bodyTimeout,
+		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(a.logger.With("component", "web").Handler(), slog.LevelDebug),

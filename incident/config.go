@@ -46,7 +46,8 @@ type Config struct {
 	// Affinity says what makes two anomalies one matter: they share the values of
 	// one of these sets of labels. The first label of a set must be there; the
 	// others qualify it and must be equal, or be absent from both. Sets are tried in
-	// order. `workload` is the Deployment, StatefulSet, DaemonSet or Job a pod's name
+	// order. A job or a namespace alone is no matter: all hosts of a fleet share one.
+	// `workload` is the Deployment, StatefulSet, DaemonSet or Job a pod's name
 	// tells of, `rule` the rule that selected the series. Leave out `instance` where
 	// one exporter speaks for many things.
 	Affinity [][]string `yaml:"affinity"`

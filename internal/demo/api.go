@@ -54,6 +54,7 @@ func (s *story) alerts(ctx context.Context) (found []alert, err error) {
 
 type shownIncident struct {
 	ID, State, Rule string
+	StartsAt        time.Time
 }
 
 // incidents are Foreshock's incidents that this demo's rule caused, newest first.
@@ -94,6 +95,18 @@ func (s *story) remediations(ctx context.Context) ([]shownRemediation, error) {
 	var answer struct{ Data []shownRemediation }
 	err := get(ctx, s.stack.URL(9797, "/api/v1/remediations"), &answer)
 	return answer.Data, err
+}
+
+// webhooks is how many notifications Alertmanager says it delivered by webhook, and
+// how many it could not.
+func (s *story) webhooks(ctx context.Context) (delivered, failed float64, err error) {
+	url, byWebhook := s.stack.URL(9093, "/metrics"), map[string]string{"integration": "webhook"}
+	all, err := stack.Metric(ctx, url, "alertmanager_notifications_total", byWebhook)
+	if err != nil {
+		return 0, 0, err
+	}
+	failed, err = stack.Metric(ctx, url, "alertmanager_notifications_failed_total", byWebhook)
+	return all - failed, failed, err
 }
 
 func get(ctx context.Context, url string, into any) error {

@@ -22,6 +22,9 @@ import (
 	"github.com/foreshock/foreshock/internal/stack"
 )
 
+// checkTime is what the unattended run may take, from the first program's start.
+const checkTime = 6 * time.Minute
+
 // Where things are, from the repository's root, which `make demo` runs in.
 const (
 	runDir    = ".demo"
@@ -40,6 +43,11 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if *check {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, checkTime, fmt.Errorf("not done within %s", checkTime))
+		defer cancel()
+	}
 	if err := run(ctx, *check); err != nil && !(errors.Is(err, context.Canceled) && !*check) {
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\nThe programs' logs are in %s.\n", err, runDir)
 		os.Exit(1)

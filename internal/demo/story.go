@@ -18,13 +18,19 @@ import (
 // warm-up, so that the quiet it learns is longer than the start's bustle.
 const calmAfterWarmUp = 30 * time.Second
 
+// sampleAge is how much older than now a sample may be when it shows a thing.
+const sampleAge = 2 * time.Second
+
 // story is the demo's plot: each step waits until it has seen, through a real
 // program's API, what it tells.
 type story struct {
 	stack  *stack.Stack
 	tell   *narrator
 	burner *stack.Process
-	alert  alert
+	// burning is when the burn began; what began before is none of its doing.
+	burning  time.Time
+	incident string // its ID
+	alert    alert
 }
 
 func (s *story) run(ctx context.Context) error {
@@ -104,10 +110,29 @@ func (s *story) warmUp(ctx context.Context) error {
 		}
 	}
 	s.tell.say("warm after %.0f s: every CPU series has a forest and a trend of its own", time.Since(begun).Seconds())
-	return nil
+	return s.calm(ctx)
+}
+
+// calm waits until the machine shows no anomaly of the CPU, so that what is seen next
+// is the burn's doing.
+func (s *story) calm(ctx context.Context) error {
+	return s.until(ctx, time.Minute, "a quiet CPU to begin with: something else is busy on this machine", func() (bool, error) {
+		score, found, err := s.promValue(ctx, `foreshock_anomaly_score{for="node_cpu_seconds_total"}`)
+		if err != nil || !found || score > 1 {
+			return false, err
+		}
+		incidents, err := s.incidents(ctx)
+		for _, i := range incidents {
+			if i.State == "firing" {
+				return false, err
+			}
+		}
+		return true, err
+	})
 }
 
 func (s *story) startBurner(context.Context) error {
+	s.burning = time.Now()
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -134,30 +159,33 @@ func (s *story) scoreRises(ctx context.Context) error {
 }
 
 func (s *story) incidentFires(ctx context.Context) error {
-	var id string
 	err := s.until(ctx, time.Minute, "a firing incident in Foreshock", func() (bool, error) {
 		incidents, err := s.incidents(ctx)
-		if err != nil || len(incidents) == 0 {
-			return false, err
+		for _, i := range incidents {
+			if i.State == "firing" && i.StartsAt.After(s.burning.Add(-sampleAge)) {
+				s.incident = i.ID
+				return true, err
+			}
 		}
-		id = incidents[0].ID
-		return true, nil
+		return false, err
 	})
 	if err != nil {
 		return err
 	}
-	s.tell.say("Foreshock opened incident %s", id)
+	s.tell.say("Foreshock opened incident %s", s.incident)
 	return nil
 }
 
 func (s *story) alertIsActive(ctx context.Context) error {
 	err := s.until(ctx, time.Minute, "the alert in Alertmanager's API", func() (bool, error) {
 		alerts, err := s.alerts(ctx)
-		if err != nil || len(alerts) == 0 {
-			return false, err
+		for _, a := range alerts {
+			if a.Annotations["incident"] == s.incident {
+				s.alert = a
+				return true, err
+			}
 		}
-		s.alert = alerts[0]
-		return true, nil
+		return false, err
 	})
 	if err != nil {
 		return err
@@ -182,6 +210,13 @@ func (s *story) remedyRuns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	delivered, failed, err := s.webhooks(ctx)
+	if err != nil {
+		return err
+	}
+	if delivered == 0 {
+		return fmt.Errorf("Alertmanager says it delivered no webhook, and failed at %g", failed)
+	}
 	s.tell.say("Alertmanager called the webhook; the remedy %s %s: %s", last.Plan.Action, last.State, strings.TrimSpace(last.Output))
 	return nil
 }
@@ -205,16 +240,13 @@ func (s *story) incidentResolves(ctx context.Context) error {
 	begun := time.Now()
 	err := s.until(ctx, 2*time.Minute, "the incident to resolve", func() (bool, error) {
 		incidents, err := s.incidents(ctx)
-		if err != nil {
-			return false, err
-		}
 		for _, i := range incidents {
-			if i.State != "resolved" {
-				return false, nil
+			if i.ID == s.incident && i.State == "resolved" {
+				alerts, err := s.alerts(ctx)
+				return len(alerts) == 0, err
 			}
 		}
-		alerts, err := s.alerts(ctx)
-		return len(incidents) > 0 && len(alerts) == 0, err
+		return false, err
 	})
 	if err != nil {
 		return err
@@ -245,7 +277,7 @@ func (s *story) until(ctx context.Context, within time.Duration, what string, se
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-time.After(d):
 		return nil
 	}

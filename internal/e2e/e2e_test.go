@@ -18,9 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-
 	"github.com/foreshock/foreshock/internal/stack"
 )
 
@@ -99,27 +96,7 @@ func newApp(t *testing.T) *app {
 // that the quickstart expects on port.
 func metric(t *testing.T, s *stack.Stack, port int, name string, match map[string]string) float64 {
 	t.Helper()
-	body := must[[]byte](t)(stack.Fetch(t.Context(), s.URL(port, "/metrics")))
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(string(body)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := 0.0
-metrics:
-	for _, m := range families[name].GetMetric() {
-		have := map[string]string{}
-		for _, l := range m.GetLabel() {
-			have[l.GetName()] = l.GetValue()
-		}
-		for k, v := range match {
-			if have[k] != v {
-				continue metrics
-			}
-		}
-		sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()
-	}
-	return sum
+	return must[float64](t)(stack.Metric(t.Context(), s.URL(port, "/metrics"), name, match))
 }
 
 // eventually waits until seen, which may look as often as it likes.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -71,6 +72,44 @@ remote_write: [{url: %q}]
 	// can be more scores than acknowledged samples, never fewer.
 	if got, want := down.scores.Load(), acknowledged.Load(); got < want || want == 0 {
 		t.Errorf("%d scores reached the downstream for %d acknowledged samples", got, want)
+	}
+}
+
+// TestStopWithSlowEverything: a connection that says nothing, a request half sent and
+// a downstream that never answers do not keep the process from leaving in order.
+func TestStopWithSlowEverything(t *testing.T) {
+	hang := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
+	t.Cleanup(silent.Close)
+	t.Cleanup(func() { close(hang) })
+	s := start(t, "testdata/stack")
+	write(t, s, "rules.yml", `groups: [{name: all, rules: [{watch: load, select: load, emit: all}]}]`)
+	write(t, s, "foreshock.yml", fmt.Sprintf(`
+rule_files: [rules.yml]
+remote_write: [{url: %q}]
+`, silent.URL))
+	p := sidecar(t, s)
+	if status, err := post(s.URL(9797, "/api/v1/write"), loadRequest(0, time.Now().UnixMilli(), 500), nil); err != nil || status != http.StatusNoContent {
+		t.Fatal(status, err)
+	}
+	for _, said := range []string{"", "POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"} {
+		conn := must[net.Conn](t)(net.Dial("tcp", s.Addr(9797)))
+		defer conn.Close()
+		if _, err := io.WriteString(conn, said); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked := time.Now()
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(); err != nil {
+		t.Errorf("exit: %v\n%s", err, p.Log())
+	}
+	if took := time.Since(asked); took > 15*time.Second {
+		t.Errorf("stopping took %s, want at most 15 s", took)
+	} else {
+		t.Logf("stopped in %s", took.Round(time.Millisecond))
 	}
 }
 

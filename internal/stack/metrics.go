@@ -1,0 +1,42 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// Metric is what a program says at url of the named counter or gauge: the sum over
+// all series that have the labels of match. It is 0 where there is none.
+func Metric(ctx context.Context, url, name string, match map[string]string) (float64, error) {
+	body, err := Fetch(ctx, url)
+	if err != nil {
+		return 0, err
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(body))
+	if err != nil {
+		return 0, fmt.Errorf("read the metrics at %s: %w", url, err)
+	}
+	sum := 0.0
+	for _, m := range families[name].GetMetric() {
+		if has(m, match) {
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetUntyped().GetValue()
+		}
+	}
+	return sum, nil
+}
+
+func has(m *dto.Metric, match map[string]string) bool {
+	found := 0
+	for _, l := range m.GetLabel() {
+		if v, asked := match[l.GetName()]; asked && v == l.GetValue() {
+			found++
+		}
+	}
+	return found == len(match)
+}
