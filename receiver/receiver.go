@@ -24,7 +24,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +32,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/logthrottle"
 )
 
 // Appender takes batches. It takes all of a batch or nothing, answers
@@ -57,11 +57,10 @@ type Options struct {
 type Receiver struct {
 	appender Appender
 	now      func() time.Time
-	logger   *slog.Logger
 	cache    *cache
 	metrics  *metrics
 	settings atomic.Pointer[settings]
-	warnings warnings
+	refusals *logthrottle.Logger
 }
 
 // settings are what a reload replaces as a whole. A request keeps those it began
@@ -87,7 +86,14 @@ func New(o Options) *Receiver {
 	// one hash.
 	seed := maphash.MakeSeed()
 	c := newCache(func(b []byte) uint64 { return maphash.Bytes(seed, b) })
-	r := &Receiver{appender: o.Appender, now: o.Now, logger: o.Logger, cache: c, metrics: newMetrics(o.Registerer, c)}
+	r := &Receiver{
+		appender: o.Appender,
+		now:      o.Now,
+		cache:    c,
+		metrics:  newMetrics(o.Registerer, c),
+		// A sender that is refused is refused every second.
+		refusals: logthrottle.New(time.Minute, o.Now, o.Logger),
+	}
 	r.SetConfig(o.Config)
 	return r
 }
@@ -124,7 +130,7 @@ type answer struct {
 
 // ServeHTTP answers one remote-write request.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	start := r.now()
+	start := time.Now() // and not r.now: how long it takes is no matter of what time it is
 	r.metrics.inFlight.Inc()
 	defer r.metrics.inFlight.Dec()
 
@@ -133,12 +139,12 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.write(s, w, &a)
 
 	r.metrics.requests.WithLabelValues(a.version.String(), strconv.Itoa(a.code)).Inc()
-	r.metrics.duration.Observe(r.now().Sub(start).Seconds())
+	r.metrics.duration.Observe(time.Since(start).Seconds())
 	if a.why != accepted {
 		r.metrics.refused[oneRequest][a.why].Inc()
 	}
 	if a.code != http.StatusNoContent {
-		r.warnings.log(req.Context(), r.logger, start, "version", a.version.String(), "code", a.code, "err", a.text, "remote", req.RemoteAddr)
+		r.refusals.Log(slog.LevelWarn, "remote write refused", "version", a.version.String(), "code", a.code, "err", a.text, "remote", req.RemoteAddr)
 	}
 }
 
@@ -296,26 +302,4 @@ func take(ctx context.Context, free chan *decoder) *decoder {
 	case <-ctx.Done():
 	}
 	return nil
-}
-
-// warnings writes one line for each refused request at debug level, and at warn
-// level one a minute at most: a sender that is refused is refused every second.
-type warnings struct {
-	mu         sync.Mutex
-	next       time.Time // of the next warning
-	suppressed int
-}
-
-func (w *warnings) log(ctx context.Context, l *slog.Logger, now time.Time, args ...any) {
-	w.mu.Lock()
-	level := slog.LevelDebug
-	if now.Before(w.next) {
-		w.suppressed++
-	} else {
-		level = slog.LevelWarn
-		args = append(args, "suppressed", w.suppressed)
-		w.next, w.suppressed = now.Add(time.Minute), 0
-	}
-	w.mu.Unlock()
-	l.Log(ctx, level, "remote write refused", args...)
 }
