@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/annotation"
 	"github.com/foreshock/foreshock/rules"
 )
 
@@ -24,7 +25,6 @@ const (
 	breachAlert  = "ForeshockForecast"
 
 	severityLabel   = "severity"
-	ruleLabel       = "rule"
 	defaultSeverity = "warning"
 
 	// describedMembers is how many members the description lists: what fits on a
@@ -69,7 +69,7 @@ func (c *composer) labels(i *foreshock.Incident) labels.Labels {
 		added[labels.AlertName] = breachAlert
 	}
 	if i.Rule != "" {
-		added[ruleLabel] = i.Rule
+		added[foreshock.RuleLabel] = i.Rule
 	}
 	b := labels.NewBuilder(i.Labels)
 	b.Del(model.MetricNameLabel)
@@ -86,7 +86,7 @@ func (c *composer) labels(i *foreshock.Incident) labels.Labels {
 // $externalURL as those of Prometheus's alerting rules do. A template that fails is
 // sent as written; the errors say which did.
 func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (labels.Labels, error) {
-	lead := leadMember(i)
+	lead := i.Lead()
 	texts := map[string]string{"incident": i.ID}
 	if lead != nil {
 		texts["summary"] = c.summary(i, lead)
@@ -123,7 +123,13 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 }
 
 func (c *composer) expand(t string, i *foreshock.Incident, lead *foreshock.Member, identity labels.Labels) (string, error) {
-	data := templateData{Labels: map[string]string{}, ExternalLabels: c.external.Map(), Value: math.NaN()}
+	parsed, err := annotation.Parse(t)
+	if err != nil {
+		return "", err
+	}
+	data := annotation.Data{
+		Labels: map[string]string{}, ExternalLabels: c.external.Map(), Value: math.NaN(), Now: foreshock.Time(i.Updated),
+	}
 	if lead != nil {
 		data.Labels, data.Value = lead.Series.Labels.Map(), lead.Value
 	}
@@ -131,7 +137,7 @@ func (c *composer) expand(t string, i *foreshock.Incident, lead *foreshock.Membe
 	if c.console != nil {
 		data.ExternalURL = c.console.String()
 	}
-	return expand(t, data, model.Time(i.Updated))
+	return parsed.Execute(data)
 }
 
 // link is where the console shows the incident, or "".
@@ -184,15 +190,6 @@ func describe(i *foreshock.Incident) string {
 		fmt.Fprintf(&b, "and %d more\n", more)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// leadMember is the member the alert speaks of: the first that its rule selected.
-func leadMember(i *foreshock.Incident) *foreshock.Member {
-	if len(i.Members) == 0 {
-		return nil
-	}
-	k := slices.IndexFunc(i.Members, func(m foreshock.Member) bool { return m.Rule == i.Rule })
-	return &i.Members[max(k, 0)]
 }
 
 // what names a series by its metric and where it is.

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
@@ -139,48 +138,6 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 	} {
 		if got := etaText(d); got != want {
 			t.Errorf("%s is written %s, want %s", d, got, want)
-		}
-	}
-}
-
-// The functions are Prometheus's, and so are these answers.
-func TestTemplateFunctions(t *testing.T) {
-	data := templateData{
-		Labels: map[string]string{"instance": "node-7.eu.example:9100"}, ExternalURL: "http://foreshock/base", Value: 123456,
-	}
-	for text, want := range map[string]string{
-		`{{ humanize $value }}`:                                  "123.5k",
-		`{{ humanize 0.00012 }}`:                                 "120u",
-		`{{ humanize 0.0 }}`:                                     "0",
-		`{{ humanize1024 $value }}`:                              "120.6ki",
-		`{{ humanize1024 0.5 }}`:                                 "0.5",
-		`{{ humanizePercentage 0.123 }}`:                         "12.3%",
-		`{{ humanizeDuration 5400 }}`:                            "1h 30m 0s",
-		`{{ humanizeTimestamp 0 }}`:                              "1970-01-01 00:00:00 +0000 UTC",
-		`{{ stripPort $labels.instance }}`:                       "node-7.eu.example",
-		`{{ stripDomain $labels.instance }}`:                     "node-7:9100",
-		`{{ stripDomain "10.0.0.1:80" }}`:                        "10.0.0.1:80",
-		`{{ reReplaceAll "node-(.*)" "$1" "node-7" }}`:           "7",
-		`{{ match "^n" "node" }}`:                                "true",
-		`{{ title "node" }} {{ toUpper "a" }} {{ toLower "A" }}`: "Node A a",
-		`{{ pathPrefix }} {{ externalURL }}`:                     "/base http://foreshock/base",
-		`{{ parseDuration "1h30m" }}`:                            "5400",
-		`{{ toDuration 90 }}`:                                    "1m30s",
-		`{{ (toTime 0).Year }} {{ now }}`:                        "1970 1.5",
-		`{{ (args 1 "b").arg1 }} {{ safeHtml "<b>" }}`:           "b <b>",
-		`{{ urlQueryEscape "a b" }} {{ graphLink "up" }}`:        "a+b /graph?g0.expr=up&g0.tab=0",
-	} {
-		got, err := expand(text, data, model.Time(1500))
-		if err != nil || got != want {
-			t.Errorf("%s is %q (%v), want %q", text, got, err, want)
-		}
-	}
-	for _, text := range []string{
-		`{{ query "up" }}`, `{{ reReplaceAll "(" "" "" }}`, `{{ toTime 1e300 }}`, `{{ parseDuration "x" }}`,
-		`{{ range $i, $c := "` + strings.Repeat("x", 1000) + `" }}{{ printf "%100d" $i }}{{ end }}`,
-	} {
-		if got, err := expand(text, data, 0); err == nil {
-			t.Errorf("%.40s made %.40q, want an error", text, got)
 		}
 	}
 }

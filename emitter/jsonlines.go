@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/record"
 )
 
 // standardOutput is the name of the file that is none.
@@ -47,11 +48,41 @@ func newJSONLines(c JSONLinesConfig, capacity int, o destinationOptions) (*jsonL
 }
 
 func (j *jsonLines) deliver(r foreshock.Report, _ []sample) {
-	r.Scores, r.Ended = nil, nil
+	r.Scores, r.Ended, r.Gone = nil, nil, nil
 	if n := countLines(r); n > 0 {
 		j.metrics.lines.Add(float64(n))
 		j.metrics.linesDropped.Add(float64(j.queue.put(r)))
 	}
+}
+
+// line is what every line begins with.
+type line struct {
+	Type string         `json:"type"` // anomaly, forecast or incident
+	Time record.Instant `json:"time"`
+}
+
+// appendLines appends what is written of a report: its anomalies, forecasts and
+// incidents, in this order, the incidents with all their members.
+func appendLines(lines []any, r foreshock.Report) []any {
+	for _, a := range r.Anomalies {
+		lines = append(lines, struct {
+			line
+			record.Anomaly
+		}{line{"anomaly", record.Instant(a.T)}, record.NewAnomaly(a)})
+	}
+	for _, f := range r.Forecasts {
+		lines = append(lines, struct {
+			line
+			record.Forecast
+		}{line{"forecast", record.Instant(f.T)}, record.NewForecast(f)})
+	}
+	for _, i := range r.Incidents {
+		lines = append(lines, struct {
+			line
+			record.Incident
+		}{line{"incident", record.Instant(i.Updated)}, record.NewIncident(i, len(i.Members))})
+	}
+	return lines
 }
 
 func countLines(r foreshock.Report) int {

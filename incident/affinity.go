@@ -44,7 +44,7 @@ func (c *Correlator) index(in *incident, s *foreshock.Series, rule string) {
 
 // value is the value of a label of s, derived ones among them.
 func value(name string, s *foreshock.Series, rule string) string {
-	if name == RuleLabel {
+	if name == foreshock.RuleLabel {
 		return rule
 	}
 	v := s.Labels.Get(name)

@@ -7,16 +7,15 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+
+	"github.com/foreshock/foreshock"
 )
 
-// Derived labels: an affinity set may name them beside the labels of a series.
-const (
-	// WorkloadLabel is what a pod belongs to, read from the label pod, where the
-	// series has no label of that name itself.
-	WorkloadLabel = "workload"
-	// RuleLabel is the name of the rule that selected the series.
-	RuleLabel = "rule"
-)
+// WorkloadLabel is what a pod belongs to, read from the label pod, where the series
+// has no label of that name itself. An affinity set may name it, and
+// foreshock.RuleLabel for the rule that selected the series, beside the labels of a
+// series.
+const WorkloadLabel = "workload"
 
 // Bounds of the limits. At its upper bounds a Correlator may take some gigabytes,
 // at the defaults 1 000 × 100 members × ~250 B ≈ 25 MB.
@@ -77,7 +76,7 @@ func DefaultConfig() Config {
 			{"service", "namespace", "cluster"},
 			{"svc", "namespace", "cluster"},
 			{"app", "namespace", "cluster"},
-			{RuleLabel, model.MetricNameLabel},
+			{foreshock.RuleLabel, model.MetricNameLabel},
 		},
 		MaxOpen:      1000,
 		MaxMembers:   100,

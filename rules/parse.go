@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/annotation"
 	"github.com/foreshock/foreshock/internal/yamlstrict"
 )
 
@@ -146,7 +148,7 @@ func (r *reader) labels(path string, ls map[string]string) {
 		switch {
 		case !model.LegacyValidation.IsValidLabelName(name) || name == model.MetricNameLabel:
 			r.Reject(path, "%q is not a label name", name)
-		case name == model.AlertNameLabel || name == "rule":
+		case name == model.AlertNameLabel || name == foreshock.RuleLabel:
 			r.Reject(at, "set by Foreshock; choose another name")
 		case strings.Contains(ls[name], "{{"):
 			r.Reject(at, "a label is the alert's identity and takes no template; use an annotation")
@@ -160,7 +162,7 @@ func (r *reader) annotations(path string, as map[string]string) {
 			r.Reject(path, "%q is not an annotation name", name)
 			continue
 		}
-		if err := checkTemplate(as[name]); err != nil {
+		if _, err := annotation.Parse(as[name]); err != nil {
 			r.Reject(path+"."+name, "%v", err)
 		}
 	}

@@ -118,33 +118,6 @@ rules.yml:34:13: groups[1].rules[3].action: "tell" is not among remediation.acti
 	}
 }
 
-// An annotation copied from a Prometheus alerting rule is taken, as long as it does
-// not query.
-func TestTemplates(t *testing.T) {
-	for _, text := range []string{
-		"plain", "", `{{ $value }}`, `{{ $labels.instance }} ({{ .Labels.job }})`, `{{ printf "%.2f" $value | title }}`,
-		`{{ if gt $value 0.9 }}full{{ else }}{{ $value | humanize1024 }}B{{ end }}`,
-		`{{ range $k, $v := $labels }}{{ $k }}={{ $v }} {{ end }}`,
-		`{{ $labels.instance | reReplaceAll ":.*" "" | toUpper }}`, `{{ $externalURL }}/{{ $externalLabels.cluster }}`,
-		`{{ humanizeDuration 12 }} {{ humanizeTimestamp $value }} {{ with $x := 1 }}{{ $x }}{{ end }}`,
-	} {
-		if err := checkTemplate(text); err != nil {
-			t.Errorf("%s: %v", text, err)
-		}
-	}
-	for text, want := range map[string]string{
-		"{{ $value":                          "unclosed action",
-		"{{ end }}":                          "unexpected {{end}}",
-		"{{ if $value }}":                    "unexpected EOF",
-		`{{ query "up" | first }}`:           `function "query" not defined`,
-		`{{ template "x" }}{{ humanise 1 }}`: `function "humanise" not defined`,
-	} {
-		if err := checkTemplate(text); err == nil || err.Error() != "not a template: "+want {
-			t.Errorf("%s: got %v, want %s", text, err, want)
-		}
-	}
-}
-
 // FuzzParseFile looks for a file that panics, or that is neither right nor wrong.
 func FuzzParseFile(f *testing.F) {
 	f.Add([]byte(allKinds))

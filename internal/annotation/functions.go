@@ -1,4 +1,4 @@
-package emitter
+package annotation
 
 import (
 	"fmt"
@@ -15,60 +15,10 @@ import (
 	"github.com/prometheus/prometheus/util/strutil"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/language"
-
-	"github.com/foreshock/foreshock/rules"
 )
 
-// maxExpanded bounds, in bytes, what one template may write.
-const maxExpanded = 16 << 10
-
-// templateData is what an annotation's template sees, as in Prometheus's alerting
-// rules.
-type templateData struct {
-	Labels         map[string]string
-	ExternalLabels map[string]string
-	ExternalURL    string
-	Value          float64
-}
-
-// expand executes an annotation. The functions are Prometheus's, without those that
-// query: there is nothing here to query. Its own package for them would bring the
-// whole PromQL engine along.
-func expand(text string, data templateData, now model.Time) (string, error) {
-	functions := template.FuncMap{
-		"now":         func() float64 { return float64(now) / 1000 },
-		"externalURL": func() string { return data.ExternalURL },
-		"pathPrefix": func() (string, error) {
-			u, err := url.Parse(data.ExternalURL)
-			if err != nil {
-				return "", err
-			}
-			return u.Path, nil
-		},
-	}
-	t, err := template.New("annotation").Option("missingkey=zero").
-		Funcs(templateFunctions).Funcs(functions).Parse(rules.TemplateVariables + text)
-	if err != nil {
-		return "", err
-	}
-	var out boundedText
-	if err := t.Execute(&out, data); err != nil {
-		return "", err
-	}
-	return out.String(), nil
-}
-
-// boundedText refuses to grow beyond maxExpanded.
-type boundedText struct{ strings.Builder }
-
-func (b *boundedText) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxExpanded {
-		return 0, fmt.Errorf("longer than %d bytes", maxExpanded)
-	}
-	return b.Builder.Write(p)
-}
-
-var templateFunctions = template.FuncMap{
+// functions are those that answer from their arguments alone.
+var functions = template.FuncMap{
 	"args": func(args ...any) map[string]any {
 		named := map[string]any{}
 		for i, a := range args {
@@ -121,6 +71,21 @@ var templateFunctions = template.FuncMap{
 		}
 		return templates.FloatToTime(f)
 	},
+}
+
+// functions are those that answer from the data.
+func (d Data) functions() template.FuncMap {
+	return template.FuncMap{
+		"now":         func() float64 { return float64(d.Now.UnixMilli()) / 1000 },
+		"externalURL": func() string { return d.ExternalURL },
+		"pathPrefix": func() (string, error) {
+			u, err := url.Parse(d.ExternalURL)
+			if err != nil {
+				return "", err
+			}
+			return u.Path, nil
+		},
+	}
 }
 
 // withPrefix writes v in units of the largest power of base below it, or where there

@@ -1,0 +1,176 @@
+// Package record is how Foreshock's nouns look in JSON, wherever they leave the
+// process: in the API, and in the file of JSON lines. Names are in camel case as in
+// Prometheus's API, times are RFC 3339 in milliseconds, and what is not known is null:
+// no number that JSON has no form for is an error.
+package record
+
+import (
+	"encoding/json"
+	"math"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock"
+)
+
+// Number is a float64; null where it is not finite.
+type Number float64
+
+// MarshalJSON implements json.Marshaler.
+func (n Number) MarshalJSON() ([]byte, error) {
+	if v := float64(n); math.IsNaN(v) || math.IsInf(v, 0) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(n))
+}
+
+// Instant is a sample time in ms; null where it is 0, which stands for not yet.
+// Unlike time.Time it has a form for every value a sender may think of.
+type Instant int64
+
+// MarshalJSON implements json.Marshaler.
+func (i Instant) MarshalJSON() ([]byte, error) {
+	if i == 0 {
+		return []byte("null"), nil
+	}
+	return []byte(foreshock.Time(int64(i)).Format(`"2006-01-02T15:04:05.000Z07:00"`)), nil
+}
+
+// seconds is a time to come; null where it is negative, which stands for never.
+func seconds(d time.Duration) Number {
+	if d < 0 {
+		return Number(math.NaN())
+	}
+	return Number(d.Seconds())
+}
+
+// Series names a series: as PromQL writes it, and by its labels.
+type Series struct {
+	Series string        `json:"series"`
+	Metric labels.Labels `json:"metric"`
+}
+
+// NewSeries returns the record of s.
+func NewSeries(s *foreshock.Series) Series { return Series{s.String(), s.Labels} }
+
+// Band is what was expected.
+type Band struct {
+	Expected Number `json:"expected"`
+	Lower    Number `json:"lower"`
+	Upper    Number `json:"upper"`
+}
+
+// NewBand returns the record of b.
+func NewBand(b foreshock.Band) Band {
+	return Band{Number(b.Expected), Number(b.Lower), Number(b.Upper)}
+}
+
+// breach is there for a breach only.
+type breach struct {
+	Limit      Number `json:"limit"`
+	ETASeconds Number `json:"etaSeconds"`
+}
+
+func newBreach(k foreshock.Kind, limit float64, eta time.Duration) *breach {
+	if k != foreshock.Breach {
+		return nil
+	}
+	return &breach{Number(limit), seconds(eta)}
+}
+
+// Anomaly is one change in how a series behaves.
+type Anomaly struct {
+	Series
+	Kind    string  `json:"kind"`  // outlier or breach
+	Phase   string  `json:"phase"` // started, escalated or ended
+	Rule    string  `json:"rule,omitempty"`
+	Onset   Instant `json:"onset"`
+	Value   Number  `json:"value"`
+	Score   Number  `json:"score"`
+	Channel string  `json:"channel,omitempty"`
+	Band
+	*breach
+}
+
+// NewAnomaly returns the record of a.
+func NewAnomaly(a foreshock.Anomaly) Anomaly {
+	return Anomaly{
+		Series: NewSeries(a.Series), Kind: a.Kind.String(), Phase: a.Phase.String(), Rule: a.Rule,
+		Onset: Instant(a.Onset), Value: Number(a.Value), Score: Number(a.Score), Channel: a.Channel,
+		Band: NewBand(a.Band), breach: newBreach(a.Kind, a.Limit, a.ETA),
+	}
+}
+
+// Forecast is what is foreseen for a series.
+type Forecast struct {
+	Series
+	Rule           string `json:"rule,omitempty"`
+	HorizonSeconds Number `json:"horizonSeconds"`
+	Band
+	breach // its time is null where no crossing is foreseen
+}
+
+// NewForecast returns the record of f.
+func NewForecast(f foreshock.Forecast) Forecast {
+	return Forecast{
+		Series: NewSeries(f.Series), Rule: f.Rule, HorizonSeconds: seconds(f.Horizon), Band: NewBand(f.Band),
+		breach: breach{Number(f.Limit), seconds(f.ETA)},
+	}
+}
+
+// Incident is what happened together.
+type Incident struct {
+	ID        string        `json:"id"`
+	Kind      string        `json:"kind"`  // outlier or breach
+	State     string        `json:"state"` // pending, firing or resolved
+	StartsAt  Instant       `json:"startsAt"`
+	EndsAt    Instant       `json:"endsAt"`
+	UpdatedAt Instant       `json:"updatedAt"`
+	Labels    labels.Labels `json:"labels"`
+	Alerting  bool          `json:"alerting"`
+	Rule      string        `json:"rule,omitempty"`
+	// Lead is the member to speak of.
+	Lead *Member `json:"lead"`
+	// Members are the first of MemberCount.
+	Members     []Member `json:"members"`
+	MemberCount int      `json:"memberCount"`
+}
+
+// Member is one series' part in an incident.
+type Member struct {
+	Series
+	Rule    string  `json:"rule,omitempty"`
+	Onset   Instant `json:"onset"`
+	EndedAt Instant `json:"endedAt"`
+	Peak    Number  `json:"peak"`  // highest score
+	Value   Number  `json:"value"` // at the peak
+	Channel string  `json:"channel,omitempty"`
+	Band            // at the peak
+	*breach
+}
+
+// NewIncident returns the record of i with at most maxMembers of its members.
+func NewIncident(i foreshock.Incident, maxMembers int) Incident {
+	r := Incident{
+		ID: i.ID, Kind: i.Kind.String(), State: i.State.String(),
+		StartsAt: Instant(i.StartsAt), EndsAt: Instant(i.EndsAt), UpdatedAt: Instant(i.Updated),
+		Labels: i.Labels, Alerting: i.Alerting, Rule: i.Rule,
+		Members: make([]Member, min(len(i.Members), maxMembers)), MemberCount: len(i.Members) + i.Dropped,
+	}
+	for k := range r.Members {
+		r.Members[k] = newMember(i.Kind, &i.Members[k])
+	}
+	if lead := i.Lead(); lead != nil {
+		r.Lead = new(newMember(i.Kind, lead))
+	}
+	return r
+}
+
+func newMember(k foreshock.Kind, m *foreshock.Member) Member {
+	return Member{
+		Series: NewSeries(m.Series), Rule: m.Rule, Onset: Instant(m.Onset), EndedAt: Instant(m.EndedAt),
+		Peak: Number(m.Peak), Value: Number(m.Value), Channel: m.Channel,
+		Band: NewBand(m.Band), breach: newBreach(k, m.Limit, m.ETA),
+	}
+}

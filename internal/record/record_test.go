@@ -1,0 +1,59 @@
+package record
+
+import (
+	"encoding/json"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock"
+)
+
+const noon = int64(1772366400000) // 2026-03-01T12:00:00Z
+
+var (
+	disk = foreshock.NewSeries(labels.FromStrings("__name__", "disk", "instance", "a"))
+	load = foreshock.NewSeries(labels.FromStrings("__name__", "load", "instance", "a"))
+)
+
+// The form is a contract with whoever reads it: a change here breaks their scripts.
+func TestForms(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		form any
+		want string
+	}{
+		{"a breach", NewAnomaly(foreshock.Anomaly{
+			Series: disk, Kind: foreshock.Breach, Phase: foreshock.Started, Rule: "disk", Onset: noon, T: noon + 1,
+			Value: math.Inf(1), Score: 1.5, Band: foreshock.NoBand(), Channel: "level", Limit: 10, ETA: time.Hour,
+		}), `{"series":"disk{instance=\"a\"}","metric":{"__name__":"disk","instance":"a"},"kind":"breach","phase":"started","rule":"disk","onset":"2026-03-01T12:00:00.000Z","value":null,"score":1.5,"channel":"level","expected":null,"lower":null,"upper":null,"limit":10,"etaSeconds":3600}`},
+		{"a forecast that foresees no crossing", NewForecast(foreshock.Forecast{
+			Series: disk, Horizon: 24 * time.Hour, Band: foreshock.Band{Expected: 10, Lower: 5, Upper: 15}, ETA: -1,
+		}), `{"series":"disk{instance=\"a\"}","metric":{"__name__":"disk","instance":"a"},"horizonSeconds":86400,"expected":10,"lower":5,"upper":15,"limit":0,"etaSeconds":null}`},
+		{"an incident that speaks of its second member and shows one of four", NewIncident(foreshock.Incident{
+			ID: "1f", State: foreshock.Firing, StartsAt: noon, Updated: noon + 1500, Labels: labels.FromStrings("instance", "a"), Alerting: true, Rule: "load", Dropped: 2,
+			Members: []foreshock.Member{
+				{Series: disk, Onset: noon, EndedAt: noon + 1000, Peak: 1.5, Value: 1, Band: foreshock.NoBand()},
+				{Series: load, Rule: "load", Onset: noon + 1, Peak: 3, Value: 7, Band: foreshock.Band{Expected: 1, Lower: 0, Upper: 2}},
+			},
+		}, 1), `{"id":"1f","kind":"outlier","state":"firing","startsAt":"2026-03-01T12:00:00.000Z","endsAt":null,"updatedAt":"2026-03-01T12:00:01.500Z","labels":{"instance":"a"},"alerting":true,"rule":"load",` +
+			`"lead":{"series":"load{instance=\"a\"}","metric":{"__name__":"load","instance":"a"},"rule":"load","onset":"2026-03-01T12:00:00.001Z","endedAt":null,"peak":3,"value":7,"expected":1,"lower":0,"upper":2},` +
+			`"members":[{"series":"disk{instance=\"a\"}","metric":{"__name__":"disk","instance":"a"},"onset":"2026-03-01T12:00:00.000Z","endedAt":"2026-03-01T12:00:01.000Z","peak":1.5,"value":1,"expected":null,"lower":null,"upper":null}],"memberCount":4}`},
+		{"nothing", NewIncident(foreshock.Incident{}, 1), `{"id":"","kind":"outlier","state":"pending","startsAt":null,"endsAt":null,"updatedAt":null,"labels":{},"alerting":false,"lead":null,"members":[],"memberCount":0}`},
+	} {
+		got, err := json.Marshal(c.form)
+		if err != nil || string(got) != c.want {
+			t.Errorf("%s: %v\n got %s\nwant %s", c.name, err, got, c.want)
+		}
+	}
+}
+
+func TestATimeFromBeyondTheCalendarIsWritten(t *testing.T) {
+	for _, ms := range []int64{math.MinInt64, math.MaxInt64} {
+		if b, err := json.Marshal(Instant(ms)); err != nil || !json.Valid(b) {
+			t.Errorf("%d is written %s: %v", ms, b, err)
+		}
+	}
+}
