@@ -1,4 +1,4 @@
-// Package journal keeps records on disk, in order, for ever. What Append has
+// Package journal keeps records on disk, in order. What Append has
 // acknowledged is there after kill -9 and power loss; what a crash tore is cut off
 // at the next Open, and the log says how much.
 //
@@ -7,7 +7,8 @@
 // begins with a record that names the format. Records never span segments, so a
 // damaged file costs what follows the damage in that file and nothing else.
 //
-// It does not know what a record means, never rewrites one, and never deletes one.
+// It does not know what a record means, and keeps all of them until Rewrite replaces
+// them by others. That is one new file, which appears whole or not at all.
 package journal
 
 import (
@@ -43,11 +44,15 @@ const (
 // format is the version of what Append writes; a newer one is refused.
 const format = 1
 
-// header begins every segment, before the format's number.
-const header = "foreshock journal "
+const (
+	// header begins every segment, before the format's number.
+	header = "foreshock journal "
 
-// ErrClosed is the answer of a journal that was closed.
-var ErrClosed = errors.New("journal is closed")
+	// anew follows the number in a segment that replaces all segments before it.
+	anew = " anew"
+)
+
+var errClosed = errors.New("journal is closed")
 
 // Options are a journal's needs; the zero value is useful.
 type Options struct {
@@ -118,8 +123,17 @@ func (l *Log) open() (err error) {
 	if err := l.repair(); err != nil {
 		return err
 	}
-	l.wl, err = wlog.NewSize(l.logger, nil, l.dir, wlogSegmentSize, compression.None)
-	return err
+	return l.openSegment()
+}
+
+// openSegment opens a new segment, after those there are.
+func (l *Log) openSegment() error {
+	wl, err := wlog.NewSize(l.logger, nil, l.dir, wlogSegmentSize, compression.None)
+	if err != nil {
+		return err
+	}
+	l.wl, l.written, l.torn = wl, 0, false
+	return nil
 }
 
 // Damaged reports whether Open had to leave something out. Records that Append had
@@ -137,7 +151,7 @@ func (l *Log) Append(record []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return ErrClosed
+		return errClosed
 	}
 	began := time.Now()
 	l.metrics.appends.Inc()
@@ -186,7 +200,7 @@ func (l *Log) Replay(f func(record []byte) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return ErrClosed
+		return errClosed
 	}
 	segments, err := listSegments(l.dir)
 	if err != nil {

@@ -179,7 +179,7 @@ func TestRecordsThatCannotBeAppended(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Append([]byte("late")); !errors.Is(err, ErrClosed) {
+	if err := l.Append([]byte("late")); !errors.Is(err, errClosed) {
 		t.Errorf("append after close: %v", err)
 	}
 }
@@ -326,6 +326,7 @@ func TestForeignFilesAreRefusedAndLeftAlone(t *testing.T) {
 			}
 		}, "00000000 is not a journal's file"},
 		"a stray number": {func(t *testing.T, dir string) {
+			write(t, dir, Options{}, "one")
 			if err := os.WriteFile(wlog.SegmentName(dir, 99999999), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -7,6 +7,7 @@ import (
 
 type metrics struct {
 	appends, failures, bytes, lost prometheus.Counter
+	rewrites, rewriteFailures      prometheus.Counter
 	seconds                        prometheus.Histogram
 }
 
@@ -28,6 +29,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		lost: f.NewCounter(prometheus.CounterOpts{
 			Name: "foreshock_journal_lost_bytes_total",
 			Help: "Bytes found damaged and cut off when the journal was opened.",
+		}),
+		rewrites: f.NewCounter(prometheus.CounterOpts{
+			Name: "foreshock_journal_rewrites_total",
+			Help: "Times all records were to be replaced by fewer.",
+		}),
+		rewriteFailures: f.NewCounter(prometheus.CounterOpts{
+			Name: "foreshock_journal_rewrite_failures_total",
+			Help: "Times records could not be replaced by fewer.",
 		}),
 		seconds: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "foreshock_journal_append_duration_seconds",

@@ -19,15 +19,16 @@ type segment struct {
 	index int
 	path  string
 	size  int64
+	anew  bool // it replaces those before it; known once read
 }
 
 // listSegments returns the journal's files in the order they were written.
-func listSegments(dir string) ([]segment, error) {
+func listSegments(dir string) ([]*segment, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	var segments []segment
+	var segments []*segment
 	for _, e := range entries {
 		index, err := strconv.Atoi(e.Name())
 		if err != nil {
@@ -41,9 +42,9 @@ func listSegments(dir string) ([]segment, error) {
 		if err != nil {
 			return nil, err
 		}
-		segments = append(segments, segment{index: index, path: path, size: info.Size()})
+		segments = append(segments, &segment{index: index, path: path, size: info.Size()})
 	}
-	slices.SortFunc(segments, func(a, b segment) int { return cmp.Compare(a.index, b.index) })
+	slices.SortFunc(segments, func(a, b *segment) int { return cmp.Compare(a.index, b.index) })
 	return segments, nil
 }
 
@@ -56,7 +57,7 @@ func (d *damage) Unwrap() error { return d.err }
 // readSegment calls f with the records of one file and returns how many bytes of it
 // are good: up to the end of the file, or to the first damage, which it reports as a
 // *damage. Any other error says nothing about the file's contents.
-func readSegment(s segment, f func(record []byte) error) (good int64, err error) {
+func readSegment(s *segment, f func(record []byte) error) (good int64, err error) {
 	file, err := wlog.OpenReadSegment(s.path)
 	if err != nil {
 		return 0, err
@@ -75,7 +76,7 @@ func readSegment(s segment, f func(record []byte) error) (good int64, err error)
 			// reads as one: length 0, and the checksum of nothing, which is 0.
 			return good, &damage{fmt.Errorf("%s: empty record", name)}
 		case first:
-			if err := checkHeader(record); err != nil {
+			if s.anew, err = checkHeader(record); err != nil {
 				return 0, fmt.Errorf("%s: %w", name, err)
 			}
 		default:
@@ -95,20 +96,22 @@ func readSegment(s segment, f func(record []byte) error) (good int64, err error)
 	return s.size, nil
 }
 
-// checkHeader refuses what this version cannot read.
-func checkHeader(record []byte) error {
+// checkHeader refuses what this version cannot read, and reports whether the segment
+// replaces those before it.
+func checkHeader(record []byte) (replaces bool, err error) {
 	number, ok := bytes.CutPrefix(record, []byte(header))
 	if !ok {
-		return errors.New("was not written by foreshock")
+		return false, errors.New("was not written by foreshock")
 	}
+	number, replaces = bytes.CutSuffix(number, []byte(anew))
 	version, err := strconv.Atoi(string(number))
 	if err != nil {
-		return fmt.Errorf("format %q is not a number", number)
+		return false, fmt.Errorf("format %q is not a number", number)
 	}
 	if version > format {
-		return fmt.Errorf("has format %d and was written by a newer foreshock: this one reads up to %d", version, format)
+		return false, fmt.Errorf("has format %d and was written by a newer foreshock: this one reads up to %d", version, format)
 	}
-	return nil
+	return replaces, nil
 }
 
 // repair reads everything once and leaves a journal that can be read to its end. It
@@ -128,22 +131,31 @@ func (l *Log) repair() error {
 			return err
 		}
 	}
-	missing, err := absent(segments)
+	begin := 0 // where the journal does; a crash may have kept Rewrite from clearing up
+	for i, s := range segments {
+		if s.anew {
+			begin = i
+		}
+	}
+	missing, err := absent(segments[begin:])
 	if err != nil {
 		return err
 	}
+	if err := remove(segments[:begin]); err != nil {
+		return err
+	}
 	for i, s := range segments {
-		if causes[i] == nil {
+		if i < begin || causes[i] == nil {
 			continue
 		}
 		if err := truncate(s.path, good[i]); err != nil {
 			return err
 		}
-		segments[i].size = good[i]
 		l.damaged = true
 		l.metrics.lost.Add(float64(s.size - good[i]))
-		l.logger.Error("Journal was damaged; what followed in the file is lost",
+		l.logger.Error("journal was damaged: what followed in the file is lost",
 			"file", s.path, "offset", good[i], "lost_bytes", s.size-good[i], "err", causes[i])
+		s.size = good[i]
 	}
 	for _, index := range missing {
 		path := wlog.SegmentName(l.dir, index)
@@ -151,29 +163,32 @@ func (l *Log) repair() error {
 			return err
 		}
 		l.damaged = true
-		l.logger.Error("Journal's file is missing; what was in it is lost", "file", path)
+		l.logger.Error("file of the journal is missing: what was in it is lost", "file", path)
 	}
-	return dropEmpty(segments)
+	return dropEmpty(segments[begin:])
 }
 
-// absent returns the indices that should be there: a journal starts at 0 and wlog
-// wants no gap.
-func absent(segments []segment) ([]int, error) {
+// absent returns the indices that should be there, since wlog wants no gap. A journal
+// begins at 0 or with a segment that replaces what was before; one that begins with an
+// empty file was found without its beginning earlier.
+func absent(segments []*segment) ([]int, error) {
 	if len(segments) == 0 {
 		return nil, nil
 	}
-	last := segments[len(segments)-1].index
-	if last >= 2*len(segments) {
+	first, last := segments[0], segments[len(segments)-1].index
+	next := first.index
+	if next > 0 && !first.anew && first.size > 0 {
+		next-- // stands for all that was before
+	}
+	if last-next >= 2*len(segments) {
 		return nil, fmt.Errorf("most files up to %08d are missing", last)
 	}
 	var missing []int
-	present := segments
-	for index := range last {
-		if present[0].index == index {
-			present = present[1:]
-			continue
+	for _, s := range segments {
+		for ; next < s.index; next++ {
+			missing = append(missing, next)
 		}
-		missing = append(missing, index)
+		next++
 	}
 	return missing, nil
 }
@@ -193,7 +208,7 @@ func truncate(path string, size int64) error {
 
 // dropEmpty removes the last files where they hold nothing, so that starting again
 // and again leaves no trace.
-func dropEmpty(segments []segment) error {
+func dropEmpty(segments []*segment) error {
 	for _, s := range slices.Backward(segments) {
 		if s.size > 0 {
 			return nil
