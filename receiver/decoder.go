@@ -30,6 +30,7 @@ func (v version) String() string { return [versions]string{"unknown", "1.0", "2.
 var (
 	errDecompress     = errors.New("decompress")
 	errTooManySeries  = errors.New("too many series")
+	errTooManySamples = errors.New("too many samples")
 	errTooManyObjects = errors.New("too many objects")
 )
 
@@ -48,6 +49,7 @@ type decoder struct {
 	batch  foreshock.Batch
 	tally  tally
 	budget int // objects left
+	points int // samples and histograms left
 	room   int // bytes left for learning
 
 	last      *node[known]
@@ -80,7 +82,7 @@ type pending struct {
 // next: a hostile request must not set the size for good.
 const (
 	mostKeptBytes   = 4 << 20  // 100 × an ordinary request, decompressed
-	mostKeptObjects = 64 << 10 // × 24 B = 1.5 MiB; 32 × an ordinary request
+	mostKeptObjects = 32 << 10 // × 24 B = 768 KiB; 16 × an ordinary request
 )
 
 // decode decodes a snappy-compressed body of the decoder's version into d.batch
@@ -89,7 +91,7 @@ const (
 // the body.
 func (d *decoder) decode(v version, body []byte, decodedLen int, latest int64) error {
 	d.version, d.latest = v, latest
-	d.budget, d.room = d.limits.MaxObjects, int(d.limits.MaxLearned)
+	d.budget, d.points, d.room = d.limits.MaxObjects, d.limits.MaxSamples, int(d.limits.MaxLearned)
 	d.batch.Samples, d.batch.Histograms, d.batch.Metadata = d.batch.Samples[:0], d.batch.Histograms[:0], d.batch.Metadata[:0]
 	d.tally.reset()
 	d.last, d.lastText = nil, nil
@@ -138,13 +140,23 @@ func (d *decoder) spend() error {
 	return nil
 }
 
+// spendPoint takes one sample or histogram from the request's. A point costs more
+// further on than here: a score, and what is emitted of it.
+func (d *decoder) spendPoint() error {
+	d.points--
+	if d.points < 0 {
+		return errTooManySamples
+	}
+	return d.spend()
+}
+
 func (d *decoder) begin() {
 	d.series = pending{samples: len(d.batch.Samples), histograms: len(d.batch.Histograms)}
 }
 
 // sample decodes one sample message of the series under way.
 func (d *decoder) sample(msg []byte) error {
-	if err := d.spend(); err != nil {
+	if err := d.spendPoint(); err != nil {
 		return err
 	}
 	var s foreshock.Sample
@@ -195,7 +207,7 @@ func (d *decoder) sample(msg []byte) error {
 
 // histogram decodes and judges one histogram message of the series under way.
 func (d *decoder) histogram(msg []byte) error {
-	if err := d.spend(); err != nil {
+	if err := d.spendPoint(); err != nil {
 		return err
 	}
 	if err := d.decodeHistogram(msg); err != nil {
@@ -351,7 +363,7 @@ func metricType(n int32) (t model.MetricType, ok bool) {
 
 // wrap says in which series of the request an error was met.
 func wrap(err error, series int) error {
-	if errors.Is(err, errTooManyObjects) || errors.Is(err, errTooManySeries) {
+	if errors.Is(err, errTooManyObjects) || errors.Is(err, errTooManySamples) {
 		return err
 	}
 	return fmt.Errorf("series %d: %w", series, err)

@@ -47,7 +47,7 @@ func amplified(t *testing.T) []byte {
 	st := writev2.NewSymbolTable()
 	req := &writev2.Request{}
 	refs := symbolize(&st, "__name__", strings.Repeat("n", 4000), "b", strings.Repeat("b", 4000), "c", strings.Repeat("c", 4000), "i")
-	for i := range 90_000 {
+	for i := range 24_000 {
 		req.Timeseries = append(req.Timeseries, writev2.TimeSeries{LabelsRefs: append(refs[:7:7], st.Symbolize(fmt.Sprint(i))), Samples: []writev2.Sample{{Timestamp: 1}}})
 	}
 	req.Symbols = st.Symbols()
@@ -66,7 +66,7 @@ func strangers() []byte {
 	for i := range symbols {
 		raw = append(raw, field(4, fmt.Appendf(nil, "%*d", size, i))...)
 	}
-	for i := 0; len(raw) < bodyMost-512; i++ {
+	for i := 0; i < 24_000 && len(raw) < bodyMost-512; i++ {
 		var refs []byte
 		for j := range 128 {
 			refs = binary.AppendUvarint(refs, uint64(1+(i*7+j*31)%symbols))
@@ -92,7 +92,8 @@ func TestHostileRequests(t *testing.T) {
 	}{
 		{name: "empty histograms, two bytes each", contentType: typeV1, raw: field(1, repeat("\x22\x00", 1500<<10)), code: 400},
 		{name: "empty samples", contentType: typeV1, raw: field(1, repeat("\x12\x00", bodyMost-8)), code: 400},
-		{name: "empty samples within the budget", contentType: typeV1, raw: field(1, repeat("\x12\x00", 998_000)), code: 400},
+		{name: "empty samples within the budget", contentType: typeV1, raw: field(1, repeat("\x12\x00", 99_000)), code: 400},
+		{name: "empty exemplars within the budget", contentType: typeV1, raw: field(1, repeat("\x1a\x00", 998_000)), code: 400},
 		{name: "empty exemplars", contentType: typeV1, raw: field(1, repeat("\x1a\x00", bodyMost-8)), code: 400},
 		{name: "empty labels", contentType: typeV1, raw: field(1, repeat("\x0a\x00", bodyMost-8)), code: 400},
 		{name: "scattered labels", contentType: typeV1, raw: scatteredLabels(), code: 400},
@@ -106,7 +107,7 @@ func TestHostileRequests(t *testing.T) {
 		{name: "a label value of 16 MiB", contentType: typeV1, raw: field(1, append(field(1, append(field(1, []byte("__name__")), field(2, repeat("a", 16<<20))...)), 0x12, 0x00)), code: 400},
 		{name: "a symbol of 16 MiB", contentType: typeV2, raw: append(append([]byte("\x22\x00"), field(4, repeat("a", 16<<20))...), field(5, []byte{0x0a, 2, 1, 1, 0x12, 0})...), code: 400},
 		{name: "new series", contentType: typeV1, raw: fresh(6 << 20), code: 400},
-		{name: "as many new series as allowed", contentType: typeV1, raw: fresh(2_600_000), code: 204},
+		{name: "as many new series as allowed", contentType: typeV1, raw: fresh(640_000), code: 204},
 		{name: "few bytes that name many", contentType: typeV2, raw: amplified(t), code: 400},
 		{name: "long symbols in every series", contentType: typeV2, raw: strangers(), code: 400},
 		{name: "groups within groups", contentType: typeV1, raw: deep, code: 400},
@@ -162,7 +163,7 @@ func TestDecodersShrink(t *testing.T) {
 	r, _, _ := newReceiver(t, c, nil)
 	r.appender = takesAll{}
 	before := heap()
-	post(r, typeV1, append(oneSampleV1(t, 1, 1, "__name__", "up"), field(1, repeat("\x12\x00", 990_000))...))
+	post(r, typeV1, append(oneSampleV1(t, 1, 1, "__name__", "up"), field(1, repeat("\x12\x00", 99_000))...))
 	post(r, typeV2, append(repeat("\x22\x00", 990_000), field(9, make([]byte, 20<<20))...))
 	runtime.GC() // twice, for sync.Pool to let go
 	if kept := heap() - before; kept > 8<<20 {

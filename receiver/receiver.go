@@ -222,6 +222,8 @@ func (r *Receiver) decode(ctx context.Context, s *settings, d *decoder, v versio
 		return refuse(v, http.StatusBadRequest, badSnappy, err)
 	case errors.Is(err, errTooManySeries):
 		return refuse(v, http.StatusBadRequest, tooManySeries, fmt.Errorf("more than %d", s.MaxSeries))
+	case errors.Is(err, errTooManySamples):
+		return refuse(v, http.StatusBadRequest, tooManySamples, fmt.Errorf("more than %d", s.MaxSamples))
 	case errors.Is(err, errTooManyObjects):
 		return refuse(v, http.StatusBadRequest, tooManyObjects, fmt.Errorf("more than %d", s.MaxObjects))
 	case err != nil:

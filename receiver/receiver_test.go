@@ -335,14 +335,15 @@ func TestSetConfig(t *testing.T) {
 // Each limit has its own reason, in the answer and as a counter.
 func TestLimits(t *testing.T) {
 	c := DefaultConfig()
-	c.MaxSeries, c.MaxObjects, c.MaxLabels, c.MaxLabelName, c.MaxLabelValue, c.MaxLabelsSize, c.MaxLearned = 8, 20, 3, 10, 20, 40, 1<<10
+	c.MaxSeries, c.MaxSamples, c.MaxObjects, c.MaxLabels, c.MaxLabelName, c.MaxLabelValue, c.MaxLabelsSize, c.MaxLearned = 8, 15, 20, 3, 10, 20, 40, 1<<10
 	many := func(n int, raw []byte) []byte { return bytes.Repeat(raw, n) }
 	for _, f := range []struct {
 		what, reason string
 		raw          []byte
 	}{
 		{"request", "too_many_series", many(9, oneSampleV1(t, 1, 1, "__name__", "a"))},
-		{"request", "too_many_objects", []byte("\x0a\x2c" + strings.Repeat("\x12\x00", 22))},
+		{"request", "too_many_samples", []byte("\x0a\x20" + strings.Repeat("\x12\x00", 8) + strings.Repeat("\x22\x00", 8))},
+		{"request", "too_many_objects", []byte("\x0a\x2c" + strings.Repeat("\x1a\x00", 22))},
 		{"series", "too_many_labels", oneSampleV1(t, 1, 1, "__name__", "a", "b", "c", "d", "e", "f", "g")},
 		{"series", "label_name_too_long", oneSampleV1(t, 1, 1, "__name__", "a", strings.Repeat("b", 11), "c")},
 		{"series", "label_value_too_long", oneSampleV1(t, 1, 1, "__name__", strings.Repeat("b", 21))},

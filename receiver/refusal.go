@@ -17,6 +17,7 @@ const (
 	decodedTooLarge
 	malformed
 	tooManySeries
+	tooManySamples
 	tooManyObjects
 	overloaded
 	closed
@@ -52,6 +53,7 @@ var refusalTexts = [refusals]struct{ label, words string }{
 	decodedTooLarge:    {"decoded_too_large", "decompressed body is too large"},
 	malformed:          {"malformed", "message is malformed"},
 	tooManySeries:      {"too_many_series", "too many series in one request"},
+	tooManySamples:     {"too_many_samples", "too many samples in one request"},
 	tooManyObjects:     {"too_many_objects", "too many objects in one request"},
 	overloaded:         {"overloaded", "overloaded"},
 	closed:             {"closed", "shutting down"},

@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net/http"
 	"os"
 	"strings"
@@ -12,16 +14,23 @@ import (
 
 	"github.com/golang/snappy"
 	"github.com/prometheus/prometheus/prompb"
+
+	"github.com/foreshock/foreshock/internal/stack"
+	"github.com/foreshock/foreshock/receiver"
 )
 
-const mib = 1 << 20
+const (
+	mib = 1 << 20
+
+	// ceiling is how far one request may raise the process's resident memory.
+	ceiling = 256 * mib
+)
 
 // TestWorstRequests sends the real process what hurts others most. Each request is
 // within the default 32 MiB; none may raise resident memory by more than 256 MiB,
 // none may be answered by anything but 4xx (or 204 where it is legal), and the good
 // request after it succeeds within two seconds.
 func TestWorstRequests(t *testing.T) {
-	const ceiling = 256 * mib
 	v2 := http.Header{"Content-Type": {"application/x-protobuf;proto=io.prometheus.write.v2.Request"}}
 	series := func(inner []byte) []byte { return field(1, inner) }
 
@@ -67,11 +76,7 @@ func TestWorstRequests(t *testing.T) {
 				}
 			}
 			good()
-			before, _ := rss(t, p.Pid())
-			// 5 resets the peak: see proc(5), clear_refs.
-			if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.Pid()), []byte("5"), 0); err != nil {
-				t.Fatal(err)
-			}
+			before := calm(t, p)
 			status, err := post(url, c.body, c.header)
 			_, peak := rss(t, p.Pid())
 			t.Logf("%.1f MiB on the wire: status %d, memory at most %+.1f MiB", float64(len(c.body))/mib, status, float64(peak-before)/mib)
@@ -87,6 +92,107 @@ func TestWorstRequests(t *testing.T) {
 			good()
 		})
 	}
+}
+
+// TestWorstLegalRequests has the real process take the dearest requests that its
+// default limits allow, with rules that emit a score of every sample and foresee every
+// series, and a downstream that is not there, so that everything emitted is kept. What
+// the request becomes is part of its price: memory is watched until all of it was
+// scored and emitted.
+func TestWorstLegalRequests(t *testing.T) {
+	limits := receiver.DefaultConfig()
+	// From many series to many samples of one: which is dearest is a matter of what
+	// each room keeps for a series, for a byte of its labels and for a sample.
+	for _, series := range []int{limits.MaxSeries, 10_000, 5_000, 2_500, 1} {
+		samples := limits.MaxSamples / series
+		// A series may cost its share of what may be learned: three copies of its labels
+		// and some 250 bytes.
+		label := min(max((int(limits.MaxLearned)/series-250)/3-60, 0), limits.MaxLabelValue)
+		t.Run(fmt.Sprintf("%d series", series), func(t *testing.T) {
+			s := start(t, "testdata/stack")
+			write(t, s, "rules.yml", `
+groups:
+  - name: all
+    rules:
+      - {watch: all, select: '{__name__=~".+"}', emit: all}
+      - {forecast: every, select: '{__name__=~".+"}', horizon: 4h, limit: '> 1e9'}
+      - {remedy: calm_it, match: '{rule="all"}', action: calm}
+`)
+			p := sidecar(t, s)
+			body := dearest(t, series, samples, label, int(limits.MaxDecoded))
+			n := float64(series * samples)
+			before := calm(t, p)
+
+			if status, err := post(s.URL(9797, "/api/v1/write"), body, nil); err != nil || status != http.StatusNoContent {
+				t.Fatalf("status %d, %v", status, err)
+			}
+			eventually(t, 30*time.Second, "every sample scored", func() bool {
+				return metric(t, s, 9797, "foreshock_detector_samples_total", nil) == n
+			})
+			emitted := 0.0
+			eventually(t, 30*time.Second, "every score emitted", func() bool {
+				already := emitted
+				emitted = metric(t, s, 9797, "foreshock_emitter_samples_total", nil)
+				return emitted > 0 && emitted == already
+			})
+			_, peak := rss(t, p.Pid())
+			t.Logf("%.1f MiB on the wire, %d × %d samples: %.0f emitted, memory at most %+.1f MiB",
+				float64(len(body))/mib, series, samples, emitted, float64(peak-before)/mib)
+			if peak-before > ceiling {
+				t.Errorf("resident memory rose by %d MiB, want at most %d", (peak-before)/mib, ceiling/mib)
+			}
+		})
+	}
+}
+
+// dearest is a request of as many bytes as decoded and on the wire may have, of so
+// many series with so many samples each, a minute apart. What the series leave is
+// taken by a field nobody knows and snappy cannot shorten.
+func dearest(t *testing.T, series, samples, label, size int) []byte {
+	t.Helper()
+	r := mathrand.New(mathrand.NewPCG(1, 1))
+	begin := time.Now().Add(-time.Duration(samples) * time.Minute).UnixMilli()
+	all := make([]prompb.TimeSeries, series)
+	for i := range all {
+		all[i].Labels = []prompb.Label{{Name: "__name__", Value: fmt.Sprintf("series_%07d", i)}}
+		if label > 0 {
+			all[i].Labels = append(all[i].Labels, prompb.Label{Name: "long", Value: letters(r, label)})
+		}
+		for k := range samples {
+			all[i].Samples = append(all[i].Samples, prompb.Sample{Timestamp: begin + int64(k)*60_000, Value: r.NormFloat64()})
+		}
+	}
+	raw, err := (&prompb.WriteRequest{Timeseries: all}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Random bytes grow a little in snappy: both sizes must stay within the limit.
+	filling := make([]byte, size-len(raw)-size/1000)
+	if _, err := rand.Read(filling); err != nil {
+		t.Fatal(err)
+	}
+	return snappy.Encode(nil, append(raw, field(15, filling)...))
+}
+
+// letters are n random ones, which snappy cannot shorten.
+func letters(r *mathrand.Rand, n int) string {
+	text := make([]byte, n)
+	for i := range text {
+		text[i] = byte('a' + r.IntN(26))
+	}
+	return string(text)
+}
+
+// calm is the resident memory of the process before anything happens to it; from here
+// on its peak is counted anew.
+func calm(t *testing.T, p *stack.Process) int64 {
+	t.Helper()
+	before, _ := rss(t, p.Pid())
+	// 5 resets the peak: see proc(5), clear_refs.
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.Pid()), []byte("5"), 0); err != nil {
+		t.Fatal(err)
+	}
+	return before
 }
 
 func oneSeries(name, value string) []prompb.TimeSeries {
