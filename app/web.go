@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/foreshock/foreshock/console"
+	"github.com/foreshock/foreshock/internal/record"
 )
 
 // Bounds on slow clients. A sender keeps its connection five minutes between
@@ -63,7 +64,7 @@ func (a *App) routes() http.Handler {
 	mux.HandleFunc("PUT /-/reload", a.reloadHandler)
 
 	mux.Handle("/", console.New(console.Options{
-		Status:    func() any { return a.detector.Status() },
+		Status:    a.status,
 		Incidents: a.incidents.list,
 		Series:    a.series,
 		Logger:    a.logger.With("component", "console"),
@@ -82,6 +83,20 @@ func (a *App) whenReady(h http.Handler) http.Handler {
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+// status shows the console where the detector stands.
+func (a *App) status() console.Status {
+	s := a.detector.Status()
+	shown := console.Status{
+		Series: s.Series, Warming: s.Warming, MaxSeries: s.MaxSeries, WindowBytes: s.WindowBytes,
+		Batches: s.Batches, Samples: s.Samples, Scored: s.Scored,
+		Late: s.Late, Refused: s.Refused, Evicted: s.Evicted, Skipped: s.Skipped,
+	}
+	if !s.Now.IsZero() {
+		shown.Now = record.Instant(s.Now.UnixMilli())
+	}
+	return shown
 }
 
 // series shows the console what the detector's shards hold.

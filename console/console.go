@@ -18,22 +18,40 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/internal/api"
+	"github.com/foreshock/foreshock/internal/record"
+	"github.com/foreshock/foreshock/rules"
 )
 
 // Options are the console's eyes. The functions are called from many goroutines at
 // once, and what they return is the console's.
 type Options struct {
-	// Status is put into JSON as it is.
-	Status func() any
+	Status func() Status
 	// Incidents are the open ones and the latest resolved, newest first.
 	Incidents func() []foreshock.Incident
 	// Series returns at most limit series that all matchers match.
 	Series func(ctx context.Context, matchers []*labels.Matcher, limit int) ([]Series, error)
 	Logger *slog.Logger // nil means none
+}
+
+// Status is where the detector stands since it was made, in JSON as it is here.
+type Status struct {
+	Series      int `json:"series"`
+	Warming     int `json:"warming"` // of them
+	MaxSeries   int `json:"maxSeries"`
+	WindowBytes int `json:"windowBytes"`
+
+	Batches int `json:"batches"`
+	Samples int `json:"samples"` // taken in
+	Scored  int `json:"scored"`
+	Late    int `json:"late"`
+	Refused int `json:"refused"` // of new series, for want of room
+	Evicted int `json:"evicted"` // series
+	Skipped int `json:"skipped"` // neither scored, late nor refused
+
+	Now record.Instant `json:"now"` // sample time reached; null before the first sample
 }
 
 // Series is one series as the detector holds it.
@@ -49,9 +67,17 @@ type Series struct {
 
 // Bounds on what one request may ask for and be given.
 const (
-	defaultLimit = 20
-	maxLimit     = 200
-	maxMatches   = 10
+	defaultIncidents = 100
+	maxIncidents     = 1000
+	// maxMembers of each incident are answered, the first: 1000 × 20 × ~600 B ≈ 12 MB.
+	maxMembers = 20
+
+	defaultSeries = 20
+	maxSeries     = 200
+	// maxSelectors of maxSelector bytes each bound what their regular expressions
+	// take: 3 × 4 KiB × 2 steps a byte, ~100 B each ≈ 2.5 MB.
+	maxSelectors = 3
+	maxSelector  = 4 << 10
 	// maxSamples of each series are answered, the newest: 200 × 1000 × ~30 B ≈ 6 MB.
 	maxSamples = 1000
 	patience   = 5 * time.Second // for the detector's shards to answer
@@ -60,10 +86,7 @@ const (
 //go:embed assets
 var assets embed.FS
 
-type console struct {
-	Options
-	parser parser.Parser
-}
+type console struct{ Options }
 
 // New returns the handler of /, /assets/… and /api/v1/{status,incidents,series}. It
 // answers 405 to anything but GET and HEAD.
@@ -71,7 +94,7 @@ func New(o Options) http.Handler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &console{o, parser.NewParser(parser.Options{})}
+	c := &console{o}
 	mux := http.NewServeMux()
 	for path, file := range map[string]string{
 		"/{$}":                "index.html",
@@ -105,32 +128,62 @@ func secured(h http.Handler) http.Handler {
 
 func (c *console) status(*http.Request) (any, error) { return c.Status(), nil }
 
-func (c *console) incidents(*http.Request) (any, error) {
-	shown := []incidentJSON{} // an empty list is [], not null
-	for _, i := range c.Incidents() {
-		shown = append(shown, newIncidentJSON(i))
+// incidents answers ?limit=N: the newest incidents.
+func (c *console) incidents(r *http.Request) (any, error) {
+	limit, err := limitOf(r, defaultIncidents, maxIncidents)
+	if err != nil {
+		return nil, err
+	}
+	all := c.Incidents()
+	shown := make([]record.Incident, min(len(all), limit))
+	for k := range shown {
+		shown[k] = record.NewIncident(all[k], maxMembers)
 	}
 	return shown, nil
+}
+
+// limitOf is how many of something r asks for: 1 to most, or usual where it does not
+// say.
+func limitOf(r *http.Request, usual, most int) (int, error) {
+	text := r.URL.Query().Get("limit")
+	if text == "" {
+		return usual, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > most {
+		return 0, badRequest{fmt.Errorf("limit: must be from 1 to %d, got %q", most, text)}
+	}
+	return limit, nil
+}
+
+// selectorsOf are the selectors r asks with, bounded as those of a rule file are.
+func selectorsOf(r *http.Request) ([]rules.Matchers, error) {
+	texts := r.URL.Query()["match[]"]
+	if len(texts) == 0 || len(texts) > maxSelectors {
+		return nil, badRequest{fmt.Errorf("match[]: must be from 1 to %d selectors, got %d", maxSelectors, len(texts))}
+	}
+	selectors := make([]rules.Matchers, len(texts))
+	for i, text := range texts {
+		if len(text) > maxSelector {
+			return nil, badRequest{fmt.Errorf("match[]: a selector must be at most %d bytes, got %d", maxSelector, len(text))}
+		}
+		if err := selectors[i].UnmarshalText([]byte(text)); err != nil {
+			return nil, badRequest{fmt.Errorf("match[]: %w", err)}
+		}
+	}
+	return selectors, nil
 }
 
 // series answers ?match[]=SELECTOR&limit=N: series that any of the selectors
 // selects, as in Prometheus's API.
 func (c *console) series(r *http.Request) (any, error) {
-	query := r.URL.Query()
-	matches := query["match[]"]
-	if len(matches) == 0 || len(matches) > maxMatches {
-		return nil, badRequest{fmt.Errorf("match[]: want 1 to %d selectors, got %d", maxMatches, len(matches))}
-	}
-	limit := defaultLimit
-	if text := query.Get("limit"); text != "" {
-		var err error
-		if limit, err = strconv.Atoi(text); err != nil || limit < 1 || limit > maxLimit {
-			return nil, badRequest{fmt.Errorf("limit: want a number from 1 to %d, got %q", maxLimit, text)}
-		}
-	}
-	selectors, err := c.parser.ParseMetricSelectors(matches)
+	selectors, err := selectorsOf(r)
 	if err != nil {
-		return nil, badRequest{fmt.Errorf("match[]: %w", err)}
+		return nil, err
+	}
+	limit, err := limitOf(r, defaultSeries, maxSeries)
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()

@@ -3,7 +3,6 @@
 
 const every = 4000; // ms between looks
 const wait = 10000; // ms until a request counts as lost
-const mostMembers = 50; // of an incident, listed
 const longSilence = 5 * 60e3; // ms without a sample: Prometheus scrapes every minute by default
 
 const page = (id) => document.getElementById(id);
@@ -25,14 +24,25 @@ function drawing(tag, attributes = {}, text = '') {
 	return e;
 }
 
-// number writes four digits, with k, M, G, T from ten thousand on.
-function number(v) {
-	if (v === null || v === undefined) return '–';
-	const size = Math.abs(v);
-	for (const [scale, prefix] of [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']]) {
-		if (size >= 10 * scale && size < 1e16) return Number((v / scale).toPrecision(4)) + prefix;
-	}
-	return String(Number(v.toPrecision(4)));
+// scaled writes three digits and the prefix that leaves at most three before the point.
+function scaled(v, base, prefixes) {
+	let n = 0;
+	while (Math.abs(v) >= 999.5 && n < prefixes.length - 1) [v, n] = [v / base, n + 1];
+	return Number(v.toPrecision(3)) + prefixes[n];
+}
+
+const number = (v) => v === null || v === undefined ? '–' : scaled(v, 1000, ['', 'k', 'M', 'G', 'T', 'P', 'E']);
+
+// quantity writes v in the unit that the metric's name ends in. What is scored of a
+// counter is its rate: of bytes so many a second, of seconds a share of the time.
+function quantity(v, metric) {
+	const [, unit, total] = /_(bytes|seconds)(_total|_sum)?$/.exec(metric || '') || [];
+	if (v === null || v === undefined || !unit) return number(v);
+	if (unit === 'bytes') return scaled(v, 1024, [' B', ' KiB', ' MiB', ' GiB', ' TiB', ' PiB', ' EiB']) + (total ? '/s' : '');
+	if (total) return number(v);
+	if (/time(stamp)?_seconds$/.test(metric) && v > 1e9) return calendar.format(new Date(v * 1000));
+	if (v !== 0 && Math.abs(v) < 1) return Math.abs(v) < 1e-3 ? `${number(v * 1e6)} µs` : `${number(v * 1e3)} ms`;
+	return v < 60 ? `${number(v)} s` : duration(v * 1000);
 }
 
 function duration(ms) {
@@ -93,24 +103,25 @@ function showInput(status) {
 
 // deviation says how far from expected a member was.
 function deviation(kind, m) {
+	const text = (v) => quantity(v, m.metric.__name__);
 	if (kind === 'breach') {
 		const when = m.etaSeconds > 0 ? `in ${duration(m.etaSeconds * 1000)}` : 'now';
-		return `${number(m.value)}, reaches ${number(m.limit)} ${when}`;
+		return `${text(m.value)}, reaches ${text(m.limit)} ${when}`;
 	}
-	if (m.lower === null || m.upper === null) return `${number(m.value)}, score ${number(m.peak)}`;
-	return `${number(m.value)} where ${number(m.lower)} to ${number(m.upper)} was expected`;
+	if (m.lower === null || m.upper === null) return `${text(m.value)}, score ${number(m.peak)}`;
+	return `${text(m.value)} where ${text(m.lower)} to ${text(m.upper)} was expected`;
 }
 
 function incidentItem(i, open) {
-	const [first] = i.members;
-	const others = i.members.length + (i.dropped || 0) - 1;
-	const name = first ? first.metric.__name__ || first.series : i.id;
+	const {lead} = i;
+	const others = i.memberCount - 1;
+	const name = lead ? lead.metric.__name__ || lead.series : i.id;
 	const since = i.endsAt
 		? ['lasted ', duration(Date.parse(i.endsAt) - Date.parse(i.startsAt)), ', until ', moment(i.endsAt)]
 		: ['since ', moment(i.startsAt), `, ${duration(Date.now() - Date.parse(i.startsAt))} ago`];
-	const members = i.members.slice(0, mostMembers).map((m) => element('li', {},
+	const members = i.members.map((m) => element('li', {},
 		moment(m.onset), ' ', seriesLink(m.series), ` ${deviation(i.kind, m)}`, m.channel ? ` (${m.channel})` : '', m.endedAt ? ', over' : ''));
-	const unlisted = i.members.length + (i.dropped || 0) - members.length;
+	const unlisted = i.memberCount - members.length;
 	if (unlisted > 0) members.push(element('li', {}, `and ${unlisted} more`));
 	const more = element('details', {'data-id': i.id}, element('summary', {}, others > 0 ? `${others + 1} series, first to last` : 'the series'), element('ul', {}, ...members));
 	more.open = open;
@@ -118,7 +129,7 @@ function incidentItem(i, open) {
 		element('div', {},
 			element('span', {class: 'what'}, others > 0 ? `${name} and ${others} more` : name), ' ',
 			element('span', {class: 'state'}, i.state + (i.state === 'firing' && !i.alerting ? ', no rule tells anyone' : ''))),
-		element('div', {}, first ? `${deviation(i.kind, first)}, ` : '', ...since),
+		element('div', {}, lead ? `${deviation(i.kind, lead)}, ` : '', ...since),
 		element('div', {class: 'chips'}, ...Object.entries(i.labels).map(([k, v]) => element('span', {}, `${k}=${v}`))),
 		more);
 }
@@ -172,7 +183,7 @@ function plot(series) {
 	const y = (v) => top + (height - top - bottom) * (high - Math.min(Math.max(v, low), high)) / (high - low);
 	for (const v of [low, (low + high) / 2, high]) {
 		svg.append(drawing('line', {class: 'grid', x1: left, x2: width - right, y1: y(v), y2: y(v)}));
-		svg.append(drawing('text', {x: left - 6, y: y(v) + 4, 'text-anchor': 'end'}, number(v)));
+		svg.append(drawing('text', {x: left - 6, y: y(v) + 4, 'text-anchor': 'end'}, quantity(v, (series.metric.__name__ || '').replace(/_(total|sum)$/, '')))); // as sent, not a rate
 	}
 	if (band) svg.append(drawing('rect', {class: 'band', x: width - right - 14, width: 14, y: y(band[1]), height: Math.max(1, y(band[0]) - y(band[1]))}));
 	// More than five usual intervals without a sample interrupt the line.
@@ -193,7 +204,10 @@ function seriesItem(s) {
 	if (s.ended) said.push('ended');
 	if (s.warming) said.push('warming up');
 	else said.push(`score ${number(s.last.score)}${s.last.score > 1 ? ', anomalous' : ''}`);
-	if (s.last.lower !== null && s.last.upper !== null) said.push(`${number(s.last.value)}${s.kind === 'counter' ? ' a second' : ''} where ${number(s.last.lower)} to ${number(s.last.upper)} is expected`);
+	if (s.last.lower !== null && s.last.upper !== null) {
+		const text = (v) => quantity(v, s.metric.__name__);
+		said.push(`${text(s.last.value)}${s.kind === 'counter' ? ' as a rate' : ''} where ${text(s.last.lower)} to ${text(s.last.upper)} is expected`);
+	}
 	said.push(s.rule ? `watched by ${s.rule}` : 'no rule watches it');
 	return element('li', {}, element('div', {class: 'name'}, s.series), element('div', {class: 'quiet'}, said.join(' · ')), plot(s));
 }
