@@ -15,8 +15,7 @@ import (
 
 const (
 	// lookback is how long Prometheus takes a value for current. What was not
-	// refreshed for as long is over, and so is an anomaly that long after its last
-	// high score: until then the way back to normal is shown too.
+	// refreshed for as long is over.
 	lookback = int64(5 * time.Minute / time.Millisecond)
 
 	// incidentEvery keeps a firing incident's series alive, well within lookback.
@@ -45,11 +44,10 @@ type output struct {
 
 // source is what is emitted about one series.
 type source struct {
-	series      *foreshock.Series
-	emit        rules.Emit
-	anomalousAt int64 // ms; 0 when not lately
-	horizon     time.Duration
-	outputs     [sourceFamilies]output
+	series  *foreshock.Series
+	emit    rules.Emit
+	horizon time.Duration
+	outputs [sourceFamilies]output
 }
 
 func (s *source) live() bool {
@@ -93,7 +91,7 @@ func (t *table) apply(c Config, set *rules.Set) []sample {
 	if t.config.Names != c.Names {
 		t.endAll()
 		for _, i := range t.incidents {
-			i.output = output{labels: c.Names.incidentLabels(&i.incident)}
+			i.output = output{labels: c.Names.incidentLabels(&i.incident), t: i.output.t}
 		}
 	}
 	if set == nil {
@@ -123,9 +121,14 @@ func (t *table) observe(r foreshock.Report, now int64) []sample {
 		t.forecast(f)
 	}
 	for _, s := range r.Ended {
+		if src := t.find(s); src != nil {
+			t.end(src, expectedUpperFamily)
+		}
+	}
+	for _, s := range r.Gone {
 		delete(t.selected, s)
 		if src := t.find(s); src != nil {
-			t.end(src)
+			t.end(src, timeToThresholdFamily)
 		}
 	}
 	for i := range r.Incidents {
@@ -158,15 +161,13 @@ func (t *table) score(s foreshock.Score) {
 			return
 		}
 	}
-	if anomalous {
-		src.anomalousAt = s.T
+	if src.emit == rules.EmitNone {
+		t.end(src, expectedUpperFamily)
+		return
 	}
-	lately := src.anomalousAt > 0 && s.T-src.anomalousAt <= lookback
-	if src.emit == rules.EmitNone || src.emit == rules.EmitAnomalous && !lately {
-		for f := scoreFamily; f <= expectedUpperFamily; f++ {
-			t.stale(&src.outputs[f], f, s.T)
-		}
-		t.removeSilent(src)
+	// The way back to normal is shown for as long as the detector tells of it. One that
+	// was here for its forecast alone begins with an anomaly.
+	if src.emit == rules.EmitAnomalous && !anomalous && !src.outputs[scoreFamily].live {
 		return
 	}
 	t.set(src, scoreFamily, s.T, s.Score)
@@ -270,10 +271,13 @@ func (t *table) add(s *foreshock.Series, emit rules.Emit) *source {
 	return src
 }
 
-// end ends all series of a source and gives its place free.
-func (t *table) end(src *source) {
-	for f := range src.outputs {
-		t.stale(&src.outputs[f], family(f), t.now)
+// end ends the series of a source up to the family last, and gives its place free
+// when none is left. The markers follow the source's own last words, not the stream's
+// clock: its next sample may be behind that, while a shard lags.
+func (t *table) end(src *source, last family) {
+	for f := range last + 1 {
+		o := &src.outputs[f]
+		t.stale(o, f, o.t+1)
 	}
 	t.removeSilent(src)
 }
@@ -329,7 +333,7 @@ func (t *table) sweep() {
 	for _, src := range t.sorted(idle) {
 		for f := range src.outputs {
 			if o := &src.outputs[f]; t.old(*o) {
-				t.stale(o, family(f), t.now)
+				t.stale(o, family(f), o.t+1)
 			}
 		}
 		t.removeSilent(src)
@@ -341,7 +345,7 @@ func (t *table) old(o output) bool { return o.live && t.now-o.t > lookback }
 // endAll ends all series. The incidents stay known.
 func (t *table) endAll() {
 	for _, src := range t.sorted(func(*source) bool { return true }) {
-		t.end(src)
+		t.end(src, timeToThresholdFamily)
 	}
 	for _, id := range slices.Sorted(maps.Keys(t.incidents)) {
 		t.stale(&t.incidents[id].output, incidentFamily, t.now)

@@ -45,6 +45,15 @@ func checkSaid(t *testing.T, got []sample, want string) {
 
 const always = math.MaxInt64 // a wall clock ahead of every sample
 
+// over is a report that series ended, and gone one that they went.
+func over(second int64, all ...*foreshock.Series) foreshock.Report {
+	return foreshock.Report{Findings: foreshock.Findings{Now: t0 + second*1000, Ended: all}}
+}
+
+func gone(second int64, all ...*foreshock.Series) foreshock.Report {
+	return foreshock.Report{Findings: foreshock.Findings{Now: t0 + second*1000, Gone: all}}
+}
+
 func TestAnAnomalousSeriesIsEmittedUntilItIsNormalAgain(t *testing.T) {
 	tb := newTable(DefaultConfig(), nil, newMetrics(nil))
 	cpu := series("__name__", "cpu", "instance", "node-7")
@@ -59,11 +68,11 @@ func TestAnAnomalousSeriesIsEmittedUntilItIsNormalAgain(t *testing.T) {
 	if got := tb.observe(scored(30, 0.9, cpu), always); len(got) != 4 {
 		t.Errorf("the way back to normal is not shown:\n%s", said(got))
 	}
-	checkSaid(t, tb.observe(scored(15+301, 0.2, cpu), always), `
-316 foreshock_anomaly_score{for="cpu", instance="node-7"} stale
-316 foreshock_expected{for="cpu", instance="node-7"} stale
-316 foreshock_expected_lower{for="cpu", instance="node-7"} stale
-316 foreshock_expected_upper{for="cpu", instance="node-7"} stale
+	checkSaid(t, tb.observe(over(45, cpu), always), `
+30.001 foreshock_anomaly_score{for="cpu", instance="node-7"} stale
+30.001 foreshock_expected{for="cpu", instance="node-7"} stale
+30.001 foreshock_expected_lower{for="cpu", instance="node-7"} stale
+30.001 foreshock_expected_upper{for="cpu", instance="node-7"} stale
 `)
 	if tb.count != 0 || len(tb.sources) != 0 {
 		t.Errorf("%d sources hold a place after their end", tb.count)
@@ -120,17 +129,17 @@ func TestTheBudgetRefusesNewSeriesAndKeepsOldOnes(t *testing.T) {
 	if got := testutil.ToFloat64(m.refused); got != 2 {
 		t.Errorf("refused %v, want both of c's scores", got)
 	}
-	tb.observe(foreshock.Report{Findings: foreshock.Findings{Now: t0 + 16_000, Ended: []*foreshock.Series{a}}}, always)
+	tb.observe(gone(16, a), always)
 	if got := said(tb.observe(scored(30, 2, late), always)); !strings.Contains(got, `for="c"`) {
 		t.Errorf("the place of an ended series is not free:\n%s", got)
 	}
 }
 
-func TestAnEndedSeriesEndsWithStaleMarkers(t *testing.T) {
+func TestASeriesThatGoesEndsWithStaleMarkers(t *testing.T) {
 	tb := newTable(DefaultConfig(), nil, newMetrics(nil))
 	cpu := series("__name__", "cpu")
 	tb.observe(scored(0, 2, cpu), always)
-	ended := foreshock.Report{Findings: foreshock.Findings{Now: t0, Ended: []*foreshock.Series{series("__name__", "cpu")}}}
+	ended := gone(0, series("__name__", "cpu"))
 	// The marker must come after the last value, though no time has passed.
 	checkSaid(t, tb.observe(ended, always), `
 0.001 foreshock_anomaly_score{for="cpu"} stale
@@ -139,6 +148,55 @@ func TestAnEndedSeriesEndsWithStaleMarkers(t *testing.T) {
 0.001 foreshock_expected_upper{for="cpu"} stale
 `)
 	checkSaid(t, tb.observe(ended, always), "\n")
+}
+
+// A disk that is no longer odd is still filling up.
+func TestForecastsOutliveScores(t *testing.T) {
+	tb := newTable(DefaultConfig(), nil, newMetrics(nil))
+	disk := series("__name__", "disk")
+	r := scored(0, 2, disk)
+	r.Forecasts = forecasting(0, time.Hour, disk).Forecasts
+	tb.observe(r, always)
+	if got := said(tb.observe(over(15, disk), always)); strings.Count(got, "stale") != 4 || strings.Contains(got, "forecast") {
+		t.Errorf("the end of its scores said\n%s", got)
+	}
+	if got := tb.observe(scored(16, 0.5, disk), always); len(got) != 0 {
+		t.Errorf("a normal score was emitted beside the forecast:\n%s", said(got))
+	}
+	if got := tb.observe(forecasting(30, time.Hour, disk), always); len(got) != 4 {
+		t.Errorf("the forecast did not go on:\n%s", said(got))
+	}
+	if got := said(tb.observe(gone(45, disk), always)); strings.Count(got, "stale") != 4 {
+		t.Errorf("its going said\n%s", got)
+	}
+	if tb.count != 0 {
+		t.Error("it holds a place after it went")
+	}
+}
+
+// The stream's clock is that of the fastest shard: a series that ends on a slow one and
+// begins again must not fall behind its own stale marker.
+func TestAnEndBehindTheStreamsClockKeepsTimesIncreasing(t *testing.T) {
+	cpu, fast := series("__name__", "cpu"), series("__name__", "fast")
+	for name, end := range map[string]func(*table) []sample{
+		"its scores end": func(tb *table) []sample { return tb.observe(over(600, cpu), always) },
+		"it goes":        func(tb *table) []sample { return tb.observe(gone(600, cpu), always) },
+		"nobody told":    func(tb *table) []sample { return tb.observe(scored(600, 2, fast), always) },
+	} {
+		tb := newTable(DefaultConfig(), nil, newMetrics(nil))
+		tb.observe(scored(0, 2, cpu), always)
+		ended := slices.Clone(end(tb))
+		if strings.Count(said(ended), "stale") != 4 {
+			t.Errorf("%s: it said\n%s", name, said(ended))
+		}
+		for _, again := range tb.observe(scored(15, 2, cpu), always) {
+			for _, marker := range ended {
+				if labels.Equal(marker.labels, again.labels) && again.t <= marker.t {
+					t.Errorf("%s: %s at %d after its end at %d", name, again.labels, again.t, marker.t)
+				}
+			}
+		}
+	}
 }
 
 func TestWhatIsNotRefreshedEnds(t *testing.T) {
@@ -305,7 +363,7 @@ func TestSeriesWithOneFingerprintShareNothing(t *testing.T) {
 	if got := tb.observe(scored(0, 2, a, b), always); len(got) != 8 {
 		t.Errorf("said\n%s", said(got))
 	}
-	tb.observe(foreshock.Report{Findings: foreshock.Findings{Now: t0, Ended: []*foreshock.Series{a}}}, always)
+	tb.observe(gone(0, a), always)
 	if got := said(tb.observe(scored(15, 2, b), always)); strings.Count(got, `for="b"`) != 4 {
 		t.Errorf("the end of one took the other along:\n%s", got)
 	}
