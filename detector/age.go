@@ -43,8 +43,8 @@ func (s *shard) age() {
 
 // evict forgets st, and says so where somebody was told of it.
 func (s *shard) evict(st *state, why eviction) {
-	s.quiet(st, st.last)
-	s.silence(st)
+	s.endAnomalies(st, st.last)
+	s.endReporting(st)
 	s.setWarming(st, false)
 	s.windows -= st.window.Bytes()
 	s.out.counts.evicted[why]++

@@ -44,12 +44,12 @@ func TestSilentSeriesAges(t *testing.T) {
 		t.Errorf("the heartbeat has %d samples, want an hour of them", n)
 	}
 	b.stop()
-	ended := 0
+	gone := 0
 	for _, f := range b.found {
-		ended += len(f.Ended)
+		gone += len(f.Gone)
 	}
-	if n := testutil.ToFloat64(b.metrics.evicted[evictIdle]); n != 1 || ended != 1 {
-		t.Errorf("evicted %v and ended %d, want 1 and 1", n, ended)
+	if n := testutil.ToFloat64(b.metrics.evicted[evictIdle]); n != 1 || gone != 1 {
+		t.Errorf("evicted %v and gone %d, want 1 and 1", n, gone)
 	}
 }
 

@@ -28,14 +28,14 @@ const (
 // alarm is where the anomaly of one series stands. Its held score exceeds 1 only
 // while one is active.
 type alarm struct {
-	held    float64        // score, decaying from the highest of late
-	last    float64        // score of the last alert
-	quiet   int            // samples of the refractory period left
-	active  bool           // an anomaly is under way,
-	onset   int64          // since then, ms,
-	channel forest.Channel // isolated by this one,
-	band    foreshock.Band // where this was expected just before,
-	left    bool           // and the value has been outside of that since.
+	held           float64        // score, decaying from the highest of late
+	last           float64        // score of the last alert
+	refractoryLeft int            // samples
+	active         bool           // an anomaly is under way,
+	onset          int64          // since then, ms,
+	channel        forest.Channel // isolated by this one,
+	band           foreshock.Band // where this was expected just before,
+	left           bool           // and the value has been outside of that since.
 
 	told int64 // time of the last alert, ms
 }
@@ -51,7 +51,7 @@ type alarm struct {
 // otherwise make an anomaly of every recovery. A new level is accepted an hour after
 // the last alert, once nothing about it surprises any more.
 func (a *alarm) hear(t int64, x, score float64, v *verdict) (accepted bool) {
-	a.quiet = max(a.quiet-1, 0)
+	a.refractoryLeft = max(a.refractoryLeft-1, 0)
 	a.held *= hold
 	outside := a.active && a.band.Known() && !a.band.Contains(x)
 	switch {
@@ -68,7 +68,7 @@ func (a *alarm) hear(t int64, x, score float64, v *verdict) (accepted bool) {
 	switch {
 	case a.active && more:
 		a.alert(foreshock.Escalated, t, score, v)
-	case !a.active && (more || score >= 1 && a.quiet == 0):
+	case !a.active && (more || score >= 1 && a.refractoryLeft == 0):
 		a.active, a.onset, a.band = true, t, v.band
 		a.left = v.band.Known() && !v.band.Contains(x)
 		a.alert(foreshock.Started, t, score, v)
@@ -93,13 +93,13 @@ func (a *alarm) glance(t int64, score float64, v *verdict) {
 	case score < 1 && a.active:
 		a.stop(v)
 	}
-	a.held, a.last, a.quiet = 0, 0, 0
+	a.held, a.last, a.refractoryLeft = 0, 0, 0
 	v.score, v.active = score, a.active
 }
 
 // alert tells of the active anomaly and begins its refractory period.
 func (a *alarm) alert(p foreshock.Phase, t int64, score float64, v *verdict) {
-	a.told, a.last, a.quiet, a.channel = t, score, refractory, v.channel
+	a.told, a.last, a.refractoryLeft, a.channel = t, score, refractory, v.channel
 	v.changed, v.phase, v.onset = true, p, a.onset
 }
 

@@ -16,7 +16,7 @@ func BenchmarkShard(b *testing.B) {
 	for _, fleet := range []int{1, 100_000} {
 		for _, name := range []string{"gauge", "constant"} {
 			b.Run(fmt.Sprintf("series=%d/%s", fleet, name), func(b *testing.B) {
-				s := newShard(0, 1, DefaultConfig(), &rules.Set{})
+				s := newShard(0, 1, DefaultConfig(), &rules.Set{}, false)
 				r := rand.New(rand.NewPCG(1, 1))
 				xs := make([]*foreshock.Series, fleet)
 				for i := range xs {

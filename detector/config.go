@@ -33,16 +33,13 @@ type Config struct {
 	// what was learned of it is forgotten.
 	IdleAfter prommodel.Duration `yaml:"idle_after"`
 
-	// QueueSamples is how many samples may wait to be scored. Beyond it a batch
-	// waits in turn, and is refused as a whole after queue_timeout.
+	// QueueSamples is how many samples may wait to be scored, 67108864 at most. Beyond
+	// it a batch waits in turn, and is refused as a whole after queue_timeout. A reload
+	// does not change it: that needs a restart.
 	QueueSamples int `yaml:"queue_samples"`
 
 	// QueueTimeout is how long a batch may wait for room in the queue.
 	QueueTimeout prommodel.Duration `yaml:"queue_timeout"`
-
-	// Newborn grades series that are still warming up by the rule for short series:
-	// foreshock score sets it, because a file of ten points has nothing else to offer.
-	Newborn bool `yaml:"-"`
 }
 
 // DefaultConfig is the configuration of a detector nobody configured.
@@ -57,6 +54,10 @@ func DefaultConfig() Config {
 		QueueTimeout: prommodel.Duration(time.Second),
 	}
 }
+
+// maxQueueSamples keeps the queue to some 2 GiB: 2^26 × 24 B of samples, and a place for
+// every batchCost of them in the channels made beforehand, 2^20 × (8 + 16 a shard) B.
+const maxQueueSamples = 1 << 26
 
 // Validate returns every mistake in c, each with the path a user would type.
 func (c Config) Validate() error {
@@ -75,7 +76,9 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("detector.warm_up: must not be negative, got %d", c.WarmUp))
 	}
 	positive("idle_after", c.IdleAfter > 0, c.IdleAfter)
-	positive("queue_samples", c.QueueSamples > 0, c.QueueSamples)
+	if c.QueueSamples <= 0 || c.QueueSamples > maxQueueSamples {
+		errs = append(errs, fmt.Errorf("detector.queue_samples: must be from 1 to %d, got %d", maxQueueSamples, c.QueueSamples))
+	}
 	positive("queue_timeout", c.QueueTimeout > 0, c.QueueTimeout)
 	if c.MaxSeries > math.MaxInt32 {
 		errs = append(errs, fmt.Errorf("detector.max_series: must not exceed %d, got %d", math.MaxInt32, c.MaxSeries))

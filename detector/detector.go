@@ -41,6 +41,10 @@ type Options struct {
 	// else is handed out. Nil means nobody is interested.
 	Observe func(foreshock.Findings)
 
+	// Newborn grades series that are still warming up by the rule for short series:
+	// foreshock score sets it, because a file of ten points has nothing else to offer.
+	Newborn bool
+
 	// Shards is the number of goroutines that score; 0 means one per processor.
 	Shards int
 
@@ -59,11 +63,13 @@ type Detector struct {
 	logger  *slog.Logger
 	metrics *metrics
 
-	shards   []*shard
-	capacity int64
-	queue    *semaphore.Weighted // of capacity: samples and metadata waiting, plus batchCost for each batch
-	jobs     sync.Pool
-	finished chan struct{} // closed when Run returns
+	shards       []*shard
+	asking       chan struct{} // holds a token while a Select has the shards search
+	capacity     int64
+	queueSamples int                 // as configured
+	queue        *semaphore.Weighted // of capacity: samples and metadata waiting, plus batchCost for each batch
+	jobs         sync.Pool
+	finished     chan struct{} // closed when Run returns
 
 	mu      sync.Mutex // held to pass a batch to all shards: it is what orders batches
 	clock   clock
@@ -94,18 +100,20 @@ func New(o Options) *Detector {
 	capacity := max(int64(o.Config.QueueSamples), batchCost+1)
 	depth := int(capacity/batchCost) + 1
 	d := &Detector{
-		observe:  o.Observe,
-		logger:   o.Logger,
-		capacity: capacity,
-		queue:    semaphore.NewWeighted(capacity),
-		finished: make(chan struct{}),
-		timeout:  time.Duration(o.Config.QueueTimeout),
-		order:    make(chan *job, depth),
-		metrics:  newMetrics(o.Registerer, capacity),
-		standing: standing{shards: make([]levels, o.Shards)},
+		observe:      o.Observe,
+		logger:       o.Logger,
+		asking:       make(chan struct{}, 1),
+		capacity:     capacity,
+		queueSamples: o.Config.QueueSamples,
+		queue:        semaphore.NewWeighted(capacity),
+		finished:     make(chan struct{}),
+		timeout:      time.Duration(o.Config.QueueTimeout),
+		order:        make(chan *job, depth),
+		metrics:      newMetrics(o.Registerer, capacity),
+		standing:     standing{shards: make([]levels, o.Shards)},
 	}
 	for i := range o.Shards {
-		d.shards = append(d.shards, newShard(i, depth, share(o.Config, i, o.Shards), o.Rules))
+		d.shards = append(d.shards, newShard(i, depth, share(o.Config, i, o.Shards), o.Rules, o.Newborn))
 	}
 	d.jobs.New = func() any { return newJob(o.Shards) }
 	d.limit(o.Config.MaxSeries)
@@ -212,9 +220,12 @@ func (d *Detector) SetRules(s *rules.Set) {
 	d.change(func(sh *shard) { sh.setRules(s) })
 }
 
-// SetConfig replaces the configuration, but for the size of the queue. Batches
-// appended afterwards are judged by it.
+// SetConfig replaces the configuration, but for the size of the queue: where that would
+// change it warns. Batches appended afterwards are judged by c.
 func (d *Detector) SetConfig(c Config) {
+	if c.QueueSamples != d.queueSamples {
+		d.logger.Warn("detector.queue_samples needs a restart to change", "now", d.queueSamples, "configured", c.QueueSamples)
+	}
 	d.mu.Lock()
 	d.timeout = time.Duration(c.QueueTimeout)
 	d.mu.Unlock()

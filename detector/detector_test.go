@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/synthetic"
 	"github.com/foreshock/foreshock/rules"
 )
 
@@ -208,20 +210,74 @@ func TestSetRules(t *testing.T) {
 	}
 }
 
-// Reported series end once: at their staleness marker.
-func TestEndedOnce(t *testing.T) {
+// Reported series are gone once: at their staleness marker.
+func TestGoneOnce(t *testing.T) {
 	b := run(t, Options{Rules: everything()})
 	x := series("load")
 	for i, v := range []float64{1, 1, staleMarker, staleMarker, 1, staleMarker} {
 		b.append(foreshock.Sample{Series: x, T: start + int64(i)*60_000, V: v})
 	}
+	// In one batch it may go twice, and is told of once.
+	b.append(
+		foreshock.Sample{Series: x, T: start + 6*60_000, V: 1}, foreshock.Sample{Series: x, T: start + 7*60_000, V: staleMarker},
+		foreshock.Sample{Series: x, T: start + 8*60_000, V: 1}, foreshock.Sample{Series: x, T: start + 9*60_000, V: staleMarker},
+	)
 	b.stop()
-	var got []int
+	var gone, ended []int
 	for _, f := range b.found {
-		got = append(got, len(f.Ended))
+		gone, ended = append(gone, len(f.Gone)), append(ended, len(f.Ended))
 	}
-	if want := "[0 0 1 0 0 1]"; fmt.Sprint(got) != want {
-		t.Errorf("ended %v, want %s", got, want)
+	if want := "[0 0 1 0 0 1 1]"; fmt.Sprint(gone) != want {
+		t.Errorf("gone %v, want %s", gone, want)
+	}
+	if want := "[0 0 0 0 0 0 0]"; fmt.Sprint(ended) != want {
+		t.Errorf("ended %v, want %s", ended, want)
+	}
+}
+
+// A series under a watch and a forecast rule recovers from an anomaly: its scores end,
+// its forecasts go on, until the series itself is gone. Scores that end in the batch
+// in which the series goes are not told of twice.
+func TestForecastsOutliveAnAnomaly(t *testing.T) {
+	for _, atOnce := range []bool{false, true} {
+		b := run(t, Options{Rules: &rules.Set{
+			Watches:   []*rules.Watch{{Name: "w", Select: selecting("disk"), Sensitivity: 1}},
+			Forecasts: []*rules.Forecast{{Name: "f", Select: selecting("disk"), Horizon: time.Hour, Limit: 1e6, Above: true}},
+		}})
+		x := series("disk")
+		var samples []foreshock.Sample
+		for i, p := range synthetic.Noise(1, time.Minute, 700).Points {
+			if i == 600 {
+				p.V += 40
+			}
+			samples = append(samples, foreshock.Sample{Series: x, T: p.T, V: p.V})
+		}
+		marker := foreshock.Sample{Series: x, T: samples[699].T + 60_000, V: staleMarker}
+		if atOnce {
+			b.append(append(samples, marker)...)
+		} else {
+			for _, s := range append(samples, marker) {
+				b.append(s)
+			}
+		}
+		b.stop()
+		var scores, ended, gone, foreseen int
+		for _, f := range b.found {
+			scores += len(f.Scores)
+			ended += len(f.Ended)
+			gone += len(f.Gone)
+			if ended > 0 {
+				foreseen += len(f.Forecasts)
+			}
+		}
+		switch {
+		case scores == 0 || gone != 1:
+			t.Errorf("at once %t: %d scores, gone %d; want some and 1", atOnce, scores, gone)
+		case atOnce && ended != 0:
+			t.Errorf("ended %d beside gone", ended)
+		case !atOnce && (ended == 0 || foreseen < 50):
+			t.Errorf("ended %d, then %d forecasts; want the scores ended and forecasts to the end", ended, foreseen)
+		}
 	}
 }
 
@@ -264,6 +320,96 @@ func TestSelect(t *testing.T) {
 	idle := New(Options{Config: DefaultConfig(), Shards: 1}) // nobody runs it
 	if _, err := idle.Select(ctx, nil, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("select with a caller that left: %v", err)
+	}
+}
+
+// A search holds no more than it may show, leaves the shard to a batch after each
+// stretch, and survives that a series it found is forgotten meanwhile.
+func TestSearchIsBounded(t *testing.T) {
+	const limit = 10
+	var reg registry
+	for i := range 3 * stretchSlots {
+		reg.add(series("load", "i", fmt.Sprintf("%05d", (i*7919)%(3*stretchSlots))))
+	}
+	answer := make(chan []View, 1)
+	s := search{query: query{ctx: t.Context(), limit: limit, answer: answer}}
+	stretches := 1
+	for ; !s.stretch(&reg); stretches++ {
+		if cap(s.best) > 2*limit {
+			t.Fatalf("it holds %d of at most %d", cap(s.best), limit)
+		}
+		if stretches == 2 {
+			reg.remove(reg.at(s.best[0].slot))
+			reg.add(series("another")) // takes the slot
+		}
+	}
+	if stretches != 3 {
+		t.Errorf("%d stretches, want 3", stretches)
+	}
+	views := <-answer
+	for _, v := range views {
+		if v.Series.Name() != "load" || v.Series.Labels.Get("i") >= fmt.Sprintf("%05d", limit) {
+			t.Errorf("shows %s", v.Series)
+		}
+	}
+	if len(views) < limit-1 {
+		t.Errorf("shows %d series, want %d at least", len(views), limit-1)
+	}
+
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	s = search{query: query{ctx: left, limit: limit, answer: answer}}
+	if !s.stretch(&reg) || len(answer) > 0 {
+		t.Error("it goes on though nobody waits")
+	}
+}
+
+// Whoever asks twice at once waits, and may give up waiting.
+func TestSelectsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := New(Options{Config: DefaultConfig(), Shards: 1}) // nobody runs it
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		first := make(chan error)
+		go func() {
+			_, err := d.Select(ctx, nil, 1)
+			first <- err
+		}()
+		synctest.Wait()
+		hasty, leave := context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		begin := time.Now()
+		if _, err := d.Select(hasty, nil, 1); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != time.Second {
+			t.Errorf("the second: %v after %s", err, time.Since(begin))
+		}
+		if err := <-first; !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the first: %v", err)
+		}
+	})
+}
+
+// The size of the queue stays: a reload that would change it is told so, once each.
+func TestQueueSizeNeedsARestart(t *testing.T) {
+	var log strings.Builder
+	b := run(t, Options{Config: DefaultConfig(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	b.SetConfig(DefaultConfig())
+	if log.Len() > 0 {
+		t.Errorf("nothing changed, and it logs %s", &log)
+	}
+	c := DefaultConfig()
+	c.QueueSamples++
+	b.SetConfig(c)
+	if !strings.Contains(log.String(), "detector.queue_samples needs a restart") {
+		t.Errorf("logged %q", &log)
+	}
+	c.QueueSamples = maxQueueSamples
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	New(Options{Config: c, Shards: 1}) // must not panic
+	c.QueueSamples = math.MaxInt
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "detector.queue_samples: must be from 1 to 67108864") {
+		t.Errorf("a queue of MaxInt: %v", err)
 	}
 }
 
@@ -312,7 +458,7 @@ func TestConfigValidate(t *testing.T) {
 		"detector.threshold: must lie between 0 and 1, got NaN",
 		"detector.warm_up: must not be negative, got -1",
 		"detector.idle_after: must be positive, got -1s",
-		"detector.queue_samples: must be positive, got 0",
+		"detector.queue_samples: must be from 1 to 67108864, got 0",
 		"detector.queue_timeout: must be positive, got 0s",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

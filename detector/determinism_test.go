@@ -103,6 +103,9 @@ func encode(w *bytes.Buffer, f foreshock.Findings) {
 	for _, e := range f.Ended {
 		fmt.Fprintf(w, "ended %s\n", e)
 	}
+	for _, g := range f.Gone {
+		fmt.Fprintf(w, "gone %s\n", g)
+	}
 }
 
 // The same batches must give the same findings, byte for byte, whatever the number of
@@ -156,6 +159,7 @@ func TestFindingsDependOnTheBatchesAlone(t *testing.T) {
 					seen["anomalies"] += len(f.Anomalies)
 					seen["forecasts"] += len(f.Forecasts)
 					seen["ended"] += len(f.Ended)
+					seen["gone"] += len(f.Gone)
 				}
 				seen["evicted"] = b.Status().Evicted
 				seen["late"] = b.Status().Late

@@ -25,7 +25,7 @@ func FuzzSeries(f *testing.F) {
 	seed(math.MinInt64, math.MaxInt64, 0, -1, 1)
 	seed(start, start+15_000, start+30_000, start+week*3, start+week*3+15_000, start, start+1, start+2, start+3)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s := newShard(0, 1, DefaultConfig(), everything())
+		s := newShard(0, 1, DefaultConfig(), everything(), false)
 		j := newJob(1)
 		s.out = &j.parts[0]
 		x := series("load")
@@ -51,13 +51,16 @@ func FuzzSeries(f *testing.F) {
 			if len(s.out.scores) == scores || !before.learned {
 				continue
 			}
-			switch d := st.clock - before.clock; {
+			switch d := st.modelTime - before.modelTime; {
 			case d <= 0:
 				t.Fatalf("a sample at %d moves the model's time by %d ms", at, d)
 			case d > max(week, gap*before.interval+gap) && before.interval > 0:
 				t.Fatalf("a sample at %d moves the model's time by %d ms, at a pace of %d", at, d, before.interval)
 			}
-			last, _ := st.window.Last()
+			var last int64
+			for t := range st.window.All() {
+				last = t
+			}
 			if last != at {
 				t.Fatalf("scored %d, and the window ends at %d", at, last)
 			}

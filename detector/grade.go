@@ -19,10 +19,8 @@ const (
 
 	// A newborn is a series shorter than the warm-up that is judged nonetheless, by
 	// its value alone: it is anomalous when it lies nine times farther from everything
-	// seen than everything seen is wide. That takes four samples before it, of which
-	// four values can be told apart: fewer have no width worth the name.
+	// seen than everything seen is wide, which takes forest.LeastIsolating values.
 	newbornDistance = 9
-	newbornSamples  = 4
 )
 
 // grading says when a score is an anomaly; all series of a detector share one.

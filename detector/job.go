@@ -13,26 +13,27 @@ import (
 // job is one Append on its way through the shards: a part of the samples for each,
 // and a part of the findings from each.
 type job struct {
-	parts   []part
-	cost    int64          // of the queue
-	working sync.WaitGroup // shards that are not done yet
-	now     int64          // the detector's clock after this batch, ms
-	awake   int64          // the detector's age after this batch, ms: see clock
-	leaps   int            // of the clock, so far
-	change  func(*shard)   // instead of samples: new rules, new configuration
+	parts    []part
+	metadata []foreshock.Metadata // for every shard to read: families cross shards
+	cost     int64                // of the queue
+	working  sync.WaitGroup       // shards that are not done yet
+	now      int64                // the detector's clock after this batch, ms
+	awake    int64                // the detector's age after this batch, ms: see clock
+	leaps    int                  // of the clock, so far
+	change   func(*shard)         // instead of samples: new rules, new configuration
 }
 
 // part is what one shard gets of a job and what it makes of it. The two never have
 // a concurrent user: the shard has it from task to working.Done, the collector after.
 type part struct {
-	samples  []foreshock.Sample
-	natives  []foreshock.Sample   // V is a native histogram's count
-	metadata []foreshock.Metadata // all of the batch's: families cross shards
+	samples []foreshock.Sample
+	natives []foreshock.Sample // V is a native histogram's count
 
 	scores    []foreshock.Score
 	anomalies []foreshock.Anomaly
 	forecasts []foreshock.Forecast
-	ended     []*foreshock.Series
+	ended     []*foreshock.Series // their scores
+	gone      []*foreshock.Series
 	counts    counts
 	levels    levels
 }
@@ -49,7 +50,7 @@ func newJob(shards int) *job { return &job{parts: make([]part, shards)} }
 func (j *job) split(b *foreshock.Batch) {
 	n := uint64(len(j.parts))
 	for i := range b.Samples {
-		p := &j.parts[home(b.Samples[i].Series, n)]
+		p := &j.parts[shardOf(b.Samples[i].Series, n)]
 		p.samples = append(p.samples, b.Samples[i])
 	}
 	for _, h := range b.Histograms {
@@ -57,18 +58,14 @@ func (j *job) split(b *foreshock.Batch) {
 		if h.Stale() {
 			s.V = h.Sum // the marker
 		}
-		p := &j.parts[home(h.Series, n)]
+		p := &j.parts[shardOf(h.Series, n)]
 		p.natives = append(p.natives, s)
 	}
-	if len(b.Metadata) > 0 {
-		for i := range j.parts {
-			j.parts[i].metadata = append(j.parts[i].metadata, b.Metadata...)
-		}
-	}
+	j.metadata = append(j.metadata, b.Metadata...)
 }
 
-// home is the shard of n that owns s: the fingerprint's upper half, scaled to n.
-func home(s *foreshock.Series, n uint64) uint64 { return (s.Fingerprint >> 32) * n >> 32 }
+// shardOf is the shard of n that owns s: the fingerprint's upper half, scaled to n.
+func shardOf(s *foreshock.Series, n uint64) uint64 { return (s.Fingerprint >> 32) * n >> 32 }
 
 // reset empties j, keeping its memory but nothing it pointed to.
 func (j *job) reset() {
@@ -77,14 +74,14 @@ func (j *job) reset() {
 		*p = part{
 			samples:   emptied(p.samples),
 			natives:   emptied(p.natives),
-			metadata:  emptied(p.metadata),
 			scores:    emptied(p.scores),
 			anomalies: emptied(p.anomalies),
 			forecasts: emptied(p.forecasts),
 			ended:     emptied(p.ended),
+			gone:      emptied(p.gone),
 		}
 	}
-	j.change = nil
+	j.metadata, j.change = emptied(j.metadata), nil
 }
 
 func emptied[T any](s []T) []T {
@@ -95,7 +92,8 @@ func emptied[T any](s []T) []T {
 // findings merges what the shards found, by sample time and then labels. What one
 // series has to say at one time stays in the order it said it.
 func (j *job) findings() foreshock.Findings {
-	return foreshock.Findings{
+	byLabels := func(a, b *foreshock.Series) int { return order(0, 0, a, b) }
+	f := foreshock.Findings{
 		Now: j.now,
 		Scores: merged(j.parts, func(p *part) []foreshock.Score { return p.scores },
 			func(a, b foreshock.Score) int { return order(a.T, b.T, a.Series, b.Series) }),
@@ -103,9 +101,16 @@ func (j *job) findings() foreshock.Findings {
 			func(a, b foreshock.Anomaly) int { return order(a.T, b.T, a.Series, b.Series) }),
 		Forecasts: merged(j.parts, func(p *part) []foreshock.Forecast { return p.forecasts },
 			func(a, b foreshock.Forecast) int { return order(a.T, b.T, a.Series, b.Series) }),
-		Ended: merged(j.parts, func(p *part) []*foreshock.Series { return p.ended },
-			func(a, b *foreshock.Series) int { return order(0, 0, a, b) }),
+		Ended: merged(j.parts, func(p *part) []*foreshock.Series { return p.ended }, byLabels),
+		Gone:  merged(j.parts, func(p *part) []*foreshock.Series { return p.gone }, byLabels),
 	}
+	// In a batch that spans minutes one series may end more than once.
+	f.Gone = slices.CompactFunc(f.Gone, (*foreshock.Series).Equal)
+	f.Ended = slices.DeleteFunc(slices.CompactFunc(f.Ended, (*foreshock.Series).Equal), func(s *foreshock.Series) bool {
+		_, gone := slices.BinarySearchFunc(f.Gone, s, byLabels)
+		return gone
+	})
+	return f
 }
 
 func order(at, bt int64, a, b *foreshock.Series) int {

@@ -47,7 +47,7 @@ type counts struct {
 	samples, scored, late, refused int
 	skipped                        [skips]int
 	evicted                        [evictions]int
-	started                        [forest.Roughness + 1]int // anomalies by channel
+	started                        [forest.Channels]int // anomalies by channel
 	breaches                       int
 	families                       int // refused
 }
@@ -87,7 +87,7 @@ type metrics struct {
 	late, refused           prometheus.Counter
 	skipped                 [skips]prometheus.Counter
 	evicted                 [evictions]prometheus.Counter
-	anomalies               [forest.Roughness + 1]prometheus.Counter
+	anomalies               [forest.Channels]prometheus.Counter
 	breaches                prometheus.Counter
 	families                prometheus.Counter
 	leaps                   prometheus.Counter

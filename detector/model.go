@@ -35,7 +35,7 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	v := verdict{band: band, warming: seen < g.warmUp, channel: channel}
 	score := s / g.threshold
 	if newborn {
-		v.warming, v.channel = seen < newbornSamples, forest.Value
+		v.warming, v.channel = seen < forest.LeastIsolating, forest.Value
 		score = far / newbornDistance
 	}
 	score *= sensitivity(w)
@@ -62,9 +62,8 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 // next sample is learned but not scored, since whatever happened meanwhile is in it.
 func (m *model) resume() { m.resumed = true }
 
-// end says that the series is gone. The anomaly that was under way, if any, ends at t
-// with the verdict returned.
-func (m *model) end(t int64) (v verdict, ended bool) {
+// end ends the anomaly that is under way, if any, with the verdict returned.
+func (m *model) end() (v verdict, ended bool) {
 	v.band = foreshock.NoBand()
 	if ended = m.alarm.active; ended {
 		m.alarm.stop(&v)

@@ -208,11 +208,11 @@ func TestEndOfASeries(t *testing.T) {
 		m.step(&strict, nil, synthetic.Start+int64(i)*60_000, x)
 	}
 	at := synthetic.Start + int64(301)*60_000
-	v, ended := m.end(at)
+	v, ended := m.end()
 	if !ended || v.phase != foreshock.Ended || v.onset != at-60_000 || v.active {
 		t.Errorf("end = %+v, %v; want the end of the anomaly begun a minute before", v, ended)
 	}
-	if _, again := m.end(at); again {
+	if _, again := m.end(); again {
 		t.Error("the anomaly ended twice")
 	}
 }

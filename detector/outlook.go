@@ -13,10 +13,10 @@ const (
 	// foreseeEvery is the least time, in ms, between two forecasts of a series.
 	foreseeEvery = int64(time.Minute / time.Millisecond)
 
-	// A breach that was announced ends once calm forecasts in a row, ten minutes of
+	// A breach that was announced ends once calmForecasts in a row, ten minutes of
 	// them or more, see no crossing within a quarter more than the horizon: an ETA
 	// that hovers around the horizon is one breach, not one a minute.
-	calm = 10
+	calmForecasts = 10
 )
 
 // breachChannel is what isolates a breach, among the words of forest.Channel.
@@ -27,7 +27,7 @@ type outlook struct {
 	rule     *rules.Forecast
 	crossing trend.Crossing
 	due      int64 // sample time of the next forecast, ms
-	told     bool  // a forecast was handed out, and the series not ended since
+	told     bool  // a forecast was handed out, and not taken back since
 
 	breach bool  // announced, and not ended since
 	onset  int64 // its first forecast, ms
@@ -39,7 +39,9 @@ func (s *shard) setForecast(st *state, f *rules.Forecast) {
 	o := st.outlook
 	if o != nil && (f == nil || f.Name != o.rule.Name) {
 		s.settle(st, st.last)
-		s.silence(st)
+		if o.told {
+			s.endReporting(st) // scores too: they go on with the next sample
+		}
 	}
 	switch {
 	case f == nil:
@@ -54,7 +56,7 @@ func (s *shard) setForecast(st *state, f *rules.Forecast) {
 // foresee takes in the newest sample of st, and looks ahead when it is time.
 func (s *shard) foresee(st *state, t int64) {
 	o := st.outlook
-	o.crossing.Learn(st.clock, st.x)
+	o.crossing.Learn(st.modelTime, st.x)
 	if t < o.due {
 		return
 	}
@@ -82,7 +84,7 @@ func (s *shard) foresee(st *state, t int64) {
 	case o.breach && crossing && eta <= o.rule.Horizon+o.rule.Horizon/4:
 		o.calm = 0
 	case o.breach:
-		if o.calm++; o.calm >= calm {
+		if o.calm++; o.calm >= calmForecasts {
 			s.settle(st, t)
 		}
 	}

@@ -49,7 +49,7 @@ func TestDiskFills(t *testing.T) {
 				t.Fatalf("a forecast of %+v", c)
 			}
 		}
-		ended += len(f.Ended)
+		ended += len(f.Gone)
 	}
 	if len(breaches) != 2 || breaches[0].Phase != foreshock.Started || breaches[1].Phase != foreshock.Ended {
 		t.Fatalf("breaches: %+v; want one that starts and ends", breaches)
@@ -113,8 +113,8 @@ func TestBreachEndsWithSeriesAndRule(t *testing.T) {
 			if len(phases) != 2 || phases[0] != foreshock.Started || phases[1] != foreshock.Ended {
 				t.Errorf("phases %v, want started and ended", phases)
 			}
-			if n := len(b.found[len(b.found)-1].Ended); n != 1 {
-				t.Errorf("%d series ended with the last batch, want 1", n)
+			if n := len(b.found[len(b.found)-1].Gone); n != 1 {
+				t.Errorf("%d series were gone with the last batch, want 1", n)
 			}
 		})
 	}

@@ -119,12 +119,3 @@ func (r *registry) idle(awake, spare int64) *state {
 	}
 	return nil
 }
-
-// each calls f with every known state, in no order that means anything.
-func (r *registry) each(f func(*state)) {
-	for slot := uint32(1); slot <= r.used; slot++ {
-		if st := r.at(slot); st.series != nil {
-			f(st)
-		}
-	}
-}

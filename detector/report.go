@@ -7,8 +7,8 @@ import (
 
 // step has the model judge x, and hands out what is new.
 func (s *shard) step(st *state, t int64, x float64) {
-	st.clock, st.learned = t+st.shift, true
-	v := st.model.step(&s.grading, st.watch, st.clock, x)
+	st.modelTime, st.learned = t+st.shift, true
+	v := st.model.step(&s.grading, st.watch, st.modelTime, x)
 	s.setWarming(st, v.warming)
 	st.score, st.x, st.band = v.score, x, v.band
 	s.out.counts.scored++
@@ -53,7 +53,8 @@ func (s *shard) report(st *state, t int64, v verdict) {
 	}
 	if emit != rules.EmitAll && (emit == rules.EmitNone || !v.active && v.score <= 1) {
 		if st.reported {
-			s.silence(st)
+			st.reported = false
+			s.out.ended = append(s.out.ended, st.series)
 		}
 		return
 	}
@@ -68,8 +69,8 @@ func (s *shard) report(st *state, t int64, v verdict) {
 	})
 }
 
-// silence says, once, that st is not reported on any more.
-func (s *shard) silence(st *state) {
+// endReporting says, once, that nothing more is said of st: it is gone, or begins anew.
+func (s *shard) endReporting(st *state) {
 	told := st.reported
 	if o := st.outlook; o != nil {
 		told = told || o.told
@@ -77,13 +78,13 @@ func (s *shard) silence(st *state) {
 	}
 	if told {
 		st.reported = false
-		s.out.ended = append(s.out.ended, st.series)
+		s.out.gone = append(s.out.gone, st.series)
 	}
 }
 
-// quiet ends at t whatever anomaly and breach st is in.
-func (s *shard) quiet(st *state, t int64) {
-	if v, ok := st.model.end(st.clock); ok {
+// endAnomalies ends at t whatever anomaly and breach st is in.
+func (s *shard) endAnomalies(st *state, t int64) {
+	if v, ok := st.model.end(); ok {
 		s.tell(st, t, v)
 	}
 	if st.outlook != nil {

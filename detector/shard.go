@@ -21,6 +21,7 @@ type shard struct {
 	keep    int64 // ms of samples in a window
 	idle    int64 // ms of age after which a series is forgotten
 
+	search  *search // under way, or nil
 	series  registry
 	wheel   map[int64][]uint32 // minute of the detector's age → slots to ask then
 	minute  int64              // all before were asked
@@ -32,12 +33,13 @@ type shard struct {
 	windows int   // bytes
 }
 
-func newShard(number, depth int, c Config, r *rules.Set) *shard {
+func newShard(number, depth int, c Config, r *rules.Set, newborn bool) *shard {
 	s := &shard{
 		number:  number,
 		in:      make(chan task, depth),
 		asks:    make(chan query),
 		rules:   r,
+		grading: grading{newborn: newborn},
 		types:   types{},
 		wheel:   map[int64][]uint32{},
 		version: 1, // a new series is of version 0
@@ -48,7 +50,7 @@ func newShard(number, depth int, c Config, r *rules.Set) *shard {
 
 func (s *shard) setConfig(c Config) {
 	s.limit = c.MaxSeries
-	s.grading = grading{threshold: c.Threshold, warmUp: c.WarmUp, newborn: c.Newborn}
+	s.grading.threshold, s.grading.warmUp = c.Threshold, c.WarmUp
 	s.keep = time.Duration(c.Window).Milliseconds()
 	s.idle = time.Duration(c.IdleAfter).Milliseconds()
 }
@@ -58,20 +60,36 @@ func (s *shard) setRules(r *rules.Set) {
 	s.version++
 }
 
-// run serves batches and questions until in is closed and empty.
+// run serves batches until in is closed and empty, and questions one after the other:
+// a stretch of the search at a time, a batch between two stretches where one waits.
 func (s *shard) run() {
 	for {
+		asks, goOn := s.asks, (<-chan struct{})(nil)
+		if s.search != nil {
+			asks, goOn = nil, always
+		}
 		select {
 		case t, ok := <-s.in:
 			if !ok {
 				return
 			}
 			s.work(t)
-		case q := <-s.asks:
-			q.answer <- s.find(q)
+		case q := <-asks:
+			s.search = &search{query: q}
+		case <-goOn:
+			if s.search.stretch(&s.series) {
+				s.search = nil
+			}
 		}
 	}
 }
+
+// always is a channel that is always ready.
+var always = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // work does one job's share.
 func (s *shard) work(t task) {
@@ -80,7 +98,7 @@ func (s *shard) work(t task) {
 	if t.job.change != nil {
 		t.job.change(s)
 	}
-	for _, m := range t.part.metadata {
+	for _, m := range t.job.metadata {
 		changed, full := s.types.learn(m)
 		if changed {
 			s.version++
@@ -122,7 +140,7 @@ func (s *shard) take(x *foreshock.Sample, native bool) {
 	if st.version != s.version {
 		s.resolve(st)
 	}
-	s.observe(st, x.T, x.V)
+	s.observe(st, x)
 }
 
 // lookup is the state of x, which it makes where x is new; nil where there is no

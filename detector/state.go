@@ -4,8 +4,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/prometheus/prometheus/model/value"
-
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector/window"
 	"github.com/foreshock/foreshock/rules"
@@ -39,9 +37,9 @@ type state struct {
 	heard    bool // last and bits are of a sample
 	ended    bool // by a staleness marker
 	counting bool // prev and prevT are of this stretch
-	learned  bool // the model has had a sample, at clock
+	learned  bool // the model has had a sample, at modelTime
 	warming  bool
-	reported bool // a score was handed out, and the series not ended since
+	reported bool // a score was handed out, and not taken back since
 
 	last     int64  // ms: time of the newest sample
 	bits     uint64 // its value's
@@ -49,8 +47,8 @@ type state struct {
 	prev     float64
 	prevT    int64
 
-	shift int64 // from sample time to the model's, ms: a multiple of a week
-	clock int64 // the model's time, ms
+	shift     int64 // from sample time to the model's, ms: a multiple of a week
+	modelTime int64 // of the model's newest sample, ms
 
 	seen int64 // the detector's age when the series was heard last, ms
 	due  int64 // the minute of that age at which to ask whether it is idle
@@ -69,8 +67,9 @@ type state struct {
 	model  model
 }
 
-// observe takes the sample v at t into st.
-func (s *shard) observe(st *state, t int64, v float64) {
+// observe takes the sample into st.
+func (s *shard) observe(st *state, sample *foreshock.Sample) {
+	t, v := sample.T, sample.V
 	bits := math.Float64bits(v)
 	if st.heard && t <= st.last {
 		switch {
@@ -96,7 +95,7 @@ func (s *shard) observe(st *state, t int64, v float64) {
 	st.window.Append(t, v, s.keep)
 	s.windows += st.window.Bytes() - before
 
-	if value.IsStaleNaN(v) {
+	if sample.Stale() {
 		s.out.counts.skipped[skipStale]++
 		s.end(st)
 		return
@@ -165,16 +164,16 @@ func (st *state) read(t int64, v float64) (x float64, reason skip) {
 
 // end closes a stretch: st's staleness marker came. What it learned stays.
 func (s *shard) end(st *state) {
-	s.quiet(st, st.last)
+	s.endAnomalies(st, st.last)
 	st.model.resume()
 	st.ended, st.counting = true, false
-	s.silence(st)
+	s.endReporting(st)
 }
 
 // interrupt says that the sample at t does not continue what came before.
 func (s *shard) interrupt(st *state, t int64) {
 	st.model.resume()
-	if st.learned && t+st.shift-st.clock > week {
+	if st.learned && t+st.shift-st.modelTime > week {
 		s.align(st, t)
 	}
 }
@@ -194,8 +193,8 @@ func (s *shard) restart(st *state, t int64) {
 // align sets the shift so that the model's time goes on from where it stood to the
 // next hour of the week like t's. An anomaly does not outlast it.
 func (s *shard) align(st *state, t int64) {
-	s.quiet(st, t)
-	behind := st.clock - t
+	s.endAnomalies(st, t)
+	behind := st.modelTime - t
 	weeks := behind / week
 	if behind%week < 0 {
 		weeks-- // rounded down, not towards zero
@@ -206,7 +205,7 @@ func (s *shard) align(st *state, t int64) {
 // relearn makes st forget what it learned, as its samples turn out to mean
 // something else.
 func (s *shard) relearn(st *state) {
-	s.quiet(st, st.last)
+	s.endAnomalies(st, st.last)
 	s.setWarming(st, false)
 	st.model, st.shift = model{}, 0
 	st.learned, st.counting = false, false

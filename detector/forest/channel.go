@@ -18,12 +18,12 @@ const (
 	Shift                    // level at α = 0.3 less the slow level: a step, before it is old
 	Roughness                // log2 of the mean |Δx|, α = 0.1: noise that grows or dies
 
-	channels = 6
+	Channels // how many there are
 )
 
 // String is the channel as people read it.
 func (c Channel) String() string {
-	names := [channels]string{"value", "magnitude", "level (fast)", "level (slow)", "shift", "roughness"}
+	names := [Channels]string{"value", "magnitude", "level (fast)", "level (slow)", "shift", "roughness"}
 	if int(c) < len(names) {
 		return names[c]
 	}
@@ -33,12 +33,12 @@ func (c Channel) String() string {
 // quarantine is how many samples a new value of a channel may wait before it counts
 // as normal. The slower a channel moves, the longer: it would otherwise walk out of
 // its range in steps too small to notice.
-var quarantine = [channels]uint32{Value: 8, Log: 8, Fast: 16, Slow: 64, Shift: 16, Roughness: 16}
+var quarantine = [Channels]uint32{Value: 8, Log: 8, Fast: 16, Slow: 64, Shift: 16, Roughness: 16}
 
 // first is the sample a channel begins with. A level younger than 1/α samples is the
 // mean of a few: it strays more than it ever will again, and a tree that had seen it
 // stray would be blind to a shift for as long as it remembers. One value has no Δ.
-var first = [channels]uint32{Fast: 33, Slow: 333, Roughness: 2}
+var first = [Channels]uint32{Fast: 33, Slow: 333, Roughness: 2}
 
 const (
 	bins = 64 // of a tree: the bits of a mask

@@ -72,7 +72,7 @@ const (
 
 // Forest is what one stream has taught. The zero value is ready.
 type Forest struct {
-	trees [channels]tree
+	trees [Channels]tree
 
 	at               int64   // time of the last sample, ms
 	last             float64 // its value
@@ -86,13 +86,17 @@ type Forest struct {
 // Len is the number of samples seen.
 func (f *Forest) Len() int { return int(f.n) }
 
+// LeastIsolating is how many values must be told apart before another can lie far from
+// them: fewer do not have a width worth the name.
+const LeastIsolating = 4
+
 // Isolation is how far x lies from every value seen, quarantined ones too, in units
-// of how wide those are. It is 0 until four of them can be told apart: fewer do not
-// have a width worth the name. Nothing is learned.
+// of how wide those are; 0 until LeastIsolating of them can be told apart. Nothing is
+// learned.
 func (f *Forest) Isolation(x float64) float64 {
 	t := &f.trees[Value]
 	seen := t.cur | t.prev | t.pend
-	if bits.OnesCount64(seen) < 4 {
+	if bits.OnesCount64(seen) < LeastIsolating {
 		return 0
 	}
 	x = min(max(x, -huge), huge)
@@ -110,7 +114,7 @@ func (f *Forest) Score(t int64, x float64) (s float64, ch Channel) {
 
 	// What a magnitude deviates where x deviates by mad.
 	madLog := mad * math.Log2E / (1 + math.Abs(f.centre))
-	points := [channels]struct{ f, spread float64 }{
+	points := [Channels]struct{ f, spread float64 }{
 		Value:     {x, valueSpread * mad},
 		Log:       {math.Copysign(math.Log2(1+math.Abs(x)), x), valueSpread * madLog},
 		Fast:      {f.fast, fastSpread * mad},

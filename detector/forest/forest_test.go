@@ -229,7 +229,7 @@ func FuzzScore(f *testing.F) {
 			at += 1 + int64(math.Float64bits(x)>>2)>>(i%62)
 			r := f.Isolation(x)
 			s, ch := f.Score(at, x)
-			if !(s >= 0 && s <= 1) || !(r >= 0) || math.IsInf(r, 0) || ch >= channels {
+			if !(s >= 0 && s <= 1) || !(r >= 0) || math.IsInf(r, 0) || ch >= Channels {
 				t.Fatalf("%v scores %v by %v, isolation %v", x, s, ch, r)
 			}
 			if s2, ch2 := twin.Score(at, x); s2 != s || ch2 != ch {

@@ -12,7 +12,6 @@ package window
 
 import (
 	"iter"
-	"math"
 	"unsafe"
 
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -109,14 +108,6 @@ func (w *Window) cut(t int64) {
 // Reset empties the window and gives its memory back.
 func (w *Window) Reset() { *w = Window{} }
 
-// Last is the time of the newest sample; false when there is none.
-func (w *Window) Last() (t int64, ok bool) {
-	if len(w.chunks) == 0 {
-		return 0, false
-	}
-	return w.chunks[len(w.chunks)-1].last, true
-}
-
 // Len is the number of samples held.
 func (w *Window) Len() int {
 	n := 0
@@ -130,20 +121,13 @@ func (w *Window) Len() int {
 func (w *Window) Bytes() int { return int(w.bytes) }
 
 // All yields the samples held, oldest first. The window must not change meanwhile.
-func (w *Window) All() iter.Seq2[int64, float64] { return w.Since(math.MinInt64) }
-
-// Since yields the samples at or after from (ms), oldest first. The window must
-// not change meanwhile.
-func (w *Window) Since(from int64) iter.Seq2[int64, float64] {
+func (w *Window) All() iter.Seq2[int64, float64] {
 	return func(yield func(int64, float64) bool) {
 		var it chunkenc.Iterator
 		for _, c := range w.chunks {
-			if c.last < from {
-				continue
-			}
 			it = c.xor.Iterator(it)
 			for it.Next() != chunkenc.ValNone {
-				if t, v := it.At(); t >= from && !yield(t, v) {
+				if !yield(it.At()) {
 					return
 				}
 			}

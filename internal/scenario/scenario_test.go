@@ -50,7 +50,7 @@ func TestOneTextOneStory(t *testing.T) {
 func spellOut(reports []foreshock.Report) string {
 	var out strings.Builder
 	for _, r := range reports {
-		fmt.Fprintf(&out, "%d %+v %v\n", r.Now, r.Forecasts, r.Ended)
+		fmt.Fprintf(&out, "%d %+v %v %v\n", r.Now, r.Forecasts, r.Ended, r.Gone)
 		for _, s := range r.Scores {
 			fmt.Fprintf(&out, "%s %d %b %b %b %t\n", s.Series, s.T, s.Value, s.Score, s.Band, s.Warming)
 		}

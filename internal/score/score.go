@@ -31,7 +31,7 @@ import (
 type Options struct {
 	Name   string // of the input, for messages
 	Output Format
-	// Config is the detector's; its Newborn is set by the run.
+	// Config is the detector's; how long a batch may wait is the run's.
 	Config detector.Config
 	// Picture collects what a plot of the run needs: about 100 bytes a value.
 	Picture bool
@@ -69,17 +69,18 @@ func Run(ctx context.Context, w io.Writer, r io.Reader, o Options) (Summary, err
 	if err != nil {
 		return Summary{}, err
 	}
-	o.Config.Newborn = true
-	found := make(chan foreshock.Findings)
+	o.Config.QueueTimeout = model.Duration(math.MaxInt64) // nobody waits but the file
+	found := make(chan foreshock.Findings, 1)             // of the one batch under way
 	d := detector.New(detector.Options{
 		Config:  o.Config,
+		Newborn: true,
 		Rules:   everything(),
 		Observe: func(f foreshock.Findings) { found <- f },
 	})
 	finished := make(chan struct{})
 	go func() {
+		defer close(finished)
 		d.Run()
-		close(finished)
 	}()
 	s := &run{
 		Options: o, in: in, out: newWriter(o.Output, w, in.columns),
@@ -98,13 +99,7 @@ func Run(ctx context.Context, w io.Writer, r io.Reader, o Options) (Summary, err
 		err = fmt.Errorf("write scores: %w", unwritten)
 	}
 	d.Close()
-	for open := true; open; {
-		select {
-		case <-found: // nothing is left to be said about rows
-		case <-finished:
-			open = false
-		}
-	}
+	<-finished
 	if s.picture != nil {
 		s.summary.Figure = s.picture.figure(o.Name)
 	}
@@ -186,12 +181,7 @@ func (s *run) take(r *row) {
 func (s *run) flush(ctx context.Context) error {
 	var f foreshock.Findings
 	if s.batch.Len() > 0 {
-		err := s.detector.Append(ctx, &s.batch)
-		// Nobody else feeds this detector, so a full queue empties.
-		for errors.Is(err, foreshock.ErrOverloaded) {
-			err = s.detector.Append(ctx, &s.batch)
-		}
-		if err != nil {
+		if err := s.detector.Append(ctx, &s.batch); err != nil {
 			return fmt.Errorf("score %s: %w", s.Name, err)
 		}
 		f = <-s.found
