@@ -93,7 +93,11 @@ type shownRemediation struct {
 // remediations are what Foreshock did or would do, newest first.
 func (s *story) remediations(ctx context.Context) ([]shownRemediation, error) {
 	var answer struct{ Data []shownRemediation }
-	err := get(ctx, s.stack.URL(9797, "/api/v1/remediations"), &answer)
+	body, err := stack.FetchAs(ctx, s.stack.URL(9797, "/api/v1/remediations"), s.token)
+	if err != nil {
+		return nil, err
+	}
+	err = decode(body, &answer)
 	return answer.Data, err
 }
 
@@ -114,8 +118,12 @@ func get(ctx context.Context, url string, into any) error {
 	if err != nil {
 		return err
 	}
+	return decode(body, into)
+}
+
+func decode(body []byte, into any) error {
 	if err := json.Unmarshal(body, into); err != nil {
-		return fmt.Errorf("read %s: %w", url, err)
+		return fmt.Errorf("read %.100q: %w", body, err)
 	}
 	return nil
 }

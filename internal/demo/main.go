@@ -55,13 +55,14 @@ func main() {
 }
 
 func run(ctx context.Context, check bool) error {
-	s, err := prepare()
+	token := rand.Text()
+	s, err := prepare(token)
 	if err != nil {
 		return err
 	}
 	defer s.Stop()
 	tell := newNarrator(os.Stdout)
-	story := &story{stack: s, tell: tell}
+	story := &story{stack: s, token: token, tell: tell}
 	if err := story.run(ctx); err != nil {
 		return err
 	}
@@ -83,9 +84,9 @@ func run(ctx context.Context, check bool) error {
 	return nil
 }
 
-// prepare makes an empty run directory with the quickstart's files and a fresh
-// token for Alertmanager's webhook.
-func prepare() (*stack.Stack, error) {
+// prepare makes an empty run directory with the quickstart's files and the token that
+// Alertmanager's webhook is to send.
+func prepare(token string) (*stack.Stack, error) {
 	if err := os.RemoveAll(runDir); err != nil {
 		return nil, err
 	}
@@ -101,7 +102,7 @@ func prepare() (*stack.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, os.WriteFile(filepath.Join(dir, "webhook.token"), []byte(rand.Text()), 0o600)
+	return s, os.WriteFile(filepath.Join(dir, "webhook.token"), []byte(token), 0o600)
 }
 
 // burn keeps every core busy until it is stopped, or for three minutes, and leaves

@@ -25,6 +25,7 @@ const sampleAge = 2 * time.Second
 // program's API, what it tells.
 type story struct {
 	stack  *stack.Stack
+	token  string // of the webhook and of the remediations' API
 	tell   *narrator
 	burner *stack.Process
 	// burning is when the burn began; what began before is none of its doing.

@@ -257,10 +257,16 @@ func (p *Process) waitReady(ctx context.Context, url string) error {
 }
 
 // Fetch returns the body at url; any status but 200 is an error.
-func Fetch(ctx context.Context, url string) ([]byte, error) {
+func Fetch(ctx context.Context, url string) ([]byte, error) { return FetchAs(ctx, url, "") }
+
+// FetchAs is Fetch with a bearer token, unless that is empty.
+func FetchAs(ctx context.Context, url, token string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
