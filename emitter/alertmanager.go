@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/prometheus/notifier"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/logthrottle"
 )
 
 const (
@@ -51,7 +52,7 @@ type alertmanager struct {
 	destinationOptions
 	queue     *queue[foreshock.Incident]
 	streamNow atomic.Int64 // sample time the stream has reached, ms
-	errors    *sparingly
+	errors    *logthrottle.Logger
 
 	notifier  *notifier.Manager
 	discovery *discovery.Manager
@@ -83,7 +84,7 @@ func newAlertmanager(life context.Context, reg prometheus.Registerer, o destinat
 	a := &alertmanager{
 		destinationOptions: o,
 		queue:              newQueue[foreshock.Incident](incidentCapacity, nil),
-		errors:             newSparingly(o.now, o.logger),
+		errors:             logthrottle.New(logEvery, o.now, o.logger),
 		alerts:             newAlerts(o.metrics),
 	}
 	a.reach.Store(newReach())
@@ -227,6 +228,7 @@ func (a *alertmanager) run(ctx context.Context) {
 		waiting, open := a.queue.state()
 		a.tell(a.queue.take(waiting))
 		if !open {
+			a.tell(nil) // of the ends whose beginnings were told just now
 			break
 		}
 		select {
@@ -255,15 +257,11 @@ func (a *alertmanager) tell(changed []foreshock.Incident) {
 	for i := range changed {
 		a.alerts.observe(&changed[i], now)
 	}
-	var due []*notifier.Alert
-	if len(a.notifier.Alertmanagers()) > 0 {
-		var err error
-		due, err = a.alerts.due(now, lag)
-		if err != nil {
-			a.errors.log(slog.LevelWarn, "a template failed, its text is sent as written", "err", err)
-		}
-	}
+	due, err := a.alerts.due(now, lag, len(a.notifier.Alertmanagers()) > 0)
 	a.mu.Unlock()
+	if err != nil {
+		a.errors.Log(slog.LevelWarn, "a template failed, its text is sent as written", "err", err)
+	}
 	if len(due) > 0 {
 		a.notifier.Send(due...)
 	}

@@ -37,7 +37,7 @@ type alerts struct {
 type alert struct {
 	incident   foreshock.Incident
 	labels     labels.Labels // the identity, from when it is first told
-	told       bool
+	told       bool          // that it fires
 	held       bool
 	nextAt     time.Time // when to tell it again
 	resolvedAt time.Time // by our clock; zero while firing
@@ -54,13 +54,8 @@ func (s *alerts) observe(i *foreshock.Incident, now time.Time) {
 		return
 	}
 	a := s.byID[i.ID]
-	if i.State == foreshock.Resolved {
-		if a == nil || !a.told {
-			s.metrics.alertsUntold.Inc()
-			delete(s.byID, i.ID)
-			return
-		}
-		a.incident, a.resolvedAt, a.nextAt = *i, now, now
+	if a != nil && a.held && !a.told && i.State == foreshock.Resolved {
+		s.forgetUntold(i.ID)
 		return
 	}
 	if a == nil {
@@ -72,53 +67,75 @@ func (s *alerts) observe(i *foreshock.Incident, now time.Time) {
 		s.byID[i.ID] = a
 	}
 	a.incident, a.resolvedAt = *i, time.Time{}
+	if i.State == foreshock.Resolved {
+		a.resolvedAt, a.nextAt = now, now
+	}
 }
 
-// due returns what must be told now. While the samples lag behind the clock by more
-// than the freshness, new incidents are held: it is a backlog, and what it says is
-// over or will still be so when it has caught up. What was told before goes on, for
-// silence would resolve it. The errors are those of templates.
-func (s *alerts) due(now time.Time, lag time.Duration) ([]*notifier.Alert, error) {
-	ids := slices.Sorted(maps.Keys(s.byID))
+// due returns what must be told now; nothing where there is no Alertmanager to reach.
+// While the samples lag behind the clock by more than the freshness, new incidents are
+// held: it is a backlog, and what it says is over or will still be so when it has
+// caught up. What was told before goes on, for silence would resolve it. One that began
+// and ended since the last time is told as firing first and as resolved the next time,
+// for Alertmanager tells nobody of an end alone. The errors are those of templates.
+func (s *alerts) due(now time.Time, lag time.Duration, reachable bool) ([]*notifier.Alert, error) {
+	backlog := lag > s.freshness
 	speaker := map[string]*alert{} // by labels
-	for _, id := range ids {
+	var due []*alert
+	for _, id := range slices.Sorted(maps.Keys(s.byID)) {
 		a := s.byID[id]
-		if a.resolved() && now.Sub(a.resolvedAt) > resolvedRetention {
+		switch {
+		case a.resolved() && now.Sub(a.resolvedAt) > resolvedRetention:
 			delete(s.byID, id)
 			continue
-		}
-		if !a.told && lag > s.freshness {
+		case a.told:
+		case a.resolved() && (backlog || !reachable):
+			s.forgetUntold(id)
+			continue
+		case backlog:
 			if !a.held {
 				a.held = true
 				s.metrics.alertsHeld.Inc()
 			}
 			continue
-		}
-		if !a.told {
-			a.told, a.labels = true, s.composer.labels(&a.incident)
+		default:
+			a.labels = s.composer.labels(&a.incident)
 		}
 		if other := speaker[a.key()]; other == nil || a.outranks(other) {
 			speaker[a.key()] = a
 		}
+		if !a.nextAt.After(now) {
+			due = append(due, a)
+		}
+	}
+	if !reachable {
+		return nil, nil
 	}
 
 	var (
 		tell []*notifier.Alert
 		errs []error
 	)
-	for _, id := range ids {
-		a := s.byID[id]
-		if a == nil || !a.told || a.nextAt.After(now) {
-			continue
+	for _, a := range due {
+		over := a.resolved() && a.told
+		a.nextAt = now
+		if over || !a.resolved() {
+			a.nextAt = now.Add(resendDelay)
 		}
-		a.nextAt = now.Add(resendDelay)
+		a.told = true
 		if speaker[a.key()] == a {
-			n, err := s.notification(a, now)
+			n, err := s.notification(a, now, over)
 			errs = append(errs, err)
 			tell = append(tell, n)
 		}
 	}
 	return tell, errors.Join(errs...)
+}
+
+// forgetUntold gives up an incident that is over before anyone was told of it.
+func (s *alerts) forgetUntold(id string) {
+	s.metrics.alertsUntold.Inc()
+	delete(s.byID, id)
 }
 
 func (a *alert) resolved() bool { return !a.resolvedAt.IsZero() }
@@ -137,7 +154,7 @@ func (a *alert) outranks(b *alert) bool {
 
 func (a *alert) key() string { return string(a.labels.Bytes(nil)) }
 
-func (s *alerts) notification(a *alert, now time.Time) (*notifier.Alert, error) {
+func (s *alerts) notification(a *alert, now time.Time, over bool) (*notifier.Alert, error) {
 	annotations, err := s.composer.annotations(&a.incident, a.labels)
 	if err != nil {
 		s.metrics.templateFailure.Inc()
@@ -150,7 +167,7 @@ func (s *alerts) notification(a *alert, now time.Time) (*notifier.Alert, error) 
 		GeneratorURL: s.composer.link(a.incident.ID),
 	}
 	state := "firing"
-	if a.resolved() {
+	if over {
 		state = "resolved"
 		// Sample time may be ahead of the clock, but an end to come is no end; and
 		// Alertmanager refuses an end before the start.

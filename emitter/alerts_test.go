@@ -17,7 +17,8 @@ import (
 type desk struct {
 	t *testing.T
 	*alerts
-	lag time.Duration
+	lag   time.Duration
+	alone bool // there is no Alertmanager
 }
 
 func newDesk(t *testing.T) *desk {
@@ -45,7 +46,7 @@ func (d *desk) tell(second int64, changed ...foreshock.Incident) string {
 	for i := range changed {
 		d.observe(&changed[i], at(second))
 	}
-	due, err := d.due(at(second), d.lag)
+	due, err := d.due(at(second), d.lag, !d.alone)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -109,6 +110,31 @@ func TestABacklogPagesNobody(t *testing.T) {
 	}
 }
 
+// A spike that begins and ends within one batch of samples, or between two looks at the
+// queue, is told as if there had been time in between.
+func TestWhatIsOverAtOnceIsToldAllTheSame(t *testing.T) {
+	d := newDesk(t)
+	d.expect(d.tell(40, incident("a", foreshock.Resolved, 5, 25)), "a 5s to 4m40s")
+	d.expect(d.tell(41), "a 5s to 25s")
+	d.expect(d.tell(42), "")
+	d.expect(d.tell(50, incident("b", foreshock.Firing, 35, 0), incident("b", foreshock.Resolved, 35, 45)), "b 35s to 4m50s")
+	d.expect(d.tell(51), "b 35s to 45s")
+	if got := testutil.ToFloat64(d.metrics.alertsUntold); got != 0 {
+		t.Errorf("%v untold", got)
+	}
+}
+
+func TestWithoutAnAlertmanagerOnlyWhatLastsIsKept(t *testing.T) {
+	d := newDesk(t)
+	d.alone = true
+	d.expect(d.tell(10, incident("over", foreshock.Resolved, 1, 5), incident("lasting", foreshock.Firing, 2, 0)), "")
+	d.alone = false
+	d.expect(d.tell(30), "lasting 2s to 4m30s")
+	if got := testutil.ToFloat64(d.metrics.alertsUntold); got != 1 || len(d.byID) != 1 {
+		t.Errorf("%v untold, %d kept", got, len(d.byID))
+	}
+}
+
 // That no samples come is no recovery: if we fell silent, Alertmanager would resolve.
 func TestAnAlertGoesOnWhenTheInputDies(t *testing.T) {
 	d := newDesk(t)
@@ -134,7 +160,7 @@ func TestLabelsStayThoughTheRuleChanges(t *testing.T) {
 	d.tell(10, incident("a", foreshock.Firing, 5, 0))
 	d.composer = newComposer(cpuRule(map[string]string{"severity": "page"}, nil), labels.EmptyLabels(), "")
 	d.observe(new(incident("a", foreshock.Resolved, 5, 25)), at(30))
-	due, _ := d.due(at(30), 0)
+	due, _ := d.due(at(30), 0, true)
 	if len(due) != 1 || due[0].Labels.Get("severity") != defaultSeverity {
 		t.Errorf("told %v; a changed label would leave the old alert firing", due)
 	}

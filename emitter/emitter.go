@@ -33,6 +33,9 @@ import (
 	"github.com/foreshock/foreshock/rules"
 )
 
+// logEvery is how often a downstream that fails is logged: it fails often.
+const logEvery = time.Minute
+
 // retireTimeout is how long a destination that a reload took away may go on to
 // deliver what it has.
 const retireTimeout = 10 * time.Second

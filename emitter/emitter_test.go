@@ -204,22 +204,6 @@ func TestABatchWaitsForItsDeadlineOrToBeFull(t *testing.T) {
 	})
 }
 
-func TestLogsAreSparing(t *testing.T) {
-	var log logged
-	now := at(0)
-	s := newSparingly(func() time.Time { return now }, log.logger())
-	for second := range int64(121) {
-		now = at(second)
-		s.log(0, "failed")
-	}
-	if got := strings.Count(log.text(), "failed"); got != 3 {
-		t.Errorf("logged %d times in two minutes:\n%s", got, log.text())
-	}
-	if !strings.Contains(log.text(), "suppressed=59") {
-		t.Errorf("does not say how often it kept silent:\n%s", log.text())
-	}
-}
-
 func BenchmarkOffer(b *testing.B) {
 	e, err := New(Options{Config: DefaultConfig()})
 	if err != nil {

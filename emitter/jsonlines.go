@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/logthrottle"
 	"github.com/foreshock/foreshock/internal/record"
 )
 
@@ -27,7 +28,7 @@ type jsonLines struct {
 	destinationOptions
 	config JSONLinesConfig
 	queue  *queue[foreshock.Report] // without the scores
-	errors *sparingly
+	errors *logthrottle.Logger
 
 	file *os.File // nil: to be opened
 	size int64
@@ -38,7 +39,7 @@ func newJSONLines(c JSONLinesConfig, capacity int, o destinationOptions) (*jsonL
 		destinationOptions: o,
 		config:             c,
 		queue:              newQueue(capacity, countLines),
-		errors:             newSparingly(o.now, o.logger.With("file", c.File)),
+		errors:             logthrottle.New(logEvery, o.now, o.logger.With("file", c.File)),
 	}
 	// Whether it can be opened is worth knowing now; it is opened again to be written.
 	if err := j.open(); err != nil {
@@ -98,7 +99,7 @@ func (j *jsonLines) run(ctx context.Context) {
 			j.metrics.linesDropped.Add(float64(countLines(r)))
 		}
 		if err := j.shut(); err != nil {
-			j.errors.log(slog.LevelError, "closing the JSON lines failed", "err", err)
+			j.errors.Log(slog.LevelError, "closing the JSON lines failed", "err", err)
 		}
 	}()
 	for ctx.Err() == nil {
@@ -129,7 +130,7 @@ func (j *jsonLines) write(lines []any) {
 		n, err := j.append(lines)
 		if err != nil {
 			j.metrics.linesFailed.Add(float64(len(lines)))
-			j.errors.log(slog.LevelError, "writing JSON lines failed", "err", err, "lines", len(lines))
+			j.errors.Log(slog.LevelError, "writing JSON lines failed", "err", err, "lines", len(lines))
 			return
 		}
 		lines = lines[n:]

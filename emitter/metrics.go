@@ -80,7 +80,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 
 		alerts:          counters("alerts_total", "Alerts handed to the notifier, resends included.", stateLabel),
 		alertsHeld:      counter("alerts_held_total", "Incidents not told at once because the samples lag behind the clock by more than emitter.freshness."),
-		alertsUntold:    counter("alerts_untold_total", "Incidents that resolved before they could be told: while held, or with no Alertmanager discovered."),
+		alertsUntold:    counter("alerts_untold_total", "Incidents that were over before they could be told: while held, or with no Alertmanager discovered."),
 		alertsDropped:   counter("alerts_dropped_total", "Changes of incidents dropped because too many incidents are under way."),
 		templateFailure: counter("template_failures_total", "Annotations sent as written in the rule because their template failed."),
 

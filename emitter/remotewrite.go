@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/prometheus/storage/remote"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/logthrottle"
 )
 
 // remoteWrite sends samples to one remote-write receiver, in order and one request
@@ -45,7 +46,7 @@ type remoteWrite struct {
 	message    remoteapi.WriteMessageType
 	metadataAt time.Time
 	builder    *labels.Builder
-	errors     *sparingly
+	errors     *logthrottle.Logger
 }
 
 // destinationOptions are what every destination needs.
@@ -70,7 +71,7 @@ func newRemoteWrite(name string, c *promconfig.RemoteWriteConfig, external label
 		queue:   newQueue[sample](c.QueueConfig.Capacity*c.QueueConfig.MaxShards, nil),
 		message: c.ProtobufMessage,
 		builder: labels.NewBuilder(labels.EmptyLabels()),
-		errors:  newSparingly(o.now, o.logger),
+		errors:  logthrottle.New(logEvery, o.now, o.logger),
 	}
 	if err := w.connect(); err != nil {
 		return nil, fmt.Errorf("remote write %s: %w", name, err)
@@ -234,7 +235,7 @@ func (w *remoteWrite) pause(ctx context.Context, backoff time.Duration, refusal 
 	if after := w.answer.retryAfter(w.now()); after > 0 {
 		d = min(after, maxRetryAfter)
 	}
-	w.errors.log(slog.LevelWarn, "sending a batch failed, trying again", "err", withoutURL(refusal), "samples", samples, "pause", d)
+	w.errors.Log(slog.LevelWarn, "sending a batch failed, trying again", "err", withoutURL(refusal), "samples", samples, "pause", d)
 	select {
 	case <-time.After(d):
 		return true
@@ -245,7 +246,7 @@ func (w *remoteWrite) pause(ctx context.Context, backoff time.Duration, refusal 
 
 // fallBack changes to remote write 1.0, for good, and encodes the batch anew.
 func (w *remoteWrite) fallBack(batch []sample) ([]byte, error) {
-	w.errors.log(slog.LevelWarn, "receiver does not know remote write 2.0, falling back to 1.0", "status", w.answer.status)
+	w.errors.Log(slog.LevelWarn, "receiver does not know remote write 2.0, falling back to 1.0", "status", w.answer.status)
 	w.message = remoteapi.WriteV1MessageType
 	if err := w.connect(); err != nil {
 		return nil, err
@@ -309,7 +310,7 @@ func (w *remoteWrite) describe(ctx context.Context) {
 		_, err = w.client.Store(ctx, body, 0)
 	}
 	if err != nil {
-		w.errors.log(slog.LevelWarn, "sending metadata failed", "err", withoutURL(err))
+		w.errors.Log(slog.LevelWarn, "sending metadata failed", "err", withoutURL(err))
 	}
 }
 
@@ -340,7 +341,7 @@ var errUnwritten = errors.New("accepted, but the written count is lower than wha
 func (w *remoteWrite) failed(n int, err error) {
 	w.metrics.samplesFailed.WithLabelValues(w.name).Add(float64(n))
 	w.metrics.samplesPending.WithLabelValues(w.name).Sub(float64(n))
-	w.errors.log(slog.LevelError, "samples refused", "err", withoutURL(err), "samples", n)
+	w.errors.Log(slog.LevelError, "samples refused", "err", withoutURL(err), "samples", n)
 }
 
 func (w *remoteWrite) dropped(reason string, n int) {
