@@ -39,6 +39,7 @@ var floors = map[string]int{
 	"console":              2,
 	"config":               3,
 	"app":                  4,
+	"internal/eval":        4,
 	"internal/scenario":    4,
 	"internal/score":       4,
 	"internal/demo":        5,

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/foreshock/foreshock/internal/eval"
+)
+
+// addEval adds the command that measures the detector on labelled sets.
+func addEval(app *kingpin.Application) (string, command) {
+	cmd := app.Command("eval", "Measure the detector on labelled sets: how well it ranks, alerts and what it costs.")
+	dir := cmd.Arg("dir", "The folder that holds the sets, as docs/detection.md describes it.").Required().String()
+	sets := cmd.Flag("sets", "Only this set; may be repeated.").PlaceHolder("NAME").Enums(eval.SetNames()...)
+	baselines := cmd.Flag("baselines", "Measure what people use instead, too.").Bool()
+	output := cmd.Flag("output", "How the report is written: table or json.").Short('o').Default("table").Enum("table", "json")
+	return cmd.FullCommand(), func(stdout, stderr io.Writer) int {
+		report, err := eval.Run(context.Background(), *dir, eval.Options{
+			Sets:      *sets,
+			Baselines: *baselines,
+			Progress:  func(what string) { fmt.Fprintln(stderr, what) },
+		})
+		if err != nil {
+			return fail(stderr, err)
+		}
+		write := report.Table
+		if *output == "json" {
+			write = report.JSON
+		}
+		if err := write(stdout); err != nil {
+			return fail(stderr, err)
+		}
+		return 0
+	}
+}
