@@ -7,15 +7,16 @@ import (
 	"github.com/foreshock/foreshock"
 )
 
-// A sample's time must be one RFC 3339 can write: years 1 to 9999. Beyond it, time
-// cannot be shown to anyone, and the differences of two times would not fit.
+// Earliest and Latest, in ms, are the times a sample may have: those RFC 3339 can write,
+// years 1 to 9999. Beyond, time cannot be shown to anyone, and the differences of two
+// times would not fit.
 const (
-	earliest = -62135596800000 // 0001-01-01T00:00:00.000Z
-	latest   = 253402300799999 // 9999-12-31T23:59:59.999Z
+	Earliest = -62135596800000 // 0001-01-01T00:00:00.000Z
+	Latest   = 253402300799999 // 9999-12-31T23:59:59.999Z
 )
 
 // plausible reports whether t is a time a sample may have.
-func plausible(t int64) bool { return t >= earliest && t <= latest }
+func plausible(t int64) bool { return t >= Earliest && t <= Latest }
 
 // leap is how far, in ms, a sample may move the clock by itself.
 const leap = int64(time.Hour / time.Millisecond)

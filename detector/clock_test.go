@@ -29,7 +29,7 @@ func same(t int64, n int) *foreshock.Batch {
 }
 
 func TestClock(t *testing.T) {
-	const far = latest
+	const far = Latest
 	for _, c := range []struct {
 		name       string
 		batches    []*foreshock.Batch
@@ -59,7 +59,7 @@ func TestClock(t *testing.T) {
 		{"times that cannot be written say nothing", []*foreshock.Batch{
 			same(start, 1), same(math.MaxInt64, 100), same(math.MinInt64, 100),
 		}, start, 0, 0},
-		{"the whole of time", []*foreshock.Batch{same(earliest, 1), same(latest, 1), same(latest, 1)}, latest, 0, 1},
+		{"the whole of time", []*foreshock.Batch{same(Earliest, 1), same(Latest, 1), same(Latest, 1)}, Latest, 0, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var k clock

@@ -62,7 +62,7 @@ func mixed(seed uint64, rounds int) []*foreshock.Batch {
 			case 5:
 				t -= 90_000
 			case 6:
-				t = latest
+				t = Latest
 			case 7:
 				t = math.MaxInt64
 			}

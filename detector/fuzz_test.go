@@ -20,8 +20,8 @@ func FuzzSeries(f *testing.F) {
 		}
 		f.Add(data)
 	}
-	seed(start, start+1, start+2, latest, start+3, start+4, start+5, start+6)
-	seed(earliest, latest, earliest, earliest+1, earliest+2, latest)
+	seed(start, start+1, start+2, Latest, start+3, start+4, start+5, start+6)
+	seed(Earliest, Latest, Earliest, Earliest+1, Earliest+2, Latest)
 	seed(math.MinInt64, math.MaxInt64, 0, -1, 1)
 	seed(start, start+15_000, start+30_000, start+week*3, start+week*3+15_000, start, start+1, start+2, start+3)
 	f.Fuzz(func(t *testing.T, data []byte) {

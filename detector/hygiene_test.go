@@ -52,9 +52,9 @@ func TestHygiene(t *testing.T) {
 		{"first wins", "load", []in{{0, 1}, {0, 2}, {0, math.Copysign(0, -1)}, {m, 3}}, []float64{1, 3}, map[skip]int{skipConflict: 2}, 0, 2},
 		{"late", "load", []in{{9 * m, 1}, {8 * m, 2}, {7 * m, 3}, {10 * m, 4}}, []float64{1, 4}, nil, 2, 2},
 		{"late in order, within the hour", "load", []in{{9 * m, 1}, {1 * m, 2}, {2 * m, 3}, {3 * m, 4}, {4 * m, 4}, {10 * m, 5}}, []float64{1, 5}, nil, 4, 2},
-		{"far future, then normal", "load", []in{{0, 1}, {m, 2}, {latest - start, 9}, {2 * m, 3}, {3 * m, 4}, {4 * m, 5}, {5 * m, 6}}, []float64{1, 2, 9, 5, 6}, nil, 2, 2},
-		{"far future first", "load", []in{{latest - start, 9}, {2 * m, 3}, {3 * m, 4}, {4 * m, 5}}, []float64{9, 5}, nil, 2, 1},
-		{"far past first", "load", []in{{earliest - start, 9}, {0, 3}, {m, 4}}, []float64{9, 3, 4}, nil, 0, 2},
+		{"far future, then normal", "load", []in{{0, 1}, {m, 2}, {Latest - start, 9}, {2 * m, 3}, {3 * m, 4}, {4 * m, 5}, {5 * m, 6}}, []float64{1, 2, 9, 5, 6}, nil, 2, 2},
+		{"far future first", "load", []in{{Latest - start, 9}, {2 * m, 3}, {3 * m, 4}, {4 * m, 5}}, []float64{9, 5}, nil, 2, 1},
+		{"far past first", "load", []in{{Earliest - start, 9}, {0, 3}, {m, 4}}, []float64{9, 3, 4}, nil, 0, 2},
 		{"descending", "load", []in{{5 * leap, 1}, {3 * leap, 2}, {2 * leap, 3}, {leap, 4}, {0, 5}}, []float64{1}, nil, 4, 1},
 		{"beyond time", "load", []in{{0, 1}, {math.MaxInt64 - start, 2}, {math.MinInt64 + 1, 3}, {m, 4}}, []float64{1, 4}, map[skip]int{skipTime: 2}, 0, 2},
 	} {
@@ -154,8 +154,8 @@ func TestAnyTimestampMovesNoOther(t *testing.T) {
 	var want string
 	for _, poison := range [][]int64{
 		nil,
-		{latest},
-		{math.MaxInt64, math.MinInt64, latest, earliest, 0, -1, start + leap + 1, start - leap - 1, start + 1000*week},
+		{Latest},
+		{math.MaxInt64, math.MinInt64, Latest, Earliest, 0, -1, start + leap + 1, start - leap - 1, start + 1000*week},
 	} {
 		cfg := DefaultConfig()
 		cfg.IdleAfter = cfg.Window

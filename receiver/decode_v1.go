@@ -145,31 +145,22 @@ func (d *decoder) gather(label []byte) ([]byte, error) {
 func (d *decoder) collectV1(key []byte) error {
 	d.pairs = d.pairs[:0]
 	r := reader{b: key}
-	for r.more() {
-		_, wire, err := r.field()
-		if err != nil {
-			return err
-		}
+	return r.each(func(_ int32, wire int) error {
 		msg, err := r.bytes(wire)
 		if err != nil {
 			return err
 		}
 		p, err := labelV1(msg)
-		if err != nil {
-			return err
+		if err == nil {
+			d.addPair(p.name, p.value)
 		}
-		d.addPair(p.name, p.value)
-	}
-	return nil
+		return err
+	})
 }
 
 func labelV1(msg []byte) (p pair, err error) {
 	r := reader{b: msg}
-	for r.more() {
-		num, wire, err := r.field()
-		if err != nil {
-			return p, err
-		}
+	err = r.each(func(num int32, wire int) (err error) {
 		switch num {
 		case 1:
 			p.name, err = r.bytes(wire)
@@ -178,11 +169,9 @@ func labelV1(msg []byte) (p pair, err error) {
 		default:
 			err = r.skip(wire)
 		}
-		if err != nil {
-			return p, err
-		}
-	}
-	return p, nil
+		return err
+	})
+	return p, err
 }
 
 // exemplarV1 checks an exemplar and counts it: exemplars are accepted, not used.
@@ -192,11 +181,7 @@ func (d *decoder) exemplarV1(msg []byte) error {
 	}
 	d.series.exemplars++
 	r := reader{b: msg}
-	for r.more() {
-		num, wire, err := r.field()
-		if err != nil {
-			return err
-		}
+	return r.each(func(num int32, wire int) (err error) {
 		switch num {
 		case 1:
 			var label []byte
@@ -210,11 +195,8 @@ func (d *decoder) exemplarV1(msg []byte) error {
 		default:
 			err = r.skip(wire)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 // metadataV1 decodes a MetricMetadata. Prometheus sends them in requests of their
@@ -226,11 +208,7 @@ func (d *decoder) metadataV1(msg []byte) error {
 	var family []byte
 	var number int32
 	r := reader{b: msg}
-	for r.more() {
-		num, wire, err := r.field()
-		if err != nil {
-			return err
-		}
+	err := r.each(func(num int32, wire int) (err error) {
 		switch num {
 		case 1:
 			var v uint64
@@ -243,9 +221,10 @@ func (d *decoder) metadataV1(msg []byte) error {
 		default:
 			err = r.skip(wire)
 		}
-		if err != nil {
-			return err
-		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	t, ok := metricType(number)
 	switch {

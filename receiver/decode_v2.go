@@ -267,11 +267,7 @@ func (d *decoder) exemplarV2(msg []byte) error {
 	}
 	refs, inside := 0, true
 	r := reader{b: msg}
-	for r.more() {
-		num, wire, err := r.field()
-		if err != nil {
-			return err
-		}
+	err := r.each(func(num int32, wire int) (err error) {
 		switch num {
 		case 1:
 			err = r.repeated(wire, wireVarint, func() error {
@@ -287,9 +283,10 @@ func (d *decoder) exemplarV2(msg []byte) error {
 		default:
 			err = r.skip(wire)
 		}
-		if err != nil {
-			return err
-		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	if refs%2 != 0 || !inside {
 		d.series.badExemplars++

@@ -73,7 +73,7 @@ func (h *nativeHistogram) verdict() (count float64, err error) {
 	return float64(h.count), h.ints.Validate()
 }
 
-// histogram decodes one histogram message into d.histogram. Both versions of the
+// decodeHistogram decodes one histogram message into d.native. Both versions of the
 // protocol share it; field 17, the start timestamp, is version 2.0's alone.
 func (d *decoder) decodeHistogram(msg []byte) error {
 	h := &d.native
@@ -148,11 +148,8 @@ func (d *decoder) span(r *reader, wire int, to []histogram.Span) ([]histogram.Sp
 		return to, err
 	}
 	var s histogram.Span
-	for m := (reader{b: msg}); m.more(); {
-		num, wire, err := m.field()
-		if err != nil {
-			return to, err
-		}
+	m := reader{b: msg}
+	err = m.each(func(num int32, wire int) (err error) {
 		var v uint64
 		switch num {
 		case 1:
@@ -164,9 +161,10 @@ func (d *decoder) span(r *reader, wire int, to []histogram.Span) ([]histogram.Sp
 		default:
 			err = m.skip(wire)
 		}
-		if err != nil {
-			return to, err
-		}
+		return err
+	})
+	if err != nil {
+		return to, err
 	}
 	return append(to, s), nil
 }

@@ -38,6 +38,21 @@ type reader struct {
 
 func (r *reader) more() bool { return r.i < len(r.b) }
 
+// each calls one for every field of the message, with r at its value. What is decoded
+// most often walks its fields itself: the call costs as much as a field.
+func (r *reader) each(one func(num int32, wire int) error) error {
+	for r.more() {
+		num, wire, err := r.field()
+		if err != nil {
+			return err
+		}
+		if err := one(num, wire); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // uvarint reads a varint; the case of one byte is inlined into its callers.
 func (r *reader) uvarint() (uint64, error) {
 	if r.i < len(r.b) && r.b[r.i] < 0x80 {

@@ -115,7 +115,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"load 1m\n  m 1~1x99999999999999999999", "story:2: samples 1~1x99999999999999999999: a scenario has at most 10000000"},
 		{"load 1m\n  m 1 two", "story:2: samples 1 two: "},
 		{"load 1m\n  m{a=} 1", "story:2: series m{a=}: "},
-		{"config\n  detector: {treshold: 2}", "story: yaml: "},
+		{"config\n  detector: {treshold: 2}", `story:2:14: detector.treshold: unknown key, did you mean "threshold"`},
 		{"config\n  incident: {max_open: 0}", "story:1: incident.max_open: must be from 1"},
 		{"rules\n  groups:\n    - name: g\n      rules:\n        - watch: w\n", "story:5:"},
 		{"scores {", "story:1: scores: "},

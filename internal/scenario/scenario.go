@@ -45,7 +45,6 @@
 package scenario
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -54,11 +53,11 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/incident"
+	"github.com/foreshock/foreshock/internal/yamlstrict"
 	"github.com/foreshock/foreshock/rules"
 )
 
@@ -177,10 +176,8 @@ func (s *Scenario) take(name string, command []string, line int, body []string) 
 		s.rules = set
 		return nil
 	case command[0] == "config" && len(command) == 1:
-		decoder := yaml.NewDecoder(bytes.NewReader(placed))
-		decoder.KnownFields(true)
-		if err := decoder.Decode(&s.config); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if err := yamlstrict.Decode(name, placed, &s.config).Mistakes().Err(); err != nil {
+			return err
 		}
 		if err := errors.Join(s.config.Detector.Validate(), s.config.Incident.Validate()); err != nil {
 			return fmt.Errorf("%s:%d: %w", name, line, err)

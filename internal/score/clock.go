@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/foreshock/foreshock/detector"
 )
 
 // clock reads the timestamps of one file, which are all of one kind; the first
@@ -29,7 +31,6 @@ func (k kind) String() string {
 const (
 	leastMilliseconds = 1e11
 	leastMicroseconds = 1e14
-	yearOne           = -62135596800000 // ms; before it the detector takes no sample
 )
 
 // layouts are RFC 3339 and what spreadsheets and database shells print instead; a
@@ -51,7 +52,7 @@ func (c *clock) read(text string) (int64, error) {
 	if c.kind == seconds {
 		ms *= 1000
 	}
-	if ms >= leastMicroseconds || ms < yearOne {
+	if ms >= leastMicroseconds || ms < detector.Earliest {
 		return 0, fmt.Errorf("timestamp %q: as %s not within the years 1 to 5138; want seconds or milliseconds, all alike", text, c.kind)
 	}
 	return int64(math.Round(ms)), nil

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/foreshock/foreshock/detector"
 )
 
 func rows(name, text string) (string, error) {
@@ -89,7 +91,7 @@ func FuzzTable(f *testing.F) {
 			if err != nil {
 				return
 			}
-			if len(r.cells) != len(in.columns) || r.t < yearOne || r.t >= leastMicroseconds {
+			if len(r.cells) != len(in.columns) || r.t < detector.Earliest || r.t >= leastMicroseconds {
 				t.Errorf("line %d: %d cells at %d", r.line, len(r.cells), r.t)
 			}
 		}
