@@ -26,16 +26,14 @@ func (a *App) applyConfig() (err error) {
 	}
 
 	// The two that can refuse come first, so that a refusal leaves all as it was.
-	if err := a.remediation.Apply(next.Remediation, next.Rules.Remedies); err != nil {
-		return fmt.Errorf("apply remediation: %w", err)
+	commit, err := a.remediation.Prepare(next.Remediation, next.Rules.Remedies)
+	if err != nil {
+		return fmt.Errorf("prepare remediation: %w", err)
 	}
 	if err := a.emitter.Apply(a.emitterOptions(next)); err != nil {
-		old := a.config
-		if undo := a.remediation.Apply(old.Remediation, old.Rules.Remedies); undo != nil {
-			return fmt.Errorf("apply the emitter: %w; then restore remediation: %w", err, undo)
-		}
 		return fmt.Errorf("apply the emitter: %w", err)
 	}
+	commit()
 	a.receiver.SetConfig(next.Receiver)
 	a.detector.SetConfig(next.Detector)
 	a.detector.SetRules(next.Rules)

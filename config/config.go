@@ -1,16 +1,13 @@
 // Package config is the configuration file: one YAML file for every component,
 // decoded over their defaults, judged by each of them, and told all its mistakes at
 // once with their places. Prometheus's own blocks are read by Prometheus's own
-// types. Loading reads files and starts nothing, so a reload can load first and
-// then decide.
+// types. Loading reads files, those it names too, and starts nothing, so a reload can
+// load first and then decide, and a check says what a start would.
 package config
 
 import (
-	"fmt"
-
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/labels"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
@@ -79,13 +76,4 @@ func Default() *Config {
 		Remediation: remediation.DefaultConfig(),
 		Rules:       new(rules.Set),
 	}
-}
-
-// String is the configuration as YAML, defaults filled in and secrets masked.
-func (c *Config) String() string {
-	b, err := yaml.Marshal(c)
-	if err != nil {
-		return fmt.Sprintf("# cannot be shown: %v\n", err)
-	}
-	return string(b)
 }

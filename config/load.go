@@ -3,20 +3,27 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
+	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock/internal/yamlstrict"
+	"github.com/foreshock/foreshock/remediation"
 	"github.com/foreshock/foreshock/rules"
 )
 
-// Load reads the configuration file at path and the rule files it names; "" is
-// Default. Relative paths in the file are relative to the file. The error is
-// yamlstrict.Mistakes: all of them, in all files.
+// Load reads the configuration file at path, the rule files it names, and whatever
+// else it names that must be there: what Load accepts starts. "" is Default. Relative
+// paths in the file are relative to the file. What is wrong with the files is told
+// as yamlstrict.Mistakes: all of them, in all files.
 func Load(path string) (*Config, error) {
 	if path == "" {
 		return Default(), nil
@@ -25,59 +32,60 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, yamlstrict.Mistakes{{File: path, What: err.Error()}}
 	}
-	c := Default()
-	j := judge{yamlstrict.Decode(path, data, c)}
-	j.global(&c.Global)
-	j.rejectAll(c.Receiver.Validate(), c.Detector.Validate(), c.Incident.Validate(), c.Emitter.Validate(), c.Remediation.Validate())
-	j.remoteWrite(c)
-	j.alerting(c)
-	presets := j.presets(c.Presets)
-
-	dir := filepath.Dir(path)
-	set, err := rules.Load(presets, c.RuleFiles, dir)
-	if err == nil && j.Sound("remediation") {
-		err = set.CheckActions(c.actions())
-	}
-	mistakes := j.Mistakes()
-	var inRules yamlstrict.Mistakes
-	if errors.As(err, &inRules) {
-		mistakes = append(mistakes, inRules...)
-	}
-	if len(mistakes) > 0 {
-		return nil, mistakes
-	}
-	c.Rules = set
 	// Absolute, as a remedy runs in a directory of its own.
-	absolute, err := filepath.Abs(dir)
+	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("find the directory of %s: %w", path, err)
 	}
-	c.setDirectory(absolute)
+	c := Default()
+	j := judge{File: yamlstrict.Decode(path, data, c)}
+	j.global(&c.Global)
+	j.rejectAll(c.Receiver.Validate(), c.Detector.Validate(), c.Incident.Validate(), c.Emitter.Validate(), c.Remediation.Validate())
+	presets := j.presets(c.Presets)
+
+	set, err := rules.Load(presets, c.RuleFiles, filepath.Dir(path))
+	var inRules yamlstrict.Mistakes
+	if err != nil && !errors.As(err, &inRules) {
+		return nil, fmt.Errorf("load the rules of %s: %w", path, err)
+	}
+	if set != nil {
+		c.Rules = set
+	}
+	j.setDirectory(c, dir)
+	j.remoteWrite(c)
+	j.alerting(c)
+	j.jsonLines(c.Emitter.JSONLines.File)
+	if j.Sound("remediation") {
+		j.rejectAll(remediation.Check(c.Remediation, c.Rules.Remedies))
+	}
+	mistakes := slices.Concat(j.Mistakes(), inRules, j.elsewhere)
+	if len(mistakes) > 0 {
+		return nil, mistakes
+	}
 	return c, nil
 }
 
+// judge adds to the mistakes of form those of content.
+type judge struct {
+	*yamlstrict.File
+	elsewhere yamlstrict.Mistakes // in rule files
+}
+
 // setDirectory makes every relative path relative to dir.
-func (c *Config) setDirectory(dir string) {
+func (j *judge) setDirectory(c *Config, dir string) {
 	c.Emitter.SetDirectory(dir)
 	c.Remediation.SetDirectory(dir)
-	c.Alerting.SetDirectory(dir)
+	if j.Sound("alerting") {
+		c.Alerting.SetDirectory(dir)
+	}
 	for _, rw := range c.RemoteWrite {
-		rw.SetDirectory(dir)
+		if rw != nil { // an empty item was rejected
+			rw.SetDirectory(dir)
+		}
 	}
 }
 
-func (c *Config) actions() []string {
-	var names []string
-	for _, a := range c.Remediation.Actions {
-		names = append(names, a.Name)
-	}
-	return names
-}
-
-// judge adds to the mistakes of form those of content.
-type judge struct{ *yamlstrict.File }
-
-func (j judge) global(g *Global) {
+func (j *judge) global(g *Global) {
 	g.ExternalLabels.Range(func(l labels.Label) {
 		if !model.UTF8Validation.IsValidLabelName(l.Name) || l.Name == model.MetricNameLabel {
 			j.Reject("global.external_labels", "%q is not a label name", l.Name)
@@ -93,9 +101,9 @@ func (j judge) global(g *Global) {
 	}
 }
 
-// rejectAll places what the components' Validate returned in the file. What could
-// not be decoded was left at its default or empty, which says nothing further.
-func (j judge) rejectAll(errs ...error) {
+// rejectAll places what the components found wrong in the file. What could not be
+// decoded was left at its default or empty, which says nothing further.
+func (j *judge) rejectAll(errs ...error) {
 	var news []error
 	for _, err := range leaves(errs) {
 		if path, _, _ := strings.Cut(err.Error(), ": "); j.Sound(path) {
@@ -103,6 +111,10 @@ func (j judge) rejectAll(errs ...error) {
 		}
 	}
 	for _, err := range news {
+		if m := (yamlstrict.Mistake{}); errors.As(err, &m) {
+			j.elsewhere = append(j.elsewhere, m)
+			continue
+		}
 		path, what, _ := strings.Cut(err.Error(), ": ")
 		j.Reject(path, "%s", what)
 	}
@@ -122,7 +134,7 @@ func leaves(errs []error) []error {
 }
 
 // remoteWrite checks what Prometheus checks outside of its types' own decoding.
-func (j judge) remoteWrite(c *Config) {
+func (j *judge) remoteWrite(c *Config) {
 	names := map[string]bool{}
 	for i, rw := range c.RemoteWrite {
 		path := fmt.Sprintf("remote_write[%d]", i)
@@ -132,6 +144,7 @@ func (j judge) remoteWrite(c *Config) {
 		if err := rw.Validate(model.UTF8Validation); err != nil {
 			j.Reject(path, "%v", err)
 		}
+		j.tls(path, rw.HTTPClientConfig)
 		if rw.Name != "" && names[rw.Name] {
 			j.Reject(path+".name", "%q names an earlier remote_write", rw.Name)
 		}
@@ -139,17 +152,51 @@ func (j judge) remoteWrite(c *Config) {
 	}
 }
 
-func (j judge) alerting(c *Config) {
+func (j *judge) alerting(c *Config) {
 	if !j.Sound("alerting") {
 		return
 	}
 	if err := c.Alerting.Validate(model.UTF8Validation); err != nil {
 		j.Reject("alerting", "%v", err)
 	}
+	for i, a := range c.Alerting.AlertmanagerConfigs {
+		j.tls(fmt.Sprintf("alerting.alertmanagers[%d]", i), a.HTTPClientConfig)
+	}
+}
+
+// tls reads certificates and keys as a client does when it is made; other
+// credentials are read anew for every request.
+func (j *judge) tls(path string, c promconfig.HTTPClientConfig) {
+	if _, err := promconfig.NewTLSConfig(&c.TLSConfig); err != nil {
+		j.Reject(path+".tls_config", "%v", err)
+	}
+	if c.OAuth2 == nil {
+		return
+	}
+	if _, err := promconfig.NewTLSConfig(&c.OAuth2.TLSConfig); err != nil {
+		j.Reject(path+".oauth2.tls_config", "%v", err)
+	}
+}
+
+// jsonLines checks that the file can be opened, or made where there is none.
+func (j *judge) jsonLines(file string) {
+	const path = "emitter.json_lines.file"
+	if file == "" || !j.Sound(path) {
+		return
+	}
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err == nil {
+		err = f.Close()
+	} else if errors.Is(err, fs.ErrNotExist) {
+		_, err = os.ReadDir(filepath.Dir(file))
+	}
+	if err != nil {
+		j.Reject(path, "%v", err)
+	}
 }
 
 // presets returns those of the names that are presets.
-func (j judge) presets(names []string) []string {
+func (j *judge) presets(names []string) []string {
 	var known []string
 	for i, name := range names {
 		if _, err := rules.Preset(name); err != nil {

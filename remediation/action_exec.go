@@ -36,7 +36,7 @@ type ExecConfig struct {
 	TargetPattern string `yaml:"target_pattern"`
 
 	// Timeout is how long the command may run. Then its whole process group gets
-	// SIGTERM, and 5s later SIGKILL. At most 10m.
+	// SIGTERM, and 2s later SIGKILL. From 1ms to 10m.
 	Timeout model.Duration `yaml:"timeout"`
 }
 
@@ -110,8 +110,9 @@ func fitsArgument(pattern *regexp.Regexp, target string) bool {
 	return target != "" && !strings.HasPrefix(target, "-") && pattern.MatchString(target)
 }
 
-// killDelay is how long a process group has between SIGTERM and SIGKILL.
-const killDelay = 5 * time.Second
+// killDelay is how long a process group has between SIGTERM and SIGKILL. Stopping
+// Foreshock can take that much longer, beside drainDelay.
+const killDelay = 2 * time.Second
 
 // drainDelay is how long output is waited for when the group is gone: only a
 // process that left the group can still hold the pipe.
@@ -145,7 +146,7 @@ func newExec(c ExecConfig) (*command, error) {
 	return &command{argv, pattern, time.Duration(c.Timeout), killDelay}, nil
 }
 
-func (c *command) prepare(p Plan) (deed, error) {
+func (c *command) prepare(p plan) (deed, error) {
 	argv := slices.Clone(c.argv)
 	for i, element := range argv {
 		if element != targetPlaceholder {
@@ -164,12 +165,12 @@ func (c *command) prepare(p Plan) (deed, error) {
 
 // run starts the command in a process group of its own and returns when the group
 // is gone.
-func (c *command) run(ctx context.Context, argv []string, p Plan) (string, error) {
+func (c *command) run(ctx context.Context, argv []string, p plan) (string, error) {
 	dir, err := os.MkdirTemp("", "foreshock-")
 	if err != nil {
 		return "", fmt.Errorf("make a directory to run in: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // it holds nothing of ours
 	stdin, err := planFile(dir, p)
 	if err != nil {
 		return "", fmt.Errorf("write the plan: %w", err)
@@ -193,11 +194,13 @@ func (c *command) run(ctx context.Context, argv []string, p Plan) (string, error
 	var kill *time.Timer
 	cmd.Cancel = func() error {
 		group := cmd.Process.Pid
-		kill = time.AfterFunc(c.killDelay, func() { signalGroup(group, syscall.SIGKILL) })
+		kill = time.AfterFunc(c.killDelay, func() {
+			_ = signalGroup(group, syscall.SIGKILL) // it may be gone, which is as well
+		})
 		return signalGroup(group, syscall.SIGTERM)
 	}
 	err = cmd.Start()
-	stdout.Close()
+	_ = stdout.Close() // the command has its own
 	if err != nil {
 		return "", fmt.Errorf("start: %w", err)
 	}
@@ -205,7 +208,7 @@ func (c *command) run(ctx context.Context, argv []string, p Plan) (string, error
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		io.Copy(&out, output)
+		_, _ = io.Copy(&out, output) // what could be read is kept
 	}()
 	err = cmd.Wait()
 	if kill != nil {
@@ -213,8 +216,8 @@ func (c *command) run(ctx context.Context, argv []string, p Plan) (string, error
 	}
 	// The command is gone; what it left behind goes too. The kernel gives nobody
 	// else the group's number while a member lives, and an empty group is no error.
-	signalGroup(cmd.Process.Pid, syscall.SIGKILL)
-	output.SetReadDeadline(time.Now().Add(drainDelay))
+	_ = signalGroup(cmd.Process.Pid, syscall.SIGKILL)
+	_ = output.SetReadDeadline(time.Now().Add(drainDelay)) // a pipe of ours has deadlines
 	<-drained
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w, and was killed", interrupted(ctx, c.timeout))
@@ -232,7 +235,7 @@ func signalGroup(group int, sig syscall.Signal) error {
 }
 
 // planFile holds the plan as JSON, ready to be read, and has no name any more.
-func planFile(dir string, p Plan) (_ *os.File, err error) {
+func planFile(dir string, p plan) (_ *os.File, err error) {
 	f, err := os.CreateTemp(dir, "plan")
 	if err != nil {
 		return nil, err
@@ -249,7 +252,7 @@ func planFile(dir string, p Plan) (_ *os.File, err error) {
 
 // environment is all of the command's environment. Its names are fixed; of the
 // values, none is a label as it came: the target is one of the configured.
-func environment(home string, p Plan) []string {
+func environment(home string, p plan) []string {
 	return []string{
 		"PATH=" + plainPath,
 		"HOME=" + home,

@@ -33,7 +33,7 @@ func script(t *testing.T, text string, arguments ...string) *command {
 	return cmd
 }
 
-var examplePlan = Plan{
+var examplePlan = plan{
 	Rule: "restart-pod", Action: "restart", Target: "cart-7", Status: "firing", Fingerprint: "0123456789abcdef",
 	Labels:   map[string]string{"alertname": "Stuck", "evil": "$(touch /tmp/owned); `id` \x00\n--force"},
 	StartsAt: time.Unix(1700000000, 0).UTC(),
@@ -55,7 +55,7 @@ func TestExecTellsThePlan(t *testing.T) {
 		t.Fatal(err, out)
 	}
 	first, rest, _ := strings.Cut(out, "\n")
-	var p Plan
+	var p plan
 	if err := json.Unmarshal([]byte(first), &p); err != nil || p.Labels["evil"] != examplePlan.Labels["evil"] || p.Target != "cart-7" {
 		t.Errorf("standard input was %q: %v", first, err)
 	}

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"syscall"
 	"text/template"
@@ -44,7 +43,7 @@ type WebhookConfig struct {
 	// Empty means all the fields as one object.
 	Body string `yaml:"body,omitempty"`
 
-	// Timeout is how long the whole exchange may take. At most 10m.
+	// Timeout is how long the whole exchange may take. From 1ms to 10m.
 	Timeout model.Duration `yaml:"timeout"`
 
 	// HTTPConfig has the credentials, TLS and proxy, as in Prometheus. Redirects
@@ -149,7 +148,7 @@ func parseBody(text string) (*template.Template, error) {
 	return t, nil
 }
 
-var samplePlan = Plan{
+var samplePlan = plan{
 	Rule: "rule", Action: "action", Target: "target", Status: string(model.AlertFiring),
 	Labels:      map[string]string{model.AlertNameLabel: "alert"},
 	Fingerprint: "0123456789abcdef",
@@ -186,7 +185,7 @@ func checkPrinted(n parse.Node) error {
 	return errors.Join(errs...)
 }
 
-func renderBody(t *template.Template, p Plan) ([]byte, error) {
+func renderBody(t *template.Template, p plan) ([]byte, error) {
 	var b bytes.Buffer
 	if err := t.Execute(&b, p); err != nil {
 		return nil, err
@@ -216,14 +215,13 @@ type webhook struct {
 func newWebhook(c WebhookConfig) (*webhook, error) {
 	address := string(c.URL)
 	if c.URLFile != "" {
-		b, err := os.ReadFile(c.URLFile)
+		var err error
+		if address, err = readSecret(c.URLFile); err == nil {
+			_, err = parseURL(address)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("webhook.url_file: %w", err)
 		}
-		address = strings.TrimSpace(string(b))
-	}
-	if _, err := parseURL(address); err != nil {
-		return nil, fmt.Errorf("webhook.url_file: %w", err)
 	}
 	body, err := parseBody(c.template())
 	if err != nil {
@@ -260,7 +258,7 @@ func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
 // everywhere, it is the link-local 169.254.169.254.
 var awsMetadata = netip.MustParseAddr("fd00:ec2::254")
 
-func (w *webhook) prepare(p Plan) (deed, error) {
+func (w *webhook) prepare(p plan) (deed, error) {
 	body, err := renderBody(w.body, p)
 	if err != nil {
 		return deed{}, err
@@ -273,7 +271,7 @@ func (w *webhook) prepare(p Plan) (deed, error) {
 
 // post sends the body once. It sets no Idempotency-Key, which Go's transport reads
 // as leave to send a POST again.
-func (w *webhook) post(ctx context.Context, body []byte, p Plan) (string, error) {
+func (w *webhook) post(ctx context.Context, body []byte, p plan) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	seen := newSecrets(w.url)
@@ -295,7 +293,7 @@ func (w *webhook) post(ctx context.Context, body []byte, p Plan) (string, error)
 	}
 	defer resp.Body.Close()
 	var out excerpt
-	io.Copy(&out, io.LimitReader(resp.Body, maxOutput)) // the status is the answer
+	_, _ = io.Copy(&out, io.LimitReader(resp.Body, maxOutput)) // the status is the answer
 	output := seen.redact(out.String())
 	if resp.StatusCode/100 != 2 {
 		return output, fmt.Errorf("answered %s", seen.redact(clip(resp.Status, 100)))

@@ -35,7 +35,7 @@ func hook(t *testing.T, url, text string) *webhook {
 	return w
 }
 
-func call(t *testing.T, w *webhook, p Plan) (string, error) {
+func call(t *testing.T, w *webhook, p plan) (string, error) {
 	t.Helper()
 	d, err := w.prepare(p)
 	if err != nil {

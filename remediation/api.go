@@ -38,12 +38,19 @@ type decision struct {
 //	POST /api/v1/remediations/{id}/approve  {"hash": "…", "approver": "…"}
 //	POST /api/v1/remediations/{id}/deny     {"hash": "…", "approver": "…"}
 //
-// A decision needs the webhook's token, or a verified client certificate. It counts
-// once, and only for the very plan whose hash it names.
+// A decision needs the webhook's token. It counts once, and only for the very plan
+// whose hash it names. The list leaves hash and output out where nobody proved who
+// asks: outputs are other programs' words and may hold anything.
 func (r *Remediation) API() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/remediations", func(w http.ResponseWriter, _ *http.Request) {
-		r.answer(w, r.list())
+	mux.HandleFunc("GET /api/v1/remediations", func(w http.ResponseWriter, req *http.Request) {
+		l := r.list()
+		if r.authorize(req) != http.StatusOK {
+			for i := range l {
+				l[i].Hash, l[i].Output = "", ""
+			}
+		}
+		r.answer(w, l)
 	})
 	mux.HandleFunc("POST /api/v1/remediations/{id}/approve", func(w http.ResponseWriter, req *http.Request) {
 		r.serveDecision(w, req, true)
@@ -52,12 +59,6 @@ func (r *Remediation) API() http.Handler {
 		r.serveDecision(w, req, false)
 	})
 	return mux
-}
-
-func (r *Remediation) answer(w http.ResponseWriter, data any) {
-	if err := api.Answer(w, data); err != nil {
-		r.logger.Error("Cannot answer", "err", err)
-	}
 }
 
 // list returns the plans, newest first, with the beginning of their output.
@@ -89,7 +90,7 @@ func (r *Remediation) serveDecision(w http.ResponseWriter, req *http.Request, ye
 		return
 	}
 	if d.Approver = strings.TrimSpace(d.Approver); d.Approver == "" || len(d.Approver) > maxApprover {
-		api.Refuse(w, http.StatusBadRequest, fmt.Sprintf("approver must be of 1 to %d bytes", maxApprover))
+		api.Refuse(w, http.StatusBadRequest, fmt.Sprintf("approver: must be from 1 to %d bytes", maxApprover))
 		return
 	}
 	e, err := r.decide(req.PathValue("id"), d, yes)
@@ -99,7 +100,7 @@ func (r *Remediation) serveDecision(w http.ResponseWriter, req *http.Request, ye
 	case errors.As(err, &conflict):
 		api.Refuse(w, http.StatusConflict, err.Error())
 	case err != nil:
-		r.logger.Error("Decision was not recorded", "err", err)
+		r.logger.Error("decision not recorded", "err", err)
 		api.Refuse(w, statusOf(err), "not recorded, try again")
 	default:
 		r.answer(w, e)
@@ -127,7 +128,7 @@ func (r *Remediation) decide(id string, d decision, yes bool) (entry, error) {
 	e := r.ledger.entries[i]
 	now := r.now()
 	switch {
-	case e.State != Waiting:
+	case e.State != stateWaiting:
 		return entry{}, &conflict{fmt.Sprintf("is %s and waits for nobody", e.State)}
 	case e.Hash != d.Hash:
 		return entry{}, &conflict{"the hash is not that of the plan that waits"}
@@ -139,9 +140,9 @@ func (r *Remediation) decide(id string, d decision, yes bool) (entry, error) {
 	}
 	e.Approver = d.Approver
 	if yes {
-		e.State, e.ApprovedAt = Approved, now
+		e.State, e.ApprovedAt = stateApproved, now
 	} else {
-		e.State, e.FinishedAt, e.Reason = Cancelled, now, "denied"
+		e.State, e.FinishedAt, e.Reason = stateCancelled, now, "denied"
 	}
 	if err := r.ledger.record(e); err != nil {
 		return entry{}, err

@@ -55,18 +55,21 @@ func (b *batch) firing(a alert) {
 
 // admit refuses what the ledger may have forgotten, and what would wait behind too
 // much else.
-func (b *batch) admit(p Plan) error {
+func (b *batch) admit(p plan) error {
 	if at := b.ledger.damagedAt; !p.StartsAt.After(at) {
 		return &refusal{refusedLedger, fmt.Sprintf("the ledger was found damaged at %s: this alert began before and may have been treated", at.Format(time.RFC3339))}
 	}
-	waiting := b.ledger.pending()
+	if at := b.ledger.forgottenTo; !p.StartsAt.After(at) {
+		return &refusal{refusedLedger, fmt.Sprintf("the ledger has forgotten what was before %s: this alert began then and may have been treated", at.Format(time.RFC3339))}
+	}
+	queued := b.ledger.pending()
 	for _, e := range b.entries {
 		if e.State.waits() {
-			waiting++
+			queued++
 		}
 	}
-	if limit := b.settings.config.QueueSize; waiting >= limit && b.settings.config.Mode.acts() {
-		return &refusal{refusedQueue, fmt.Sprintf("%d plans wait already", waiting)}
+	if limit := b.settings.config.QueueSize; queued >= limit && b.settings.config.Mode.acts() {
+		return &refusal{refusedQueue, fmt.Sprintf("%d plans wait already", queued)}
 	}
 	return nil
 }
@@ -75,11 +78,11 @@ func (b *batch) admit(p Plan) error {
 func (b *batch) advance(e *entry) {
 	switch c := b.settings.config; c.Mode {
 	case Auto:
-		e.State, e.ApprovedAt = Approved, b.now
+		e.State, e.ApprovedAt = stateApproved, b.now
 	case Approve:
-		e.State, e.ExpiresAt = Waiting, b.now.Add(time.Duration(c.ApprovalTTL))
+		e.State, e.ExpiresAt = stateWaiting, b.now.Add(time.Duration(c.ApprovalTTL))
 	default:
-		e.State, e.FinishedAt = Suggested, b.now
+		e.State, e.FinishedAt = stateSuggested, b.now
 	}
 }
 
@@ -105,6 +108,6 @@ func (b *batch) resolved(a alert) {
 }
 
 func (b *batch) cancelled(e entry) entry {
-	e.State, e.FinishedAt, e.Reason = Cancelled, b.now, "the alert resolved before it started"
+	e.State, e.FinishedAt, e.Reason = stateCancelled, b.now, "the alert resolved before it started"
 	return e
 }

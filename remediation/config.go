@@ -28,13 +28,15 @@ func (m Mode) acts() bool { return m == Approve || m == Auto }
 // Config is the remediation block of the configuration file.
 type Config struct {
 	// Mode is off, suggest, approve or auto: forget alerts, record what would be
-	// done, wait for a person's approval, or act at once.
+	// done, wait for a person's approval, or act at once. Decisions are remembered
+	// for 30 days: an alert that has been firing for longer may be refused, so that
+	// none is treated twice.
 	Mode Mode `yaml:"mode"`
 
 	// WebhookToken is the bearer token that Alertmanager must send with its
-	// webhook, and a person with an approval. Without a token, and without client
-	// certificates demanded by the listener, the webhook is closed, and the modes
-	// approve and auto are refused.
+	// webhook, and a person with an approval. The modes approve and auto need one.
+	// Without one the webhook is closed, unless the listener demands client
+	// certificates.
 	WebhookToken promconfig.Secret `yaml:"webhook_token,omitempty"`
 
 	// WebhookTokenFile names a file that holds the token instead; white space
@@ -42,7 +44,7 @@ type Config struct {
 	WebhookTokenFile string `yaml:"webhook_token_file,omitempty"`
 
 	// ApprovalTTL is how long a plan waits for approval. Then the answer is no.
-	// At most 24h.
+	// From 1s to 24h.
 	ApprovalTTL model.Duration `yaml:"approval_ttl"`
 
 	// MaxPerHour bounds how often one rule may act within any hour, however many
@@ -74,9 +76,9 @@ type ActionConfig struct {
 }
 
 const (
-	longestApproval = 24 * time.Hour
-	highestPerHour  = 60
-	longestQueue    = 1000
+	shortestApproval, longestApproval = time.Second, 24 * time.Hour
+	highestPerHour                    = 60
+	longestQueue                      = 1000
 )
 
 // DefaultConfig suggests and never acts.
@@ -111,8 +113,11 @@ func (c Config) Validate() error {
 	if c.WebhookToken != "" && c.WebhookTokenFile != "" {
 		errs = append(errs, errors.New("remediation.webhook_token: must not be set beside webhook_token_file"))
 	}
-	if ttl := time.Duration(c.ApprovalTTL); ttl <= 0 || ttl > longestApproval {
-		errs = append(errs, fmt.Errorf("remediation.approval_ttl: must be above 0s and at most 24h, got %s", c.ApprovalTTL))
+	if c.Mode.acts() && c.WebhookToken == "" && c.WebhookTokenFile == "" {
+		errs = append(errs, fmt.Errorf("remediation.mode: must not be %s without webhook_token or webhook_token_file: anybody could act", c.Mode))
+	}
+	if ttl := time.Duration(c.ApprovalTTL); ttl < shortestApproval || ttl > longestApproval {
+		errs = append(errs, fmt.Errorf("remediation.approval_ttl: must be from 1s to 24h, got %s", c.ApprovalTTL))
 	}
 	if c.MaxPerHour < 1 || c.MaxPerHour > highestPerHour {
 		errs = append(errs, fmt.Errorf("remediation.max_per_hour: must be from 1 to %d, got %d", highestPerHour, c.MaxPerHour))
@@ -159,13 +164,13 @@ func (c ActionConfig) validate(path string) error {
 	return errors.Join(errs...)
 }
 
-// checkTimeout holds a timeout of an action to its bound: whatever waits behind it
-// in the queue waits that long.
+// An action's timeout is bounded: whatever waits behind it in the queue waits that
+// long.
+const shortestAction, longestAction = time.Millisecond, 10 * time.Minute
+
 func checkTimeout(path string, d model.Duration) error {
-	if d <= 0 || time.Duration(d) > longestAction {
-		return fmt.Errorf("%s.timeout: must be above 0s and at most 10m, got %s", path, d)
+	if t := time.Duration(d); t < shortestAction || t > longestAction {
+		return fmt.Errorf("%s.timeout: must be from 1ms to 10m, got %s", path, d)
 	}
 	return nil
 }
-
-const longestAction = 10 * time.Minute

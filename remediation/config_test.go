@@ -96,7 +96,7 @@ actions:
 	for _, want := range []string{
 		`remediation.mode: must be off, suggest, approve or auto, got "always"`,
 		`remediation.webhook_token: must not be set beside webhook_token_file`,
-		`remediation.approval_ttl: must be above 0s and at most 24h, got 2d`,
+		`remediation.approval_ttl: must be from 1s to 24h, got 2d`,
 		`remediation.max_per_hour: must be from 1 to 60, got 61`,
 		`remediation.queue_size: must be from 1 to 1000, got 0`,
 		`remediation.actions[0].name: must be 1 to 64 letters`,
@@ -111,7 +111,7 @@ actions:
 		`remediation.actions[4].exec.command[0]: must be fixed`,
 		`remediation.actions[4].exec.command[1]: must be fixed`,
 		`remediation.actions[4].exec.command[2]: must be fixed`,
-		`remediation.actions[4].exec.timeout: must be above 0s and at most 10m, got 1h`,
+		`remediation.actions[4].exec.timeout: must be from 1ms to 10m, got 1h`,
 		`remediation.actions[4].exec.target_pattern: must match every target, got "-v"`,
 		`remediation.actions[5].exec.command: must not use ${target} without targets`,
 		`remediation.actions[6].exec.target_pattern: error parsing regexp`,
@@ -131,17 +131,17 @@ func TestWhatNewRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*Options){
-		"no directory":                              func(o *Options) { o.Dir = "" },
-		"remediation.queue_size":                    func(o *Options) { o.Config.QueueSize = -1 },
-		"remediation.webhook_token_file: must hold": func(o *Options) { o.Config.WebhookToken, o.Config.WebhookTokenFile = "", empty },
-		"no such file":                              func(o *Options) { o.Config.WebhookToken, o.Config.WebhookTokenFile = "", empty+"x" },
-		"must name the label that selects":          remedy(func(r *rules.Remedy) { r.Target = "" }),
-		"must match something":                      remedy(func(r *rules.Remedy) { r.Match = nil }),
-		`action "reboot" is not among`:              remedy(func(r *rules.Remedy) { r.Action = "reboot" }),
-		"must not name a target label": func(o *Options) {
+		"no directory":           func(o *Options) { o.Dir = "" },
+		"remediation.queue_size": func(o *Options) { o.Config.QueueSize = -1 },
+		"remediation.webhook_token_file: read " + empty + ": empty":         func(o *Options) { o.Config.WebhookToken, o.Config.WebhookTokenFile = "", empty },
+		"remediation.webhook_token_file: read " + empty + "x: no such file": func(o *Options) { o.Config.WebhookToken, o.Config.WebhookTokenFile = "", empty+"x" },
+		"must name the label that selects":                                  remedy(func(r *rules.Remedy) { r.Target = "" }),
+		"must match something":                                              remedy(func(r *rules.Remedy) { r.Match = nil }),
+		`action: "reboot" is not among`:                                     remedy(func(r *rules.Remedy) { r.Action = "reboot" }),
+		`must not be set: action "restart" has no targets`: func(o *Options) {
 			o.Config.Actions = []ActionConfig{{Name: "restart", Webhook: o.Config.Actions[0].Webhook}}
 		},
-		"remediation.actions[0]: exec.command: ": func(o *Options) {
+		"remediation.actions[0].exec.command: ": func(o *Options) {
 			o.Config.Actions = []ActionConfig{{Name: "restart", Targets: []string{"a"}, Exec: &ExecConfig{Command: []string{"/none"}, Timeout: 1e9}}}
 		},
 	} {

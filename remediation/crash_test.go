@@ -29,7 +29,7 @@ func TestInterruptedIsUnknownAndNeverRunAgain(t *testing.T) {
 	a := w.an("a")
 	w.deliver(a)
 	<-began
-	w.become(Running)
+	w.become(stateRunning)
 
 	// What is on disk at this instant is what a power failure would leave.
 	crashed := filepath.Join(t.TempDir(), "ledger")
@@ -37,7 +37,7 @@ func TestInterruptedIsUnknownAndNeverRunAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	close(finish)
-	w.become(Succeeded)
+	w.become(stateSucceeded)
 	w.stop()
 	w.o.Dir = crashed
 	w.start()
@@ -45,7 +45,7 @@ func TestInterruptedIsUnknownAndNeverRunAgain(t *testing.T) {
 		if status := w.deliver(a); status != http.StatusOK {
 			t.Error(status)
 		}
-		if e := w.become(Unknown); !strings.Contains(e.Reason, "may or may not have acted") {
+		if e := w.become(stateUnknown); !strings.Contains(e.Reason, "may or may not have acted") {
 			t.Errorf("reason %q", e.Reason)
 		}
 		w.stop()
@@ -59,7 +59,7 @@ func TestInterruptedIsUnknownAndNeverRunAgain(t *testing.T) {
 func TestNothingIsDoneThatCannotBeRecorded(t *testing.T) {
 	w := newWorld(t, Approve)
 	w.deliver(w.an("a"))
-	e := w.become(Waiting)
+	e := w.become(stateWaiting)
 	if err := w.ledger.close(); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestNothingIsDoneThatCannotBeRecorded(t *testing.T) {
 	if status := w.decide(e, "approve", e.Hash); status != http.StatusInternalServerError {
 		t.Errorf("approval: status %d", status)
 	}
-	w.become(Waiting)
+	w.become(stateWaiting)
 	w.called(0)
 }
 
@@ -86,7 +86,7 @@ func TestStartThatCannotBeRecordedDoesNotHappen(t *testing.T) {
 		t.Fatal(err)
 	}
 	go r.Run()
-	w.become(Refused)
+	w.become(stateRefused)
 	w.called(0)
 	if err := r.Close(t.Context()); err != nil {
 		t.Error(err)
@@ -99,7 +99,7 @@ func TestDamagedLedgerRefusesOlderEpisodes(t *testing.T) {
 	w := newWorld(t, Auto)
 	a := w.an("a")
 	w.deliver(a)
-	w.become(Succeeded)
+	w.become(stateSucceeded)
 	w.stop()
 	name := wlog.SegmentName(w.o.Dir, 0)
 	b, err := os.ReadFile(name)
@@ -112,16 +112,16 @@ func TestDamagedLedgerRefusesOlderEpisodes(t *testing.T) {
 	}
 	w.start()
 	w.deliver(a)
-	if e := w.become(Refused); !strings.Contains(e.Reason, "ledger was found damaged") {
+	if e := w.become(stateRefused); !strings.Contains(e.Reason, "ledger was found damaged") {
 		t.Errorf("reason %q", e.Reason)
 	}
 	w.stop() // and it stays so after the repair
 	w.start()
 	w.deliver(w.an("b"))
-	w.eventually("both are refused", func(l []entry) bool { return len(l) == 2 && l[0].State == Refused })
+	w.eventually("both are refused", func(l []entry) bool { return len(l) == 2 && l[0].State == stateRefused })
 	w.later(5 * time.Minute)
 	w.deliver(w.an("a"))
-	w.become(Succeeded)
+	w.become(stateSucceeded)
 	w.called(2)
 }
 
@@ -143,8 +143,8 @@ func TestApprovalExpiresToNo(t *testing.T) {
 		w.deliver(w.an("a"))
 		for _, step := range []struct {
 			wait time.Duration
-			want State
-		}{{15*time.Minute - time.Second, Waiting}, {2 * time.Second, Expired}} {
+			want state
+		}{{15*time.Minute - time.Second, stateWaiting}, {2 * time.Second, stateExpired}} {
 			time.Sleep(step.wait)
 			synctest.Wait()
 			if got := w.plans()[0].State; got != step.want {
@@ -181,7 +181,7 @@ func victim(dir string) {
 	}
 	for {
 		a := alert{Status: "firing", Labels: map[string]string{"remediation": "restart"}, StartsAt: began}
-		if err := r.take(notification{Version: notificationVersion, Alerts: []alert{a}}); err != nil {
+		if err := r.take(notification{alerts: []alert{a}}); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}

@@ -2,10 +2,7 @@ package remediation
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"time"
 
@@ -36,9 +33,11 @@ const (
 // has gained and will gain are skipped, and the group's own status is too: a group
 // fires while any of its alerts does.
 type notification struct {
-	Version         string  `json:"version"`
-	Alerts          []alert `json:"alerts"`
-	TruncatedAlerts uint64  `json:"truncatedAlerts"`
+	alerts    []alert
+	truncated uint64 // left out by Alertmanager
+	// invalid is why alerts were left out here, one for each: the others of the
+	// notification are not to wait for a bad one, which is sent again and again.
+	invalid []error
 }
 
 type alert struct {
@@ -48,43 +47,55 @@ type alert struct {
 	EndsAt   time.Time         `json:"endsAt"`
 }
 
-// decodeNotification reads a webhook's body, or says what is wrong with it.
+// decodeNotification reads a webhook's body, or says why it is no notification.
 func decodeNotification(body []byte, now time.Time) (notification, error) {
-	var n notification
-	if err := json.Unmarshal(body, &n); err != nil {
+	var envelope struct {
+		Version         string            `json:"version"`
+		Alerts          []json.RawMessage `json:"alerts"`
+		TruncatedAlerts uint64            `json:"truncatedAlerts"`
+	}
+	if err := json.Unmarshal(body, &envelope); err != nil {
 		return notification{}, err
 	}
-	if n.Version != notificationVersion {
-		return notification{}, fmt.Errorf("version must be %q, got %.20q: is the receiver's payload customised?", notificationVersion, n.Version)
+	if envelope.Version != notificationVersion {
+		return notification{}, fmt.Errorf("version must be %q, got %.20q: is the receiver's payload customised?", notificationVersion, envelope.Version)
 	}
-	for i, a := range n.Alerts {
-		if err := a.validate(now); err != nil {
-			return notification{}, fmt.Errorf("alerts[%d].%w", i, err)
+	n := notification{truncated: envelope.TruncatedAlerts}
+	for i, text := range envelope.Alerts {
+		a, err := decodeAlert(text, now)
+		if err != nil {
+			n.invalid = append(n.invalid, fmt.Errorf("alerts[%d]: %w", i, err))
+			continue
 		}
+		n.alerts = append(n.alerts, a)
 	}
 	return n, nil
 }
 
-func (a alert) validate(now time.Time) error {
+func decodeAlert(text []byte, now time.Time) (a alert, err error) {
+	if err := json.Unmarshal(text, &a); err != nil {
+		return alert{}, err
+	}
 	if a.Status != model.AlertFiring && a.Status != model.AlertResolved {
-		return fmt.Errorf("status: must be firing or resolved, got %.20q", a.Status)
+		return alert{}, fmt.Errorf("status: must be firing or resolved, got %.20q", a.Status)
 	}
 	size := 0
 	for name, value := range a.Labels {
 		size += len(name) + len(value)
 	}
 	if size == 0 || size > maxLabels {
-		return fmt.Errorf("labels: must be of 1 to %d bytes, got %d", maxLabels, size)
+		return alert{}, fmt.Errorf("labels: must be from 1 to %d bytes, got %d", maxLabels, size)
 	}
 	if a.StartsAt.Unix() <= 0 || a.StartsAt.After(now.Add(maxSkew)) {
-		return fmt.Errorf("startsAt: must be after 1970 and not in the future, got %s", a.StartsAt.Format(time.RFC3339))
+		return alert{}, fmt.Errorf("startsAt: must be from 1970 to %s from now, got %s", maxSkew, a.StartsAt.Format(time.RFC3339))
 	}
-	return nil
+	return a, nil
 }
 
 // Webhook takes Alertmanager's notifications. It answers 200 once all that follows
 // from one is in the ledger, 5xx if that failed, so that Alertmanager tries again,
-// and 4xx to what can never succeed.
+// and 4xx to what can never succeed. Single alerts that are none are left out,
+// counted and logged.
 func (r *Remediation) Webhook() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -108,41 +119,17 @@ func (r *Remediation) Webhook() http.Handler {
 			api.Refuse(w, http.StatusBadRequest, err.Error())
 			return
 		}
+		if len(n.invalid) > 0 {
+			r.metrics.invalid.Add(float64(len(n.invalid)))
+			r.logger.Warn("alerts left out of a notification", "alerts", len(n.invalid), "err", clip(n.invalid[0].Error(), maxReason))
+		}
 		if err := r.take(n); err != nil {
-			r.logger.Error("Alertmanager's notification was not recorded", "err", err)
+			r.logger.Error("notification not recorded", "err", err)
 			api.Refuse(w, statusOf(err), "not recorded, try again")
 			return
 		}
 		w.WriteHeader(http.StatusOK)
 	})
-}
-
-// readJSON reads a JSON body, or answers the request itself. A browser cannot send
-// that content type across origins unasked, so no page can act with a visitor's
-// client certificate.
-func readJSON(w http.ResponseWriter, req *http.Request, limit int64) ([]byte, bool) {
-	if kind, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		api.Refuse(w, http.StatusUnsupportedMediaType, "content type must be application/json")
-		return nil, false
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, limit))
-	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		api.Refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("body must be at most %d bytes", limit))
-		return nil, false
-	}
-	if err != nil {
-		api.Refuse(w, http.StatusBadRequest, "body could not be read")
-		return nil, false
-	}
-	return body, true
-}
-
-// statusOf is the answer for what we, not the client, failed at.
-func statusOf(err error) int {
-	if errors.Is(err, foreshock.ErrClosed) {
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
 }
 
 // take records what follows from the notification. After an error a part may have
@@ -153,7 +140,7 @@ func (r *Remediation) take(n notification) error {
 	if r.closed {
 		return foreshock.ErrClosed
 	}
-	r.metrics.truncated.Add(float64(n.TruncatedAlerts))
+	r.metrics.truncated.Add(float64(n.truncated))
 	s := r.settings.Load()
 	if s.config.Mode == Off {
 		return nil
@@ -162,7 +149,7 @@ func (r *Remediation) take(n notification) error {
 		settings: s, ledger: r.ledger, metrics: r.metrics, now: r.now(),
 		changed: map[string]bool{}, planned: map[identity]bool{},
 	}
-	for _, a := range n.Alerts {
+	for _, a := range n.alerts {
 		r.metrics.alerts[a.Status].Inc()
 		if a.Status == model.AlertFiring {
 			b.firing(a)

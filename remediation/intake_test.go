@@ -27,15 +27,15 @@ func TestAlertmanagersOwnBody(t *testing.T) {
 	if status := w.post(w.Webhook(), "/", captured, nil); status != http.StatusOK {
 		t.Fatal(status)
 	}
-	e := w.become(Suggested)
+	e := w.become(stateSuggested)
 	want := model.LabelSet{"alertname": "Stuck", "pod": "a", "remediation": "restart"}.Fingerprint().String()
 	if e.Plan.Fingerprint != want || !e.Plan.StartsAt.Equal(time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)) {
 		t.Errorf("planned %+v", e.Plan)
 	}
 }
 
-// Whatever cannot be a notification gets a 4xx, runs nothing and leaves no trace;
-// the next good one is taken.
+// Whatever cannot be a notification gets a 4xx, and what holds no alert that can be
+// one a 200; neither runs anything or leaves a trace, and the next good one is taken.
 func TestForgedAndBrokenBodies(t *testing.T) {
 	w := newWorld(t, Auto)
 	good := body(t, w.an("a"))
@@ -62,17 +62,17 @@ func TestForgedAndBrokenBodies(t *testing.T) {
 		"version 5":            {replace(`"version":"4"`, `"version":"5"`), http.StatusBadRequest},
 		"version as a number":  {replace(`"version":"4"`, `"version":4`), http.StatusBadRequest},
 		"no version":           {replace(`"version":"4"`, `"v":"4"`), http.StatusBadRequest},
-		"labels as a list":     {replace(`"labels":{`, `"labels":[],"x":{`), http.StatusBadRequest},
-		"a label as a number":  {replace(`"pod":"a"`, `"pod":1`), http.StatusBadRequest},
-		"a label as an object": {replace(`"pod":"a"`, `"pod":{"a":"b"}`), http.StatusBadRequest},
-		"no labels":            {replace(`"labels":{`, `"x":{`), http.StatusBadRequest},
-		"huge labels":          {replace(`"pod":"a"`, `"pod":"`+strings.Repeat("a", maxLabels)+`"`), http.StatusBadRequest},
-		"another status":       {replace(`"firing","labels"`, `"burning","labels"`), http.StatusBadRequest},
+		"labels as a list":     {replace(`"labels":{`, `"labels":[],"x":{`), http.StatusOK},
+		"a label as a number":  {replace(`"pod":"a"`, `"pod":1`), http.StatusOK},
+		"a label as an object": {replace(`"pod":"a"`, `"pod":{"a":"b"}`), http.StatusOK},
+		"no labels":            {replace(`"labels":{`, `"x":{`), http.StatusOK},
+		"huge labels":          {replace(`"pod":"a"`, `"pod":"`+strings.Repeat("a", maxLabels)+`"`), http.StatusOK},
+		"another status":       {replace(`"firing","labels"`, `"burning","labels"`), http.StatusOK},
 		"alerts as an object":  {`{"version":"4","alerts":{"status":"firing"}}`, http.StatusBadRequest},
 		"negative truncation":  {`{"version":"4","alerts":[],"truncatedAlerts":-1}`, http.StatusBadRequest},
-		"no beginning":         {startsAt(time.Time{}), http.StatusBadRequest},
-		"begins in 9999":       {startsAt(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)), http.StatusBadRequest},
-		"begins in a quarter":  {startsAt(time.Now().Add(15 * time.Minute)), http.StatusBadRequest},
+		"no beginning":         {startsAt(time.Time{}), http.StatusOK},
+		"begins in 9999":       {startsAt(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)), http.StatusOK},
+		"begins in a quarter":  {startsAt(time.Now().Add(15 * time.Minute)), http.StatusOK},
 		"nested 200k deep":     {`{"version":"4","x":` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + `}`, http.StatusBadRequest},
 		"labels 200k deep":     {`{"version":"4","alerts":[{"labels":` + strings.Repeat(`{"a":`, 100_000) + `}]}`, http.StatusBadRequest},
 		"above 1 MiB":          {good + strings.Repeat(" ", maxNotification), http.StatusRequestEntityTooLarge},
@@ -88,7 +88,41 @@ func TestForgedAndBrokenBodies(t *testing.T) {
 	if status := w.post(w.Webhook(), "/", good, nil); status != http.StatusOK {
 		t.Errorf("the good one: status %d", status)
 	}
-	w.become(Succeeded)
+	w.become(stateSucceeded)
+}
+
+// Alertmanager sends a group again and again until it is taken: one alert with a
+// broken clock must not keep the others from their remedies.
+func TestBadAlertDoesNotHoldUpTheOthers(t *testing.T) {
+	w := newWorld(t, Suggest)
+	bad, huge := w.an("b"), w.an("c")
+	bad.StartsAt = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(time.Now().Year(), 0, 0)
+	huge.Labels["x"] = strings.Repeat("x", maxLabels)
+	if status := w.deliver(bad, w.an("a"), huge); status != http.StatusOK {
+		t.Errorf("status %d", status)
+	}
+	if l := w.plans(); len(l) != 1 || l[0].Plan.Target != "a" {
+		t.Errorf("listed %+v", l)
+	}
+	if got := testutil.ToFloat64(w.metrics.invalid); got != 2 {
+		t.Errorf("%v alerts counted as invalid, want 2", got)
+	}
+}
+
+// What an action said may hold anything, and the hash is for who may approve.
+func TestOutputAndHashAreForWhoMayAsk(t *testing.T) {
+	w := newWorld(t, Auto)
+	w.answer(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "canary") })
+	w.deliver(w.an("a"))
+	if e := w.become(stateSucceeded); e.Output != "canary" || e.Hash == "" {
+		t.Errorf("with the token: %+v", e)
+	}
+	for _, authorization := range []string{"", "Bearer wrong"} {
+		l := w.listed(authorization)
+		if len(l) != 1 || l[0].Output != "" || l[0].Hash != "" || l[0].State != stateSucceeded {
+			t.Errorf("%q: listed %+v", authorization, l)
+		}
+	}
 }
 
 func TestWebhookTakesOnlyAuthenticatedJSONPosts(t *testing.T) {
@@ -128,8 +162,8 @@ func TestWebhookTakesOnlyAuthenticatedJSONPosts(t *testing.T) {
 
 var verified = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{{}}}}
 
-// With no token anywhere, a certificate that the listener verified lets in, and
-// nothing else does; with neither, the webhook is closed, and acting is refused.
+// With no token anywhere acting is refused, and a certificate that the listener
+// verified lets in where nothing acts; with neither, the webhook is closed.
 func TestWithoutAToken(t *testing.T) {
 	w := newWorld(t, Suggest)
 	w.stop()
@@ -151,12 +185,12 @@ func TestWithoutAToken(t *testing.T) {
 	w.stop()
 	for _, mode := range []Mode{Approve, Auto} {
 		o := w.o
-		o.Config.Mode = mode
+		o.Config.Mode, o.VerifiedClients = mode, true
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), "remediation.mode: must not be "+string(mode)) {
 			t.Errorf("%s: started with %v", mode, err)
 		}
 	}
-	w.o.VerifiedClients, w.o.Config.Mode = true, Auto
+	w.o.VerifiedClients = true
 	w.start()
 	for _, tc := range []struct {
 		state *tls.ConnectionState
@@ -175,7 +209,7 @@ func TestWithoutAToken(t *testing.T) {
 func TestDecisionsNeedTheTokenAndAName(t *testing.T) {
 	w := newWorld(t, Approve)
 	w.deliver(w.an("a"))
-	e := w.become(Waiting)
+	e := w.become(stateWaiting)
 	path := "/api/v1/remediations/" + e.ID + "/approve"
 	for body, want := range map[string]int{
 		`{"hash":"` + e.Hash + `"}`:                http.StatusBadRequest,
@@ -206,7 +240,7 @@ func TestDecisionsNeedTheTokenAndAName(t *testing.T) {
 	if rec.Code != http.StatusMethodNotAllowed {
 		t.Errorf("GET: status %d", rec.Code)
 	}
-	w.become(Waiting)
+	w.become(stateWaiting)
 	w.called(0)
 }
 
@@ -263,7 +297,7 @@ func TestLargestNotificationIsRecorded(t *testing.T) {
 	if status := post(alerts); status != http.StatusOK {
 		t.Fatal(status)
 	}
-	if l := w.plans(); len(l) != len(alerts) || l[0].State != Suggested {
+	if l := w.plans(); len(l) != len(alerts) || l[0].State != stateSuggested {
 		t.Errorf("%d listed", len(l))
 	}
 }
@@ -321,8 +355,8 @@ func FuzzDecodeNotification(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, a := range n.Alerts {
-			p := Plan{Status: string(a.Status), Labels: a.Labels, Fingerprint: fingerprint(a.Labels), StartsAt: a.StartsAt.UTC()}
+		for _, a := range n.alerts {
+			p := plan{Status: string(a.Status), Labels: a.Labels, Fingerprint: fingerprint(a.Labels), StartsAt: a.StartsAt.UTC()}
 			record, err := json.Marshal(page{Entries: []entry{{ID: p.id(), Plan: p, Hash: p.hash(deed{})}}})
 			if err != nil {
 				t.Fatal(err)

@@ -10,39 +10,40 @@ import (
 	"github.com/foreshock/foreshock/journal"
 )
 
-// State is where a plan stands.
-type State string
+// state is where a plan stands.
+type state string
 
 // The states of a plan. It ends in the one it starts with, or passes through
 // waiting, approved and running to one of the rest.
 const (
-	Suggested State = "suggested" // mode suggest: what would have been done
-	Waiting   State = "waiting"   // for a person's approval
-	Approved  State = "approved"  // waits for its turn
-	Running   State = "running"
-	Succeeded State = "succeeded"
-	Failed    State = "failed"
-	Refused   State = "refused"
-	Cancelled State = "cancelled" // resolved or denied before it started
-	Expired   State = "expired"   // nobody approved in time
-	Unknown   State = "unknown"   // the process died while it ran
+	stateSuggested state = "suggested" // mode suggest: what would have been done
+	stateWaiting   state = "waiting"   // for a person's approval
+	stateApproved  state = "approved"  // waits for its turn
+	stateRunning   state = "running"
+	stateSucceeded state = "succeeded"
+	stateFailed    state = "failed"
+	stateRefused   state = "refused"
+	stateCancelled state = "cancelled" // resolved or denied before it started
+	stateExpired   state = "expired"   // nobody approved in time
+	stateUnknown   state = "unknown"   // the process died while it ran
 )
 
-var states = []State{
-	Suggested, Waiting, Approved, Running, Succeeded, Failed, Refused, Cancelled, Expired, Unknown,
+var states = []state{
+	stateSuggested, stateWaiting, stateApproved, stateRunning, stateSucceeded, stateFailed,
+	stateRefused, stateCancelled, stateExpired, stateUnknown,
 }
 
 // waits reports whether the action may still come, and may still be stopped.
-func (s State) waits() bool { return s == Waiting || s == Approved }
+func (s state) waits() bool { return s == stateWaiting || s == stateApproved }
 
 // settled reports whether nothing more can happen.
-func (s State) settled() bool { return !s.waits() && s != Running }
+func (s state) settled() bool { return !s.waits() && s != stateRunning }
 
 // entry is one plan and what became of it, as the ledger and the API have it.
 type entry struct {
 	ID    string `json:"id"`
-	State State  `json:"state"`
-	Plan  Plan   `json:"plan"`
+	State state  `json:"state"`
+	Plan  plan   `json:"plan"`
 	// Hash is what an approval must name; "" where nothing could be planned.
 	Hash string `json:"hash,omitempty"`
 	// Reason says why it was refused, cancelled or failed.
@@ -66,6 +67,13 @@ type page struct {
 	// DamagedAt says that the ledger was found damaged then. Whatever began before
 	// may have been treated already.
 	DamagedAt time.Time `json:"damagedAt,omitzero"`
+
+	// ForgottenTo says that the ledger was rewritten and knows nothing of what was
+	// last planned up to then. What else it remembered then stands in Seen, Starts
+	// and Entries.
+	ForgottenTo time.Time              `json:"forgottenTo,omitzero"`
+	Seen        map[identity]time.Time `json:"seen,omitempty"`
+	Starts      map[string][]time.Time `json:"starts,omitempty"`
 }
 
 // history is how many settled plans are kept in memory for the API, beside those
@@ -84,8 +92,9 @@ type ledger struct {
 	// then has been decided about. About 100 B for each rule and alert, for ever.
 	seen map[identity]time.Time
 	// starts are when a rule acted, as far as the ceiling looks back.
-	starts    map[string][]time.Time
-	damagedAt time.Time
+	starts map[string][]time.Time
+	// damagedAt and forgottenTo are the latest of a page's.
+	damagedAt, forgottenTo time.Time
 }
 
 // openLedger reads the ledger in dir.
@@ -148,6 +157,17 @@ func (l *ledger) apply(p page) {
 	if p.DamagedAt.After(l.damagedAt) {
 		l.damagedAt = p.DamagedAt
 	}
+	if p.ForgottenTo.After(l.forgottenTo) {
+		l.forgottenTo = p.ForgottenTo
+	}
+	for key, until := range p.Seen {
+		l.see(key, until)
+	}
+	for rule, starts := range p.Starts {
+		for _, at := range starts {
+			l.acted(rule, at)
+		}
+	}
 	for _, e := range p.Entries {
 		l.believe(e)
 	}
@@ -156,16 +176,9 @@ func (l *ledger) apply(p page) {
 
 // believe takes the entry into memory.
 func (l *ledger) believe(e entry) {
-	until := e.CreatedAt
-	if e.Plan.StartsAt.After(until) {
-		until = e.Plan.StartsAt
-	}
-	if key := e.Plan.identity(); until.After(l.seen[key]) {
-		l.seen[key] = until
-	}
-	if e.State == Running {
-		rule := e.Plan.Rule
-		l.starts[rule] = append(l.starts[rule], e.StartedAt)
+	l.see(e.Plan.identity(), e.until())
+	if e.State == stateRunning {
+		l.acted(e.Plan.Rule, e.StartedAt)
 	}
 	if i := l.find(e.ID); i >= 0 {
 		l.entries[i] = e
@@ -180,6 +193,27 @@ func (l *ledger) believe(e entry) {
 	}
 }
 
+// until is up to which beginning an episode of the alert is this one.
+func (e entry) until() time.Time {
+	if e.Plan.StartsAt.After(e.CreatedAt) {
+		return e.Plan.StartsAt
+	}
+	return e.CreatedAt
+}
+
+func (l *ledger) see(key identity, until time.Time) {
+	if until.After(l.seen[key]) {
+		l.seen[key] = until
+	}
+}
+
+// acted notes when the rule did, once: a rewritten ledger may say it twice.
+func (l *ledger) acted(rule string, at time.Time) {
+	if !slices.ContainsFunc(l.starts[rule], at.Equal) {
+		l.starts[rule] = append(l.starts[rule], at)
+	}
+}
+
 // find returns the place of the entry, or -1.
 func (l *ledger) find(id string) int {
 	return slices.IndexFunc(l.entries, func(e entry) bool { return e.ID == id })
@@ -188,7 +222,7 @@ func (l *ledger) find(id string) int {
 // known reports whether this episode was decided about before. An alert that began
 // before it was last planned is that same episode: two Prometheus servers that
 // disagree about the beginning make Alertmanager move it back.
-func (l *ledger) known(p Plan) bool {
+func (l *ledger) known(p plan) bool {
 	until, ok := l.seen[p.identity()]
 	return ok && !p.StartsAt.After(until)
 }

@@ -11,10 +11,10 @@ import (
 type metrics struct {
 	notifications, unauthorized, rejected prometheus.Counter
 	alerts                                map[model.AlertStatus]prometheus.Counter
-	truncated, repeats                    prometheus.Counter
-	transitions                           map[State]prometheus.Counter
+	truncated, invalid, repeats           prometheus.Counter
+	transitions                           map[state]prometheus.Counter
 	refusals                              map[string]prometheus.Counter
-	ledgerFailures                        prometheus.Counter
+	ledgerFailures, forgotten             prometheus.Counter
 	pending                               prometheus.Gauge
 	seconds                               prometheus.Histogram
 }
@@ -35,12 +35,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		alerts: each(f, "alerts_total", "Alerts received, by their status.", "status",
 			model.AlertFiring, model.AlertResolved),
 		truncated: counter("alerts_truncated_total", "Alerts that Alertmanager left out of its notifications; see max_alerts there."),
+		invalid:   counter("alerts_invalid_total", "Alerts left out because they cannot be any: see the log."),
 		repeats:   counter("repeats_total", "Times an alert met a remedy that had been decided about in the same episode."),
 		transitions: each(f, "transitions_total", "Plans that entered a state.", "state",
 			states...),
 		refusals: each(f, "refusals_total", "Plans refused, by reason.", "reason",
 			refusals...),
 		ledgerFailures: counter("ledger_failures_total", "Events that could not be recorded, and so did not happen."),
+		forgotten:      counter("ledger_forgotten_total", "Alerts that a rule met and the ledger forgot after 30 days."),
 		seconds: f.NewHistogram(prometheus.HistogramOpts{
 			Name: "foreshock_remediation_action_duration_seconds",
 			Help: "How long an action took.",
@@ -62,6 +64,6 @@ func each[T ~string](f promauto.Factory, name, help, label string, values ...T) 
 
 // refuse marks the entry refused and counts why.
 func (m *metrics) refuse(e *entry, r *refusal, now time.Time) {
-	e.State, e.Reason, e.FinishedAt = Refused, r.text, now
+	e.State, e.Reason, e.FinishedAt = stateRefused, r.text, now
 	m.refusals[r.class].Inc()
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/foreshock/foreshock/rules"
 )
 
-// Plan is what would be done about one alert: the rule that matched, the action it
+// plan is what would be done about one alert: the rule that matched, the action it
 // names, the target the alert selected. It is all that an action is told, and the
 // fields of a webhook's body template.
-type Plan struct {
+type plan struct {
 	Rule   string `json:"rule"`
 	Action string `json:"action"`
 	// Target is one of the action's configured targets, "" where it has none.
@@ -36,12 +36,24 @@ type Plan struct {
 // identity is what stays the same from one episode of an alert to the next.
 type identity [sha256.Size]byte
 
-func (p Plan) identity() identity {
+// MarshalText is the identity as 64 hexadecimal digits, for the ledger.
+func (i identity) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, i[:]), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (i *identity) UnmarshalText(text []byte) error {
+	if len(text) != hex.EncodedLen(len(i)) {
+		return fmt.Errorf("identity of %d digits", len(text))
+	}
+	_, err := hex.Decode(i[:], text)
+	return err
+}
+
+func (p plan) identity() identity {
 	return digest(p.Rule, p.Action, p.Target, p.Fingerprint)
 }
 
 // id names the episode, in 32 hexadecimal digits.
-func (p Plan) id() string {
+func (p plan) id() string {
 	sum := digest(p.Rule, p.Action, p.Target, p.Fingerprint, p.StartsAt.Format(time.RFC3339Nano))
 	return hex.EncodeToString(sum[:16])
 }
@@ -78,8 +90,8 @@ var refusals = []string{
 
 // plan works out what the remedy would do about the alert. Where that is nothing
 // it returns a *refusal, and the plan as far as it got.
-func (s *settings) plan(r *rules.Remedy, labels map[string]string, startsAt time.Time) (Plan, deed, error) {
-	p := Plan{
+func (s *settings) plan(r *rules.Remedy, labels map[string]string, startsAt time.Time) (plan, deed, error) {
+	p := plan{
 		Rule:        r.Name,
 		Action:      r.Action,
 		Status:      string(model.AlertFiring),
@@ -106,10 +118,10 @@ func (s *settings) plan(r *rules.Remedy, labels map[string]string, startsAt time
 }
 
 // hash is of the plan and of all that would be done: what a person approves.
-func (p Plan) hash(d deed) string {
+func (p plan) hash(d deed) string {
 	b, err := json.Marshal(p)
 	if err != nil {
-		panic(err) // a Plan is strings and a time whose year was checked
+		panic(err) // a plan is strings and a time whose year was checked
 	}
 	sum := digest(string(b), string(d.digest[:]))
 	return hex.EncodeToString(sum[:])

@@ -1,7 +1,7 @@
 // Package remediation does something about an alert, if a person allowed it.
 //
 // Alertmanager posts its alerts to Webhook. A firing alert that a remedy rule
-// matches becomes a Plan: this action on this target, for this episode of this
+// matches becomes a plan: this action on this target, for this episode of this
 // alert. Depending on the mode the plan is only written down, waits for a person's
 // approval, or runs at once. Silences, inhibitions and routes of Alertmanager thus
 // govern remedies as they govern pages.
@@ -9,7 +9,7 @@
 // Alertmanager delivers at least once; an episode is treated at most once, for
 // ever. The intent is on disk in the ledger before Alertmanager is answered, and
 // the start before the action. What was running when the process died is unknown,
-// and is never run again. A resolved alert cancels what has not started.
+// and is never run again. What is older than the ledger's memory is refused. A resolved alert cancels what has not started.
 //
 // Labels are other people's input: they select among the configured targets and
 // fill values in, and never choose an executable, a URL or the shape of a request.
@@ -22,14 +22,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/foreshock/foreshock/internal/api"
 	"github.com/foreshock/foreshock/journal"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -40,8 +38,8 @@ type Options struct {
 	Remedies []*rules.Remedy
 	// Dir holds the ledger. One process at a time may have it.
 	Dir string
-	// VerifiedClients says that the listener in front of Webhook and API demands
-	// client certificates and verifies them.
+	// VerifiedClients says that the listener in front of Webhook demands client
+	// certificates and verifies them: where nothing can act, that lets in.
 	VerifiedClients bool
 	Now             func() time.Time
 	Registerer      prometheus.Registerer
@@ -79,7 +77,7 @@ func New(o Options) (*Remediation, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s, err := newSettings(o.Config, o.Remedies, o.VerifiedClients)
+	s, err := newSettings(o.Config, o.Remedies)
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +97,7 @@ func New(o Options) (*Remediation, error) {
 	if err := r.settle(); err != nil {
 		return nil, errors.Join(err, r.ledger.close())
 	}
+	r.forget()
 	r.act, r.abandon = context.WithCancel(context.Background())
 	r.warn(s)
 	r.signal()
@@ -114,8 +113,8 @@ func (r *Remediation) settle() error {
 	}
 	var unknown []entry
 	for _, e := range r.ledger.entries {
-		if e.State == Running {
-			e.State = Unknown
+		if e.State == stateRunning {
+			e.State = stateUnknown
 			e.Reason = "foreshock stopped while it ran: it may or may not have acted, and is not run again"
 			unknown = append(unknown, e)
 		}
@@ -131,22 +130,23 @@ func (r *Remediation) settle() error {
 
 // warn tells the operator what the configuration leaves shut.
 func (r *Remediation) warn(s *settings) {
-	if s.config.Mode != Off && len(s.remedies) > 0 && !s.authenticates(r.verifiedClients) {
-		r.logger.Warn("The Alertmanager webhook refuses everything until remediation.webhook_token is set")
+	if s.config.Mode != Off && len(s.remedies) > 0 && !s.hasToken && !r.verifiedClients {
+		r.logger.Warn("webhook closed until remediation.webhook_token is set")
 	}
 }
 
-// Apply replaces the configuration and the rules, or changes nothing and says why.
-// What waits or is queued keeps its place, and is refused in its turn if it would
-// now do anything else than was planned.
-func (r *Remediation) Apply(c Config, remedies []*rules.Remedy) error {
-	s, err := newSettings(c, remedies, r.verifiedClients)
+// Prepare makes a configuration and its rules ready, or says why it cannot; commit,
+// which cannot fail, puts them to work. What waits or is queued keeps its place, and
+// is refused in its turn if it would now do anything else than was planned.
+func (r *Remediation) Prepare(c Config, remedies []*rules.Remedy) (commit func(), err error) {
+	s, err := newSettings(c, remedies)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r.settings.Store(s)
-	r.warn(s)
-	return nil
+	return func() {
+		r.settings.Store(s)
+		r.warn(s)
+	}, nil
 }
 
 // Run acts on what was planned, one action at a time, until Close. It may be called
@@ -164,7 +164,7 @@ func (r *Remediation) Run() {
 }
 
 // Close takes no more alerts, lets the action under way finish within ctx, ends it
-// then, which can take killDelay more, and closes the ledger. What had not started
+// then, which can take killDelay and drainDelay more, and closes the ledger. What had not started
 // is decided about by the next process.
 func (r *Remediation) Close(ctx context.Context) error {
 	r.mu.Lock()
@@ -198,10 +198,10 @@ func (r *Remediation) Close(ctx context.Context) error {
 // tell logs the state that a plan has entered.
 func (r *Remediation) tell(e entry) {
 	level := slog.LevelInfo
-	if e.State == Failed || e.State == Refused || e.State == Unknown {
+	if e.State == stateFailed || e.State == stateRefused || e.State == stateUnknown {
 		level = slog.LevelWarn
 	}
-	r.logger.Log(context.Background(), level, "Remedy is "+string(e.State), "id", e.ID, "rule", e.Plan.Rule,
+	r.logger.Log(context.Background(), level, "remedy", "state", e.State, "id", e.ID, "rule", e.Plan.Rule,
 		"action", e.Plan.Action, "target", e.Plan.Target, "reason", e.Reason, "approver", e.Approver)
 }
 
@@ -211,21 +211,4 @@ func (r *Remediation) signal() {
 	case r.wake <- struct{}{}:
 	default:
 	}
-}
-
-// authorized answers the request itself where it may not go on.
-func (r *Remediation) authorized(w http.ResponseWriter, req *http.Request) bool {
-	status := r.settings.Load().authorize(req, r.verifiedClients)
-	if status == http.StatusOK {
-		return true
-	}
-	r.metrics.unauthorized.Inc()
-	reason := "a token is needed"
-	if status == http.StatusForbidden {
-		reason = "closed until remediation.webhook_token is set"
-	} else {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="foreshock"`)
-	}
-	api.Refuse(w, status, reason)
-	return false
 }

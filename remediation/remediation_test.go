@@ -104,6 +104,15 @@ func (w *world) stop() {
 	}
 }
 
+func (w *world) reload(o Options) {
+	w.t.Helper()
+	commit, err := w.Prepare(o.Config, o.Remedies)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	commit()
+}
+
 func (w *world) later(d time.Duration) { w.clock.Add(int64(d)) }
 
 // an is an alert on the pod, firing since a minute before now.
@@ -154,8 +163,15 @@ func (w *world) post(h http.Handler, path, body string, answer any) int {
 // plans is what the API lists.
 func (w *world) plans() []entry {
 	w.t.Helper()
+	return w.listed("Bearer " + token)
+}
+
+func (w *world) listed(authorization string) []entry {
+	w.t.Helper()
+	req := httptest.NewRequestWithContext(w.t.Context(), http.MethodGet, "/api/v1/remediations", nil)
+	req.Header.Set("Authorization", authorization)
 	rec := httptest.NewRecorder()
-	w.API().ServeHTTP(rec, httptest.NewRequestWithContext(w.t.Context(), http.MethodGet, "/api/v1/remediations", nil))
+	w.API().ServeHTTP(rec, req)
 	var l []entry
 	w.data(rec, &l)
 	return l
@@ -171,7 +187,7 @@ func (w *world) data(rec *httptest.ResponseRecorder, into any) {
 }
 
 // become waits until the newest plan has the state, and returns it.
-func (w *world) become(s State) entry {
+func (w *world) become(s state) entry {
 	w.t.Helper()
 	return w.eventually("the newest plan is "+string(s), func(l []entry) bool { return len(l) > 0 && l[0].State == s })[0]
 }
@@ -212,11 +228,11 @@ func TestAutoActsOnTheSelectedTarget(t *testing.T) {
 	if status := w.deliver(a); status != http.StatusOK {
 		t.Fatal(status)
 	}
-	e := w.become(Succeeded)
+	e := w.become(stateSucceeded)
 	if e.Output != "restarted" || e.Plan.Target != "b" || e.StartedAt.IsZero() || e.FinishedAt.Before(e.StartedAt) {
 		t.Errorf("recorded %+v", e)
 	}
-	var p Plan
+	var p plan
 	if err := json.Unmarshal([]byte(got.Load().(string)), &p); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +247,7 @@ func TestFailureIsRecordedAndNotTriedAgain(t *testing.T) {
 	w := newWorld(t, Auto)
 	w.answer(func(rw http.ResponseWriter, _ *http.Request) { http.Error(rw, "no such pod", http.StatusTeapot) })
 	w.deliver(w.an("a"))
-	e := w.become(Failed)
+	e := w.become(stateFailed)
 	if e.Reason != "answered 418 I'm a teapot" || !strings.Contains(e.Output, "no such pod") {
 		t.Errorf("recorded %+v", e)
 	}
@@ -256,13 +272,13 @@ func TestOnceForAHundredDuplicates(t *testing.T) {
 		wg.Wait()
 	}
 	storm()
-	w.become(Succeeded)
+	w.become(stateSucceeded)
 	w.called(1)
 	w.stop()
 	w.start()
 	storm()
 	w.called(1)
-	if l := w.plans(); len(l) != 1 || l[0].State != Succeeded {
+	if l := w.plans(); len(l) != 1 || l[0].State != stateSucceeded {
 		t.Errorf("listed %+v", l)
 	}
 }
@@ -273,7 +289,7 @@ func TestBeginningMovedBackIsTheSameEpisode(t *testing.T) {
 	w := newWorld(t, Auto)
 	a := w.an("a")
 	w.deliver(a)
-	w.become(Succeeded)
+	w.become(stateSucceeded)
 	a.StartsAt = a.StartsAt.Add(-7 * time.Second)
 	w.deliver(a)
 	w.called(1)
@@ -282,11 +298,11 @@ func TestBeginningMovedBackIsTheSameEpisode(t *testing.T) {
 func TestNextEpisodeIsTreatedAgain(t *testing.T) {
 	w := newWorld(t, Auto)
 	w.deliver(w.an("a"))
-	w.become(Succeeded)
+	w.become(stateSucceeded)
 	w.later(10 * time.Minute)
 	w.deliver(w.an("a"))
 	w.eventually("both episodes were treated", func(l []entry) bool {
-		return len(l) == 2 && l[0].State == Succeeded && l[0].ID != l[1].ID
+		return len(l) == 2 && l[0].State == stateSucceeded && l[0].ID != l[1].ID
 	})
 	w.called(2)
 }
@@ -300,7 +316,7 @@ func TestSuggestAndOffNeverAct(t *testing.T) {
 			}
 		}
 		l := w.plans()
-		if len(l) != plans || plans == 1 && l[0].State != Suggested {
+		if len(l) != plans || plans == 1 && l[0].State != stateSuggested {
 			t.Errorf("%s: listed %+v", mode, l)
 		}
 		w.called(0)
@@ -324,7 +340,7 @@ func TestTargetIsOneOfTheConfiguredOrNone(t *testing.T) {
 			a := w.an("a")
 			set(a.Labels)
 			w.deliver(a)
-			if e := w.become(Refused); e.Plan.Target != "" || e.Reason == "" {
+			if e := w.become(stateRefused); e.Plan.Target != "" || e.Reason == "" {
 				t.Errorf("recorded %+v", e)
 			}
 			w.called(0)
@@ -333,7 +349,7 @@ func TestTargetIsOneOfTheConfiguredOrNone(t *testing.T) {
 	t.Run("null", func(t *testing.T) {
 		w := newWorld(t, Auto)
 		w.post(w.Webhook(), "/", strings.Replace(body(t, w.an("a")), `"pod":"a"`, `"pod":null`, 1), nil)
-		w.become(Refused)
+		w.become(stateRefused)
 		w.called(0)
 	})
 }
@@ -353,7 +369,7 @@ func TestAlertsThatNoRemedyMatchesLeaveNoTrace(t *testing.T) {
 func TestApprovalActsOnce(t *testing.T) {
 	w := newWorld(t, Approve)
 	w.deliver(w.an("a"))
-	e := w.become(Waiting)
+	e := w.become(stateWaiting)
 	w.called(0)
 	if status := w.decide(e, "approve", "0"+e.Hash[1:]+"0"); status != http.StatusConflict {
 		t.Errorf("another plan's hash: status %d", status)
@@ -364,7 +380,7 @@ func TestApprovalActsOnce(t *testing.T) {
 	if status := w.decide(e, "approve", e.Hash); status != http.StatusOK {
 		t.Fatalf("approval: status %d", status)
 	}
-	if done := w.become(Succeeded); done.Approver != "jane" {
+	if done := w.become(stateSucceeded); done.Approver != "jane" {
 		t.Errorf("recorded %+v", done)
 	}
 	for _, verb := range []string{"approve", "deny"} {
@@ -378,17 +394,17 @@ func TestApprovalActsOnce(t *testing.T) {
 func TestDenialAndSilenceAreNo(t *testing.T) {
 	w := newWorld(t, Approve)
 	w.deliver(w.an("a"))
-	w.decide(w.become(Waiting), "deny", w.plans()[0].Hash)
-	if e := w.become(Cancelled); e.Reason != "denied" || e.Approver != "jane" {
+	w.decide(w.become(stateWaiting), "deny", w.plans()[0].Hash)
+	if e := w.become(stateCancelled); e.Reason != "denied" || e.Approver != "jane" {
 		t.Errorf("recorded %+v", e)
 	}
 	w.deliver(w.an("b"))
-	e := w.become(Waiting)
+	e := w.become(stateWaiting)
 	w.later(16 * time.Minute)
 	if status := w.decide(e, "approve", e.Hash); status != http.StatusConflict {
 		t.Errorf("approved after its time: status %d", status)
 	}
-	w.become(Expired)
+	w.become(stateExpired)
 	w.called(0)
 }
 
@@ -396,15 +412,15 @@ func TestDenialAndSilenceAreNo(t *testing.T) {
 func TestWaitingOutlivesARestart(t *testing.T) {
 	w := newWorld(t, Approve)
 	w.deliver(w.an("a"))
-	before := w.become(Waiting)
+	before := w.become(stateWaiting)
 	w.stop()
 	w.start()
-	after := w.become(Waiting)
+	after := w.become(stateWaiting)
 	if !after.ExpiresAt.Equal(before.ExpiresAt) || after.Hash != before.Hash {
 		t.Errorf("was %+v, is %+v", before, after)
 	}
 	w.decide(after, "approve", after.Hash)
-	w.become(Succeeded)
+	w.become(stateSucceeded)
 	w.called(1)
 }
 
@@ -428,15 +444,13 @@ func TestApprovalDoesNotOutliveAnotherConfiguration(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, Approve)
 			w.deliver(w.an("a"))
-			e := w.become(Waiting)
+			e := w.become(stateWaiting)
 			o := w.o
 			o.Config.Actions = slices.Clone(o.Config.Actions)
 			change(&o)
-			if err := w.Apply(o.Config, o.Remedies); err != nil {
-				t.Fatal(err)
-			}
+			w.reload(o)
 			w.decide(e, "approve", e.Hash)
-			if e := w.become(Refused); e.Reason == "" {
+			if e := w.become(stateRefused); e.Reason == "" {
 				t.Error("refused without a reason")
 			}
 			w.called(0)
@@ -448,17 +462,17 @@ func TestResolvedCancelsWhatHasNotStarted(t *testing.T) {
 	w := newWorld(t, Approve)
 	a := w.an("a")
 	w.deliver(a)
-	w.become(Waiting)
+	w.become(stateWaiting)
 
 	// The end of the previous episode, delivered late, and a truncated list without
 	// the alert say nothing about this one.
 	w.deliver(a.resolvedAt(a.StartsAt.Add(-time.Hour)))
 	w.post(w.Webhook(), "/", `{"version":"4","status":"resolved","alerts":[],"truncatedAlerts":7}`, nil)
 	w.deliver(w.an("b").resolvedAt(w.now()))
-	e := w.become(Waiting)
+	e := w.become(stateWaiting)
 
 	w.deliver(a.resolvedAt(w.now()))
-	w.become(Cancelled)
+	w.become(stateCancelled)
 	if status := w.decide(e, "approve", e.Hash); status != http.StatusConflict {
 		t.Errorf("approved after the end: status %d", status)
 	}
@@ -469,7 +483,7 @@ func TestFiringAndResolvedInOneBodyIsNothing(t *testing.T) {
 	w := newWorld(t, Auto)
 	a := w.an("a")
 	w.deliver(a, a.resolvedAt(w.now()), a.resolvedAt(w.now()))
-	if l := w.plans(); len(l) != 1 || l[0].State != Cancelled {
+	if l := w.plans(); len(l) != 1 || l[0].State != stateCancelled {
 		t.Errorf("listed %+v", l)
 	}
 	w.called(0)
@@ -477,15 +491,15 @@ func TestFiringAndResolvedInOneBodyIsNothing(t *testing.T) {
 
 func TestCeilingPerRuleAndHour(t *testing.T) {
 	w := newWorld(t, Auto)
-	treated := func(n int, s State) {
+	treated := func(n int, s state) {
 		t.Helper()
 		w.eventually(fmt.Sprintf("%d are %s", n, s), func(l []entry) bool {
 			return len(slices.DeleteFunc(l, func(e entry) bool { return e.State != s })) == n
 		})
 	}
 	w.deliver(w.an("a"), w.an("b"), w.an("c"), w.an("d"))
-	treated(3, Succeeded)
-	treated(1, Refused)
+	treated(3, stateSucceeded)
+	treated(1, stateRefused)
 	w.called(3)
 
 	// The count survives a restart, and the hour passes.
@@ -493,23 +507,21 @@ func TestCeilingPerRuleAndHour(t *testing.T) {
 	w.start()
 	w.later(30 * time.Minute)
 	w.deliver(w.an("e"))
-	treated(2, Refused)
+	treated(2, stateRefused)
 	w.called(3)
 	w.later(31 * time.Minute)
 	w.deliver(w.an("a"))
-	treated(4, Succeeded)
+	treated(4, stateSucceeded)
 	w.called(4)
 }
 
 func TestQueueIsBounded(t *testing.T) {
 	w := newWorld(t, Approve)
 	w.o.Config.QueueSize = 2
-	if err := w.Apply(w.o.Config, w.o.Remedies); err != nil {
-		t.Fatal(err)
-	}
+	w.reload(w.o)
 	w.deliver(w.an("a"), w.an("b"), w.an("c"))
 	l := w.plans()
-	if l[0].State != Refused || l[1].State != Waiting || l[2].State != Waiting {
+	if l[0].State != stateRefused || l[1].State != stateWaiting || l[2].State != stateWaiting {
 		t.Errorf("listed %+v", l)
 	}
 }
@@ -518,16 +530,22 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 	w := newWorld(t, Auto)
 	bad := w.o.Config
 	bad.WebhookToken = ""
-	if err := w.Apply(bad, w.o.Remedies); err == nil || !strings.Contains(err.Error(), "remediation.mode: must not be auto without") {
-		t.Errorf("applied with %v", err)
+	if _, err := w.Prepare(bad, w.o.Remedies); err == nil || !strings.Contains(err.Error(), "remediation.mode: must not be auto without") {
+		t.Errorf("prepared with %v", err)
 	}
 	unknown := *restart
 	unknown.Action = "reboot"
-	if err := w.Apply(w.o.Config, []*rules.Remedy{&unknown}); err == nil {
-		t.Error("a rule with an unknown action was applied")
+	if _, err := w.Prepare(w.o.Config, []*rules.Remedy{&unknown}); err == nil {
+		t.Error("a rule with an unknown action was prepared")
+	}
+	// Prepared and not committed, as where another part of the file is refused.
+	off := w.o.Config
+	off.Mode = Off
+	if _, err := w.Prepare(off, nil); err != nil {
+		t.Error(err)
 	}
 	w.deliver(w.an("a"))
-	w.become(Succeeded)
+	w.become(stateSucceeded)
 }
 
 // A plan that waited behind a slow action is about a world of minutes ago.
@@ -540,7 +558,7 @@ func TestStalePlanIsRefused(t *testing.T) {
 	w.deliver(w.an("b"))
 	w.later(2 * time.Minute)
 	close(finish)
-	if e := w.become(Refused); !strings.Contains(e.Reason, "after it was planned") {
+	if e := w.become(stateRefused); !strings.Contains(e.Reason, "after it was planned") {
 		t.Errorf("reason %q", e.Reason)
 	}
 	w.called(1)
@@ -569,7 +587,7 @@ func TestCloseEndsTheActionInTime(t *testing.T) {
 		t.Errorf("status %d after Close", status)
 	}
 	w.start()
-	if e := w.become(Failed); !strings.Contains(e.Reason, "it may have acted: foreshock stopped") {
+	if e := w.become(stateFailed); !strings.Contains(e.Reason, "it may have acted: foreshock stopped") {
 		t.Errorf("reason %q", e.Reason)
 	}
 }

@@ -3,14 +3,13 @@ package remediation
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
-	"net/http"
-	"os"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/foreshock/foreshock/internal/yamlstrict"
 	"github.com/foreshock/foreshock/rules"
 )
 
@@ -33,7 +32,7 @@ type configured struct {
 // action is one way of acting on the world.
 type action interface {
 	// prepare renders exactly what would be done for the plan and does none of it.
-	prepare(p Plan) (deed, error)
+	prepare(p plan) (deed, error)
 }
 
 // deed is one rendered action.
@@ -45,9 +44,17 @@ type deed struct {
 	do func(ctx context.Context) (output string, err error)
 }
 
+// Check reports every mistake that keeps New from starting with c and the remedies,
+// the ledger aside. It reads the files they name; those of c must be absolute. A
+// remedy's mistakes are a yamlstrict.Mistake each, the others begin with their path.
+func Check(c Config, remedies []*rules.Remedy) error {
+	_, err := newSettings(c, remedies)
+	return err
+}
+
 // newSettings reads and resolves what the configuration names, and reports every
 // mistake.
-func newSettings(c Config, remedies []*rules.Remedy, verifiedClients bool) (*settings, error) {
+func newSettings(c Config, remedies []*rules.Remedy) (*settings, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -55,12 +62,9 @@ func newSettings(c Config, remedies []*rules.Remedy, verifiedClients bool) (*set
 	var errs []error
 	token := string(c.WebhookToken)
 	if c.WebhookTokenFile != "" {
-		b, err := os.ReadFile(c.WebhookTokenFile)
-		token = strings.TrimSpace(string(b))
-		if err != nil {
+		var err error
+		if token, err = readSecret(c.WebhookTokenFile); err != nil {
 			errs = append(errs, fmt.Errorf("remediation.webhook_token_file: %w", err))
-		} else if token == "" {
-			errs = append(errs, errors.New("remediation.webhook_token_file: must hold a token, got nothing"))
 		}
 	}
 	s.token, s.hasToken = sha256.Sum256([]byte(token)), token != ""
@@ -68,20 +72,30 @@ func newSettings(c Config, remedies []*rules.Remedy, verifiedClients bool) (*set
 	for i, a := range c.Actions {
 		built, err := a.build()
 		if err != nil {
-			errs = append(errs, fmt.Errorf("remediation.actions[%d]: %w", i, err))
+			errs = append(errs, fmt.Errorf("remediation.actions[%d].%w", i, err))
 		}
 		s.actions[a.Name] = configured{built, a.Targets}
 	}
 	for _, r := range remedies {
 		errs = append(errs, s.checkRemedy(r))
 	}
-	if c.Mode.acts() && len(c.Actions) > 0 && !s.authenticates(verifiedClients) {
-		errs = append(errs, fmt.Errorf("remediation.mode: must not be %s without webhook_token, webhook_token_file or verified client certificates: anybody could act", c.Mode))
-	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// readSecret reads a file that holds nothing else, white space around it ignored.
+func readSecret(file string) (string, error) {
+	b, err := yamlstrict.Read(file)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", file, err)
+	}
+	secret := strings.TrimSpace(string(b))
+	if secret == "" {
+		return "", fmt.Errorf("read %s: empty", file)
+	}
+	return secret, nil
 }
 
 func (c ActionConfig) build() (action, error) {
@@ -96,38 +110,16 @@ func (s *settings) checkRemedy(r *rules.Remedy) error {
 	a, ok := s.actions[r.Action]
 	switch {
 	case !ok:
-		return fmt.Errorf("remedy %q: action %q is not among remediation.actions", r.Name, r.Action)
+		return r.Mistake("action", "%q is not among remediation.actions%s", r.Action,
+			yamlstrict.Suggest(r.Action, slices.Sorted(maps.Keys(s.actions))))
 	case len(r.Match) == 0:
-		return fmt.Errorf("remedy %q: must match something", r.Name)
+		return r.Mistake("match", "must match something")
 	case r.Target == "" && len(a.targets) > 0:
-		return fmt.Errorf("remedy %q: must name the label that selects one of the targets of action %q", r.Name, r.Action)
+		return r.Mistake("target", "must name the label that selects one of the targets of action %q", r.Action)
 	case r.Target != "" && len(a.targets) == 0:
-		return fmt.Errorf("remedy %q: must not name a target label: action %q has no targets", r.Name, r.Action)
+		return r.Mistake("target", "must not be set: action %q has no targets", r.Action)
 	}
 	return nil
-}
-
-// authenticates reports whether there is a way to prove who asks.
-func (s *settings) authenticates(verifiedClients bool) bool { return s.hasToken || verifiedClients }
-
-// authorize returns 200, 401, or 403 where nobody can be let in. Where there is a
-// token it is demanded of everybody: a certificate good for sending samples is not
-// a permission to act.
-func (s *settings) authorize(r *http.Request, verifiedClients bool) int {
-	switch {
-	case s.hasToken:
-		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		sum := sha256.Sum256([]byte(token))
-		if strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1 {
-			return http.StatusOK
-		}
-		return http.StatusUnauthorized
-	case verifiedClients && r.TLS != nil && len(r.TLS.VerifiedChains) > 0:
-		return http.StatusOK
-	case verifiedClients:
-		return http.StatusUnauthorized
-	}
-	return http.StatusForbidden
 }
 
 // remedy returns the rule of that name, or nil.

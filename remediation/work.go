@@ -59,7 +59,7 @@ func (r *Remediation) begin() (entry, deed, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for !r.closed {
-		i := slices.IndexFunc(r.ledger.entries, func(e entry) bool { return e.State == Approved })
+		i := slices.IndexFunc(r.ledger.entries, func(e entry) bool { return e.State == stateApproved })
 		if i < 0 {
 			break
 		}
@@ -70,7 +70,7 @@ func (r *Remediation) begin() (entry, deed, bool) {
 		if errors.As(err, &refused) {
 			r.metrics.refuse(&e, refused, now)
 		} else {
-			e.State, e.StartedAt = Running, now
+			e.State, e.StartedAt = stateRunning, now
 		}
 		if err := r.ledger.record(e); err != nil {
 			// Not written, not done. If the disk comes back the ledger still has it
@@ -78,7 +78,7 @@ func (r *Remediation) begin() (entry, deed, bool) {
 			r.metrics.refuse(&e, &refusal{refusedLedger, "the ledger could not be written"}, now)
 			e.StartedAt = time.Time{}
 			r.ledger.believe(e)
-			r.logger.Error("Remedy was not started", "id", e.ID, "err", err)
+			r.logger.Error("remedy not started", "id", e.ID, "err", err)
 			continue
 		}
 		r.tell(e)
@@ -120,29 +120,45 @@ func (s *settings) recheck(l *ledger, e entry, now time.Time) (deed, error) {
 func (r *Remediation) end(e entry, output string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e.State, e.FinishedAt, e.Output = Succeeded, r.now(), output
+	e.State, e.FinishedAt, e.Output = stateSucceeded, r.now(), output
 	if err != nil {
-		e.State, e.Reason = Failed, clip(err.Error(), maxReason)
+		e.State, e.Reason = stateFailed, clip(err.Error(), maxReason)
 	}
 	if err := r.ledger.record(e); err != nil {
 		r.ledger.believe(e)
-		r.logger.Error("Remedy's outcome was not recorded", "id", e.ID, "state", e.State, "err", err)
+		r.logger.Error("outcome of a remedy not recorded", "id", e.ID, "state", e.State, "err", err)
 		return
 	}
 	r.tell(e)
 }
 
-// expire turns waiting into no, until Close.
+// expire turns waiting into no, and has the ledger forget, until Close.
 func (r *Remediation) expire() {
-	tick := time.NewTicker(expiryInterval)
+	tick, daily := time.NewTicker(expiryInterval), time.NewTicker(forgetInterval)
 	defer tick.Stop()
+	defer daily.Stop()
 	for {
 		select {
 		case <-r.closing:
 			return
 		case <-tick.C:
 			r.expireDue()
+		case <-daily.C:
+			r.forget()
 		}
+	}
+}
+
+// forget keeps the ledger from growing. Where it cannot, the ledger is as good as
+// before.
+func (r *Remediation) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	if err := r.ledger.forget(r.now()); err != nil {
+		r.logger.Error("ledger not rewritten", "err", err)
 	}
 }
 
@@ -155,12 +171,12 @@ func (r *Remediation) expireDue() {
 	now := r.now()
 	var due []entry
 	for _, e := range r.ledger.entries {
-		if e.State == Waiting && !now.Before(e.ExpiresAt) {
+		if e.State == stateWaiting && !now.Before(e.ExpiresAt) {
 			due = append(due, expired(e, now))
 		}
 	}
 	if err := r.ledger.record(due...); err != nil {
-		r.logger.Error("Expired plans were not recorded", "err", err)
+		r.logger.Error("expired plans not recorded", "err", err)
 		return
 	}
 	for _, e := range due {
@@ -169,7 +185,7 @@ func (r *Remediation) expireDue() {
 }
 
 func expired(e entry, now time.Time) entry {
-	e.State, e.FinishedAt, e.Reason = Expired, now, "nobody approved it in time"
+	e.State, e.FinishedAt, e.Reason = stateExpired, now, "nobody approved it in time"
 	return e
 }
 

@@ -14,11 +14,11 @@ import (
 )
 
 //go:embed presets/*.yml
-var presets embed.FS
+var embedded embed.FS
 
-// Presets are the names of the embedded rule files, sorted.
-func Presets() []string {
-	entries, err := presets.ReadDir("presets")
+// presets are the names of the embedded rule files, sorted.
+func presets() []string {
+	entries, err := embedded.ReadDir("presets")
 	if err != nil {
 		panic(err) // embedded: cannot be missing
 	}
@@ -31,19 +31,19 @@ func Presets() []string {
 
 // Preset returns the text of an embedded rule file.
 func Preset(name string) ([]byte, error) {
-	if !slices.Contains(Presets(), name) {
-		return nil, fmt.Errorf("no preset %q, only %s%s", name, strings.Join(Presets(), ", "), yamlstrict.Suggest(name, Presets()))
+	if !slices.Contains(presets(), name) {
+		return nil, fmt.Errorf("no preset %q, only %s%s", name, strings.Join(presets(), ", "), yamlstrict.Suggest(name, presets()))
 	}
-	return presets.ReadFile("presets/" + name + ".yml")
+	return embedded.ReadFile("presets/" + name + ".yml")
 }
 
-// Load parses the named presets and the files that globs match, relative to dir:
+// Load parses the presets of those names and the files that globs match, relative to dir:
 // in the order named, and within a glob by name. A file matched twice is read
 // once. A glob with wildcards may match nothing; a plain name must exist. The error
 // is yamlstrict.Mistakes: all of them, in all files.
-func Load(presets, globs []string, dir string) (*Set, error) {
+func Load(presetNames, globs []string, dir string) (*Set, error) {
 	var b builder
-	for _, name := range presets {
+	for _, name := range presetNames {
 		data, err := Preset(name)
 		if err != nil {
 			b.whole("presets", err)

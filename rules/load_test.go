@@ -11,7 +11,7 @@ import (
 
 // Every preset must be right, or no configuration that names it starts.
 func TestPresets(t *testing.T) {
-	for _, name := range Presets() {
+	for _, name := range presets() {
 		set, err := Load([]string{name}, nil, "")
 		if err != nil {
 			t.Errorf("preset %s: %v", name, err)

@@ -49,7 +49,7 @@ func (b *builder) add(name string, data []byte) {
 		}
 		groups[g.Name] = true
 		for j := range g.Rules {
-			r.rule(fmt.Sprintf("%s.rules[%d]", at, j), g.Name, &g.Rules[j])
+			r.rule(fmt.Sprintf("%s.rules[%d]", at, j), &g.Rules[j])
 		}
 	}
 	b.mistakes = append(b.mistakes, r.Mistakes()...)
@@ -62,11 +62,10 @@ type reader struct {
 	name string
 }
 
-func (r *reader) rule(at, group string, one *rule) {
+func (r *reader) rule(at string, one *rule) {
 	switch {
 	case one.watch != nil:
 		w := one.watch
-		w.Group = group
 		r.unique(at, "watch", w.Name)
 		r.required(at, "select", len(w.Select) == 0)
 		r.sensitivity(at+".sensitivity", w.Sensitivity)
@@ -78,7 +77,7 @@ func (r *reader) rule(at, group string, one *rule) {
 	case one.forecast != nil:
 		f := one.forecast.Forecast
 		l := one.forecast.Limit
-		f.Group, f.Limit, f.Above = group, l.value, l.above
+		f.Limit, f.Above = l.value, l.above
 		r.unique(at, "forecast", f.Name)
 		r.required(at, "select", len(f.Select) == 0)
 		r.required(at, "limit", l == limit{})
@@ -89,12 +88,11 @@ func (r *reader) rule(at, group string, one *rule) {
 		r.set.Forecasts = append(r.set.Forecasts, &f)
 	case one.remedy != nil:
 		m := one.remedy
-		m.Group = group
 		r.unique(at, "remedy", m.Name)
 		r.required(at, "match", len(m.Match) == 0)
 		r.match(at+".match", m.Match)
 		r.required(at, "action", m.Action == "")
-		m.action = r.Mistake(at+".action", "")
+		m.file, m.at = r.File, at
 		r.target(at+".target", m.Target)
 		r.set.Remedies = append(r.set.Remedies, m)
 	}
@@ -124,7 +122,7 @@ func (r *reader) unique(at, kind, name string) {
 
 func (r *reader) sensitivity(path string, x float64) {
 	if x < 0.01 || x > 100 {
-		r.Reject(path, "must be between 0.01 and 100, got %g", x)
+		r.Reject(path, "must be from 0.01 to 100, got %g", x)
 	}
 }
 
@@ -137,7 +135,7 @@ func (r *reader) notNegative(path string, x float64) {
 func (r *reader) horizon(path string, d time.Duration) {
 	const shortest, longest = time.Minute, 365 * 24 * time.Hour
 	if d != 0 && (d < shortest || d > longest) {
-		r.Reject(path, "must be between %s and %s, got %s",
+		r.Reject(path, "must be from %s to %s, got %s",
 			model.Duration(shortest), model.Duration(longest), model.Duration(d))
 	}
 }

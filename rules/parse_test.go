@@ -65,12 +65,12 @@ func TestParseFile(t *testing.T) {
 	summary := map[string]string{"summary": "{{ $labels.job }} at {{ $value | humanizePercentage }}"}
 
 	for _, c := range []struct{ got, want any }{
-		{clear(full), Watch{"full", "g", nil, 2, Below, 1.5, 0, EmitAll, page, summary}},
-		{clear(bare), Watch{"bare", "g", nil, 1, Both, 0, 0.2, EmitAnomalous, nil, nil}},
+		{clear(full), Watch{"full", nil, 2, Below, 1.5, 0, EmitAll, page, summary}},
+		{clear(bare), Watch{"bare", nil, 1, Both, 0, 0.2, EmitAnomalous, nil, nil}},
 		{fmt.Sprint(full.Select), `[[job="a" __name__="up"] [__name__=~"down|out" job!="b"]]`},
-		{[]any{above.Name, above.Group, above.Horizon, above.Limit, above.Above}, []any{"above", "h", 36 * time.Hour, 0.9, true}},
-		{[]any{below.Name, below.Group, below.Horizon, below.Limit, below.Above}, []any{"below", "h", 365 * 24 * time.Hour, -1e9, false}},
-		{[]any{fix.Name, fix.Group, fix.Action, fix.Target}, []any{"fix", "h", "restart", "instance"}},
+		{[]any{above.Name, above.Horizon, above.Limit, above.Above}, []any{"above", 36 * time.Hour, 0.9, true}},
+		{[]any{below.Name, below.Horizon, below.Limit, below.Above}, []any{"below", 365 * 24 * time.Hour, -1e9, false}},
+		{[]any{fix.Name, fix.Action, fix.Target}, []any{"fix", "restart", "instance"}},
 		{fmt.Sprint(fix.Match), `[alertname="ForeshockIncident" rule=~"full|bare"]`},
 	} {
 		if !reflect.DeepEqual(c.got, c.want) {
@@ -102,18 +102,14 @@ func clear(w Watch) Watch {
 	return w
 }
 
-func TestCheckActions(t *testing.T) {
+// Who knows the actions says what is wrong with a remedy, at its place.
+func TestRemedyKnowsItsPlace(t *testing.T) {
 	set, err := ParseFile("rules.yml", []byte(allKinds))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := set.CheckActions([]string{"tell", "restart"}); err != nil {
-		t.Error(err)
-	}
-	err = set.CheckActions([]string{"tel"})
-	const want = `rules.yml:30:13: groups[1].rules[2].action: "restart" is not among remediation.actions
-rules.yml:34:13: groups[1].rules[3].action: "tell" is not among remediation.actions, did you mean "tel"?`
-	if err == nil || err.Error() != want {
+	err = set.Remedies[1].Mistake("action", "%q does nothing", "tell")
+	if want := `rules.yml:34:13: groups[1].rules[3].action: "tell" does nothing`; err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

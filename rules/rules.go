@@ -5,7 +5,6 @@ package rules
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -73,14 +72,13 @@ const (
 type Watch struct {
 	// Name is the rule's name, unique among all rules. It becomes the alert's label
 	// rule. Required.
-	Name  string `yaml:"watch"`
-	Group string `yaml:"-"`
+	Name string `yaml:"watch"`
 	// Select says which series: a PromQL series selector, or a list of them that
 	// are alternatives. Where several watch rules select a series, the first counts.
 	// Required.
 	Select Selector `yaml:"select"`
 	// Sensitivity divides the threshold: 2 alerts at half of it, 0.5 at twice.
-	// Between 0.01 and 100.
+	// From 0.01 to 100.
 	Sensitivity float64 `yaml:"sensitivity"`
 	// Direction is the side of the expected band on which a deviation counts: both,
 	// above or below.
@@ -106,14 +104,13 @@ type Watch struct {
 type Forecast struct {
 	// Name is the rule's name, unique among all rules. It becomes the alert's label
 	// rule. Required.
-	Name  string `yaml:"forecast"`
-	Group string `yaml:"-"`
+	Name string `yaml:"forecast"`
 	// Select says which series: a PromQL series selector, or a list of them that
 	// are alternatives. Where several forecast rules select a series, the first counts.
 	// Required.
 	Select Selector `yaml:"select"`
 	// Horizon is how far to look ahead: an alert is raised when the limit will be
-	// crossed within it. Between 1m and 1y. Required.
+	// crossed within it. From 1m to 1y. Required.
 	Horizon time.Duration `yaml:"horizon"`
 	// Limit is crossed upwards where Above, downwards otherwise.
 	Limit float64 `yaml:"-"`
@@ -129,8 +126,7 @@ type Forecast struct {
 // Remedy says which alerts may be treated with which configured action.
 type Remedy struct {
 	// Name is the rule's name, unique among all rules. Required.
-	Name  string `yaml:"remedy"`
-	Group string `yaml:"-"`
+	Name string `yaml:"remedy"`
 	// Match says which alerts: a selector over the labels of an alert, such as
 	// {alertname="ForeshockIncident", rule="cpu"}. Required.
 	Match Matchers `yaml:"match"`
@@ -141,26 +137,21 @@ type Remedy struct {
 	// configured targets; left out for an action without targets.
 	Target string `yaml:"target"`
 
-	// action is the mistake, but for its words, of naming an unknown action.
-	action yamlstrict.Mistake
+	file *yamlstrict.File // where it stands
+	at   string           // its path in there
+}
+
+// Mistake is one in the value of the remedy's key, which only who knows the actions
+// can find.
+func (r *Remedy) Mistake(key, format string, args ...any) error {
+	if r.file == nil {
+		return fmt.Errorf("remedy %q: %s: %s", r.Name, key, fmt.Sprintf(format, args...))
+	}
+	return r.file.Mistake(r.at+"."+key, format, args...)
 }
 
 // Len is the number of rules.
 func (s *Set) Len() int { return len(s.Watches) + len(s.Forecasts) + len(s.Remedies) }
-
-// CheckActions reports every remedy whose action is not among the known ones, as
-// yamlstrict.Mistakes.
-func (s *Set) CheckActions(known []string) error {
-	var ms yamlstrict.Mistakes
-	for _, r := range s.Remedies {
-		if !slices.Contains(known, r.Action) {
-			m := r.action
-			m.What = fmt.Sprintf("%q is not among remediation.actions%s", r.Action, yamlstrict.Suggest(r.Action, known))
-			ms = append(ms, m)
-		}
-	}
-	return ms.Err()
-}
 
 // Watch returns the first watch rule that selects ls, or nil.
 func (s *Set) Watch(ls labels.Labels) *Watch {
