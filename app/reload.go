@@ -26,14 +26,16 @@ func (a *App) applyConfig() (err error) {
 	}
 
 	// The two that can refuse come first, so that a refusal leaves all as it was.
-	commit, err := a.remediation.Prepare(next.Remediation, next.Rules.Remedies)
+	commitRemediation, err := a.remediation.Prepare(next.Remediation, next.Rules.Remedies)
 	if err != nil {
 		return fmt.Errorf("prepare remediation: %w", err)
 	}
-	if err := a.emitter.Apply(a.emitterOptions(next)); err != nil {
-		return fmt.Errorf("apply the emitter: %w", err)
+	commitEmitter, err := a.emitter.Prepare(a.emitterOptions(next))
+	if err != nil {
+		return fmt.Errorf("prepare the emitter: %w", err)
 	}
-	commit()
+	commitRemediation()
+	commitEmitter()
 	a.receiver.SetConfig(next.Receiver)
 	a.detector.SetConfig(next.Detector)
 	a.detector.SetRules(next.Rules)

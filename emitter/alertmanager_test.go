@@ -177,9 +177,7 @@ alertmanagers:
 	e, _ := start(t, with("old"))
 	e.Offer(telling(foreshock.Firing))
 	waitFor(t, "the alert", func() bool { return len(m.posted()) == 1 })
-	if err := e.Apply(with("new")); err != nil {
-		t.Fatal(err)
-	}
+	reload(t, e, with("new"))
 	waitFor(t, "the alert again", func() bool { return len(m.posted()) == 2 })
 	m.mu.Lock()
 	defer m.mu.Unlock()

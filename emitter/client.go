@@ -1,11 +1,20 @@
 package emitter
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/common/version"
+	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/storage/remote"
 )
 
 // maxRetryAfter bounds what a receiver may ask for: beyond it a typing mistake
@@ -14,6 +23,63 @@ const maxRetryAfter = 5 * time.Minute
 
 // maxRedirects is net/http's own bound, which a CheckRedirect replaces.
 const maxRedirects = 10
+
+// wire is how a remote write reaches its receiver.
+type wire struct {
+	config  *promconfig.RemoteWriteConfig
+	message remoteapi.WriteMessageType
+	client  remote.WriteClient
+	answer  *answer
+}
+
+// connect makes the client for the message; it does not go to the network. name is
+// what it is called.
+func connect(name string, c *promconfig.RemoteWriteConfig, message remoteapi.WriteMessageType) (*wire, error) {
+	if err := c.Validate(model.UTF8Validation); err != nil {
+		return nil, fmt.Errorf("remote write %s: %w", name, err)
+	}
+	headers := maps.Clone(c.Headers)
+	if headers == nil {
+		headers = map[string]string{}
+	}
+	headers["User-Agent"] = "foreshock/" + cmp.Or(version.Version, "devel")
+	client, err := remote.NewWriteClient(name, &remote.ClientConfig{
+		URL:              c.URL,
+		Timeout:          c.RemoteTimeout,
+		HTTPClientConfig: c.HTTPClientConfig,
+		SigV4Config:      c.SigV4Config,
+		AzureADConfig:    c.AzureADConfig,
+		GoogleIAMConfig:  c.GoogleIAMConfig,
+		Headers:          headers,
+		RetryOnRateLimit: c.QueueConfig.RetryOnRateLimit,
+		WriteProtoMsg:    message,
+		RoundRobinDNS:    c.RoundRobinDNS,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("remote write %s: %w", name, err)
+	}
+	w := &wire{c, message, client, &answer{}}
+	if c, ok := client.(*remote.Client); ok {
+		w.answer.next = c.Client.Transport
+		c.Client.Transport = w.answer
+		c.Client.CheckRedirect = sameOrigin(c.Client.CheckRedirect)
+	}
+	return w, nil
+}
+
+// meetsOnlyV1 tells from the answer to a request whether it was one of 2.0 and the
+// receiver does not speak that: one that does confirms how much it wrote, one that does
+// not says 415 or, knowing only protobuf, accepts the request and stores nothing.
+func (w *wire) meetsOnlyV1(stats remote.WriteResponseStats, err error) bool {
+	switch {
+	case w.message != remoteapi.WriteV2MessageType:
+		return false
+	case err != nil:
+		return w.answer.status == http.StatusUnsupportedMediaType
+	default:
+		return !stats.Confirmed
+	}
+}
 
 // answer notes of the last response what Prometheus's client keeps to itself.
 type answer struct {

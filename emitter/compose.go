@@ -24,7 +24,6 @@ const (
 	outlierAlert = "ForeshockIncident"
 	breachAlert  = "ForeshockForecast"
 
-	severityLabel   = "severity"
 	defaultSeverity = "warning"
 
 	// describedMembers is how many members the description lists: what fits on a

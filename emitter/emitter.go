@@ -18,10 +18,8 @@ package emitter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -32,13 +30,6 @@ import (
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/rules"
 )
-
-// logEvery is how often a downstream that fails is logged: it fails often.
-const logEvery = time.Minute
-
-// retireTimeout is how long a destination that a reload took away may go on to
-// deliver what it has.
-const retireTimeout = 10 * time.Second
 
 // Options are what an Emitter needs. Only Config must be set.
 type Options struct {
@@ -59,26 +50,15 @@ type Options struct {
 	Logger     *slog.Logger
 }
 
-// destination is somewhere reports go. deliver never waits; the samples are the
-// caller's again afterwards. run goes on until close was called and all was
-// delivered, or until ctx ends, and counts what it leaves.
-type destination interface {
-	deliver(r foreshock.Report, samples []sample)
-	close()
-	run(ctx context.Context)
-}
-
 // Emitter emits reports. It is safe for concurrent use.
 type Emitter struct {
-	now        func() time.Time
-	metrics    *metrics
-	logger     *slog.Logger
-	inbox      *queue[foreshock.Report]
-	alerts     *alertmanager
-	life       context.Context // of the destinations: ends when Close has no more time
-	end        context.CancelFunc
-	background sync.WaitGroup // destinations
-	finished   chan struct{}  // closed when Run returns
+	destinationOptions
+	inbox        *queue[foreshock.Report]
+	alertmanager *alertmanager
+	life         context.Context // of the destinations: ends when Close has no more time
+	end          context.CancelFunc
+	background   sync.WaitGroup // destinations
+	finished     chan struct{}  // closed when Run returns
 
 	mu      sync.Mutex // guards what follows; never held for a downstream
 	started bool
@@ -86,7 +66,8 @@ type Emitter struct {
 	table   *table
 	remote  []*remoteWrite
 	lines   *jsonLines // nil when there is no file
-	stop    map[destination]context.CancelFunc
+	running map[destination]*running
+	leaving []*running // retired, and perhaps not done yet
 }
 
 // New returns an Emitter that emits once Run is called. It fails when a destination
@@ -100,33 +81,27 @@ func New(o Options) (*Emitter, error) {
 	}
 	m := newMetrics(o.Registerer)
 	e := &Emitter{
-		now:      o.Now,
-		metrics:  m,
-		logger:   o.Logger,
+		destinationOptions: destinationOptions{now: o.Now, metrics: m, logger: o.Logger},
+
 		inbox:    newQueue(o.Config.QueueCapacity, countFindings),
 		finished: make(chan struct{}),
 		table:    newTable(o.Config, o.Rules, m),
-		stop:     map[destination]context.CancelFunc{},
+		running:  map[destination]*running{},
 	}
 	e.life, e.end = context.WithCancel(context.Background())
-	var err error
-	if e.alerts, err = newAlertmanager(e.life, o.Registerer, e.destinationOptions()); err != nil {
+	e.alertmanager = newAlertmanager(o.Registerer, e.destinationOptions)
+	commit, err := e.Prepare(o)
+	if err != nil {
 		return nil, err
 	}
-	if err := e.Apply(o); err != nil {
-		return nil, err
-	}
+	commit()
 	return e, nil
-}
-
-func (e *Emitter) destinationOptions() destinationOptions {
-	return destinationOptions{now: e.now, metrics: e.metrics, logger: e.logger}
 }
 
 // countFindings is what a report weighs in the queue, and counts for when it is
 // dropped. An empty one counts as one.
 func countFindings(r foreshock.Report) int {
-	return max(1, len(r.Scores)+len(r.Anomalies)+len(r.Forecasts)+len(r.Ended)+len(r.Incidents))
+	return max(1, len(r.Scores)+len(r.Anomalies)+len(r.Forecasts)+len(r.Ended)+len(r.Gone)+len(r.Incidents))
 }
 
 // Offer hands over a report, which is the Emitter's from then on. It never blocks:
@@ -202,84 +177,9 @@ func (e *Emitter) Close(ctx context.Context) error {
 	}
 }
 
-// Apply changes to o, all or nothing. A destination whose configuration stays the
-// same keeps its queue; one that goes has a little time to deliver what it has. The
-// clock, the registerer, the logger and emitter.queue_capacity stay as they were.
-func (e *Emitter) Apply(o Options) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return foreshock.ErrClosed
-	}
-	if err := errors.Join(o.Config.Validate(), checkAlerting(o)); err != nil {
-		return err
-	}
-	remote, err := e.remoteWrites(o)
-	if err != nil {
-		return err
-	}
-	lines, err := e.jsonLines(o.Config.JSONLines)
-	if err != nil {
-		return err
-	}
-	if err := e.alerts.apply(o); err != nil {
-		return err
-	}
-
-	before := e.destinations()
-	markers := e.table.apply(o.Config, o.Rules)
-	for _, d := range before {
-		d.deliver(foreshock.Report{}, markers)
-	}
-	e.remote, e.lines = remote, lines
-	after := e.destinations()
-	for _, d := range before {
-		if !slices.Contains(after, d) {
-			e.retire(d)
-		}
-	}
-	for _, d := range after {
-		if e.started && !slices.Contains(before, d) {
-			e.start(d)
-		}
-	}
-	return nil
-}
-
-// remoteWrites returns a destination for every remote write of o: the one there is,
-// where nothing changed. The caller holds mu.
-func (e *Emitter) remoteWrites(o Options) ([]*remoteWrite, error) {
-	all := make([]*remoteWrite, len(o.RemoteWrite))
-	names := map[string]bool{}
-	for i, c := range o.RemoteWrite {
-		w, err := newRemoteWrite(remoteWriteName(c, names), c, o.ExternalLabels, o.Config.Names, e.destinationOptions())
-		if err != nil {
-			return nil, err
-		}
-		if k := slices.IndexFunc(e.remote, w.same); k >= 0 {
-			w = e.remote[k]
-		}
-		all[i] = w
-	}
-	return all, nil
-}
-
-// jsonLines returns the destination for c, which may be the one there is, or nil.
-// The caller holds mu.
-func (e *Emitter) jsonLines(c JSONLinesConfig) (*jsonLines, error) {
-	switch {
-	case c.File == "":
-		return nil, nil
-	case e.lines != nil && e.lines.config == c:
-		return e.lines, nil
-	default:
-		return newJSONLines(c, e.inbox.capacity, e.destinationOptions())
-	}
-}
-
 // destinations are those there are now. The caller holds mu.
 func (e *Emitter) destinations() []destination {
-	all := []destination{e.alerts}
+	all := []destination{e.alertmanager}
 	for _, w := range e.remote {
 		all = append(all, w)
 	}
@@ -287,22 +187,4 @@ func (e *Emitter) destinations() []destination {
 		all = append(all, e.lines)
 	}
 	return all
-}
-
-func (e *Emitter) start(d destination) {
-	ctx, stop := context.WithCancel(e.life)
-	e.stop[d] = stop
-	e.background.Go(func() {
-		defer stop()
-		d.run(ctx)
-	})
-}
-
-// retire lets a destination that is no longer configured deliver what it has.
-func (e *Emitter) retire(d destination) {
-	d.close()
-	if stop := e.stop[d]; stop != nil {
-		time.AfterFunc(retireTimeout, stop)
-		delete(e.stop, d)
-	}
 }

@@ -80,10 +80,8 @@ func TestAReloadKeepsWhatStaysAndFinishesWhatGoes(t *testing.T) {
 
 	e.Offer(scored(0, 2, series("__name__", "cpu")))
 	waitFor(t, "the samples", func() bool { return testutil.ToFloat64(e.metrics.samples.WithLabelValues(goes.URL)) == 4 })
-	if err := e.Apply(remoteOptions(remoteWriteConfig(t, stays.URL, slow), remoteWriteConfig(t, comes.URL, slow))); err != nil {
-		t.Fatal(err)
-	}
-	waitFor(t, "what went to deliver", func() bool { return len(goes.samples()) == 4 })
+	reload(t, e, remoteOptions(remoteWriteConfig(t, stays.URL, slow), remoteWriteConfig(t, comes.URL, slow)))
+	waitFor(t, "what went to deliver, and to end its series", func() bool { return len(goes.samples()) == 8 })
 	if e.remote[0] != kept {
 		t.Error("a destination that stays the same lost its queue")
 	}
@@ -99,7 +97,7 @@ func TestAReloadKeepsWhatStaysAndFinishesWhatGoes(t *testing.T) {
 		t.Errorf("what came has %d samples, want one round and the markers", got)
 	}
 	bySeries(t, stays.samples())
-	if err := e.Apply(remoteOptions()); !errors.Is(err, foreshock.ErrClosed) {
+	if _, err := e.Prepare(remoteOptions()); !errors.Is(err, foreshock.ErrClosed) {
 		t.Errorf("reload after the end: %v", err)
 	}
 }
@@ -121,7 +119,7 @@ func TestAReloadIsAllOrNothing(t *testing.T) {
 		o := remoteOptions(remoteWriteConfig(t, rec.URL, ""))
 		o.Config.Names = VMAnomalyNames
 		spoil(&o)
-		if err := e.Apply(o); err == nil {
+		if _, err := e.Prepare(o); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -172,11 +170,13 @@ func TestOfferIsBounded(t *testing.T) {
 func TestABatchWaitsForItsDeadlineOrToBeFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := remoteWriteConfig(t, "http://localhost:1", "queue_config: {batch_send_deadline: 5s, max_samples_per_send: 3}\n")
-		w, err := newRemoteWrite("store", c, remoteOptions().ExternalLabels, ForeshockNames,
+		w := newRemoteWrite("store", c, remoteOptions().ExternalLabels, ForeshockNames,
 			destinationOptions{now: time.Now, metrics: newMetrics(nil), logger: (&logged{}).logger()})
+		wire, err := connect("store", c, c.ProtobufMessage)
 		if err != nil {
 			t.Fatal(err)
 		}
+		w.rewire(wire)
 		begin := time.Now()
 		go func() {
 			time.Sleep(time.Minute)

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/internal/logthrottle"
@@ -34,19 +36,35 @@ type jsonLines struct {
 	size int64
 }
 
-func newJSONLines(c JSONLinesConfig, capacity int, o destinationOptions) (*jsonLines, error) {
+// newJSONLines returns a destination whose queue holds nothing before it is resized.
+// It fails when the file cannot be appended to, and leaves none that was not there.
+func newJSONLines(c JSONLinesConfig, o destinationOptions) (*jsonLines, error) {
 	j := &jsonLines{
 		destinationOptions: o,
 		config:             c,
-		queue:              newQueue(capacity, countLines),
+		queue:              newQueue(0, countLines),
 		errors:             logthrottle.New(logEvery, o.now, o.logger.With("file", c.File)),
 	}
-	// Whether it can be opened is worth knowing now; it is opened again to be written.
+	if _, err := os.Stat(c.File); c.File != standardOutput && errors.Is(err, fs.ErrNotExist) {
+		return j, creatable(c.File)
+	}
 	if err := j.open(); err != nil {
 		return nil, err
 	}
 	return j, j.shut()
 }
+
+// creatable reports why there cannot be the file. It does not create it even for a
+// moment: another may be about to write it.
+func creatable(file string) error {
+	trial, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	if err != nil {
+		return fmt.Errorf("open JSON lines: %w", err)
+	}
+	return errors.Join(trial.Close(), os.Remove(trial.Name()))
+}
+
+func (j *jsonLines) place() string { return j.config.File }
 
 func (j *jsonLines) deliver(r foreshock.Report, _ []sample) {
 	r.Scores, r.Ended, r.Gone = nil, nil, nil

@@ -75,10 +75,11 @@ func TestTheFileIsRotatedAndBounded(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "foreshock.jsonl")
 	const maxSize = 4000
 	m := newMetrics(nil)
-	j, err := newJSONLines(JSONLinesConfig{File: file, MaxSize: maxSize}, 1000, destinationOptions{now: clockAt(0), metrics: m, logger: (&logged{}).logger()})
+	j, err := newJSONLines(JSONLinesConfig{File: file, MaxSize: maxSize}, destinationOptions{now: clockAt(0), metrics: m, logger: (&logged{}).logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
+	j.queue.resize(1000)
 	for range 50 {
 		j.deliver(eventful(), nil)
 	}

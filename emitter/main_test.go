@@ -112,6 +112,16 @@ func start(t *testing.T, o Options) (e *Emitter, stop func(within time.Duration)
 	return e, stop
 }
 
+// reload changes e to o.
+func reload(t *testing.T, e *Emitter, o Options) {
+	t.Helper()
+	commit, err := e.Prepare(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit()
+}
+
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); !done(); time.Sleep(2 * time.Millisecond) {

@@ -13,8 +13,6 @@ const (
 	droppedShutdown  = "shutdown"   // not delivered in the time there was
 )
 
-const destinationLabel = "destination"
-
 type metrics struct {
 	findings, findingsDropped prometheus.Counter
 
@@ -40,6 +38,17 @@ type metrics struct {
 	templateFailure prometheus.Counter
 
 	lines, linesFailed, linesDropped prometheus.Counter
+}
+
+// destination creates at zero what is counted of the remote write called name.
+func (m *metrics) destination(name string) {
+	for _, c := range []*prometheus.CounterVec{m.samples, m.samplesSent, m.samplesFailed, m.samplesRetried, m.sentBytes} {
+		c.WithLabelValues(name)
+	}
+	m.samplesPending.WithLabelValues(name)
+	for _, reason := range []string{droppedFull, droppedRelabeled, droppedOld, droppedShutdown} {
+		m.samplesDropped.WithLabelValues(name, reason)
+	}
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {

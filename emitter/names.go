@@ -66,10 +66,13 @@ var familyNames = map[Names][families]string{
 	},
 }
 
+// Labels of emitted series, of alerts, and of our own metrics.
 const (
-	horizonLabel  = "horizon"
-	incidentLabel = "incident"
-	stateLabel    = "state"
+	horizonLabel     = "horizon"
+	incidentLabel    = "incident"
+	stateLabel       = "state"
+	severityLabel    = "severity"
+	destinationLabel = "destination"
 
 	exportedPrefix = "exported_"
 )

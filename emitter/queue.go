@@ -8,16 +8,16 @@ import (
 // queue is a bounded first-in, first-out between goroutines. Putting never blocks:
 // when there is no room the oldest go.
 type queue[T any] struct {
-	capacity int
-	weigh    func(T) int
+	weigh func(T) int
 
 	// changed holds a token after put and close, for a reader to wait on.
 	changed chan struct{}
 
-	mu     sync.Mutex
-	items  []T
-	weight int
-	closed bool
+	mu       sync.Mutex
+	capacity int
+	items    []T
+	weight   int
+	closed   bool
 }
 
 // newQueue returns a queue for items that together weigh up to capacity. A nil
@@ -47,6 +47,17 @@ func (q *queue[T]) put(items ...T) (dropped int) {
 		}
 		q.items = append(q.items, item)
 		q.weight += w
+	}
+	return dropped
+}
+
+// resize changes the capacity and returns the weight of those that had to go.
+func (q *queue[T]) resize(capacity int) (dropped int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.capacity = capacity
+	for len(q.items) > 1 && q.weight > capacity {
+		dropped += q.drop()
 	}
 	return dropped
 }

@@ -6,18 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math"
 	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	remoteapi "github.com/prometheus/client_golang/exp/api/remote"
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/common/version"
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/relabel"
@@ -33,60 +30,36 @@ import (
 // While it waits, the queue behind it fills, and then the oldest samples go.
 type remoteWrite struct {
 	destinationOptions
-	name     string
-	config   *promconfig.RemoteWriteConfig
-	external labels.Labels
-	names    Names
+	target
+	queue *queue[sample]
+	wire  atomic.Pointer[wire] // a reload may change it at any time
 
-	queue  *queue[sample]
-	client remote.WriteClient
-	answer *answer
-	// message falls back to 1.0 and stays there once the receiver turns out not to
-	// know 2.0.
-	message    remoteapi.WriteMessageType
 	metadataAt time.Time
 	builder    *labels.Builder
 	errors     *logthrottle.Logger
 }
 
-// destinationOptions are what every destination needs.
-type destinationOptions struct {
-	now     func() time.Time
-	metrics *metrics
-	logger  *slog.Logger
+// target is which series are written where: what may not change in a remote write's
+// life, or series would be left without an end.
+type target struct {
+	name     string
+	url      string
+	headers  map[string]string // may name a tenant
+	relabel  []*relabel.Config
+	external labels.Labels
+	names    Names
 }
 
-func newRemoteWrite(name string, c *promconfig.RemoteWriteConfig, external labels.Labels, names Names, o destinationOptions) (*remoteWrite, error) {
-	if err := c.Validate(model.UTF8Validation); err != nil {
-		return nil, fmt.Errorf("remote write %s: %w", name, err)
-	}
+// newRemoteWrite returns a remote write that must be rewired before it runs.
+func newRemoteWrite(name string, c *promconfig.RemoteWriteConfig, external labels.Labels, names Names, o destinationOptions) *remoteWrite {
 	o.logger = o.logger.With("destination", name)
-	w := &remoteWrite{
+	return &remoteWrite{
 		destinationOptions: o,
-		name:               name,
-		config:             c,
-		external:           external,
-		names:              names,
-		// As many as Prometheus would hold: by default 10 000 × 50 × 40 B = 20 MB.
-		queue:   newQueue[sample](c.QueueConfig.Capacity*c.QueueConfig.MaxShards, nil),
-		message: c.ProtobufMessage,
-		builder: labels.NewBuilder(labels.EmptyLabels()),
-		errors:  logthrottle.New(logEvery, o.now, o.logger),
+		target:             target{name, c.URL.String(), c.Headers, c.WriteRelabelConfigs, external, names},
+		queue:              newQueue[sample](0, nil),
+		builder:            labels.NewBuilder(labels.EmptyLabels()),
+		errors:             logthrottle.New(logEvery, o.now, o.logger),
 	}
-	if err := w.connect(); err != nil {
-		return nil, fmt.Errorf("remote write %s: %w", name, err)
-	}
-	m := w.metrics
-	m.samples.WithLabelValues(name)
-	m.samplesSent.WithLabelValues(name)
-	m.samplesFailed.WithLabelValues(name)
-	m.samplesRetried.WithLabelValues(name)
-	m.samplesPending.WithLabelValues(name)
-	m.sentBytes.WithLabelValues(name)
-	for _, reason := range []string{droppedFull, droppedRelabeled, droppedOld, droppedShutdown} {
-		m.samplesDropped.WithLabelValues(name, reason)
-	}
-	return w, nil
 }
 
 // remoteWriteName is what logs and metrics call a remote write: its name, or its URL
@@ -104,43 +77,19 @@ func remoteWriteName(c *promconfig.RemoteWriteConfig, taken map[string]bool) str
 	return name
 }
 
-// same reports whether both send the same to the same place in the same way. The
-// comparison sees secrets, which the YAML would hide.
-func (w *remoteWrite) same(o *remoteWrite) bool {
-	return w.name == o.name && w.names == o.names && labels.Equal(w.external, o.external) && reflect.DeepEqual(w.config, o.config)
+// continues reports whether w may go on where o was: the same series, the same place.
+func (w *remoteWrite) continues(o *remoteWrite) bool { return reflect.DeepEqual(w.target, o.target) }
+
+// rewire changes how the receiver is reached, from the next attempt on. What waits,
+// waits on, as far as the new queue_config has room.
+func (w *remoteWrite) rewire(next *wire) {
+	w.wire.Store(next)
+	// As many as Prometheus would hold: by default 10 000 × 50 × 40 B = 20 MB.
+	q := next.config.QueueConfig
+	w.dropped(droppedFull, w.queue.resize(q.Capacity*q.MaxShards))
 }
 
-// connect makes the client for the current message.
-func (w *remoteWrite) connect() error {
-	headers := maps.Clone(w.config.Headers)
-	if headers == nil {
-		headers = map[string]string{}
-	}
-	headers["User-Agent"] = "foreshock/" + cmp.Or(version.Version, "devel")
-	client, err := remote.NewWriteClient(w.name, &remote.ClientConfig{
-		URL:              w.config.URL,
-		Timeout:          w.config.RemoteTimeout,
-		HTTPClientConfig: w.config.HTTPClientConfig,
-		SigV4Config:      w.config.SigV4Config,
-		AzureADConfig:    w.config.AzureADConfig,
-		GoogleIAMConfig:  w.config.GoogleIAMConfig,
-		Headers:          headers,
-		RetryOnRateLimit: w.config.QueueConfig.RetryOnRateLimit,
-		WriteProtoMsg:    w.message,
-		RoundRobinDNS:    w.config.RoundRobinDNS,
-	})
-	if err != nil {
-		return err
-	}
-	w.client = client
-	w.answer = &answer{}
-	if c, ok := client.(*remote.Client); ok {
-		w.answer.next = c.Client.Transport
-		c.Client.Transport = w.answer
-		c.Client.CheckRedirect = sameOrigin(c.Client.CheckRedirect)
-	}
-	return nil
-}
+func (w *remoteWrite) place() string { return w.url }
 
 func (w *remoteWrite) deliver(_ foreshock.Report, samples []sample) {
 	if len(samples) == 0 {
@@ -169,15 +118,16 @@ func (w *remoteWrite) run(ctx context.Context) {
 // next waits for a full batch, or for batch_send_deadline since the first sample of
 // it. It returns none once the queue is closed and empty, or ctx ended.
 func (w *remoteWrite) next(ctx context.Context) []sample {
-	size := w.config.QueueConfig.MaxSamplesPerSend
 	var deadline <-chan time.Time
 	for ctx.Err() == nil {
+		q := w.wire.Load().config.QueueConfig
+		size := q.MaxSamplesPerSend
 		waiting, open := w.queue.state()
 		if waiting >= size || !open {
 			return w.queue.take(size)
 		}
 		if waiting > 0 && deadline == nil {
-			timer := time.NewTimer(time.Duration(w.config.QueueConfig.BatchSendDeadline))
+			timer := time.NewTimer(time.Duration(q.BatchSendDeadline))
 			defer timer.Stop()
 			deadline = timer.C
 		}
@@ -193,46 +143,54 @@ func (w *remoteWrite) next(ctx context.Context) []sample {
 
 // send delivers one batch, or drops it and counts why.
 func (w *remoteWrite) send(ctx context.Context, taken []sample) {
-	batch := w.prepare(taken)
+	wire := w.wire.Load()
+	batch := w.prepare(taken, time.Duration(wire.config.QueueConfig.SampleAgeLimit))
 	if len(batch) == 0 {
 		return
 	}
-	w.describe(ctx)
-	body, err := encode(w.message, batch)
-	backoff := time.Duration(w.config.QueueConfig.MinBackoff)
+	w.describe(ctx, wire)
+	body, err := encode(wire.message, batch)
+	backoff := time.Duration(wire.config.QueueConfig.MinBackoff)
 	for attempt := 0; err == nil; attempt++ {
 		begin := time.Now()
-		stats, refusal := w.client.Store(ctx, body, attempt)
+		stats, refusal := wire.client.Store(ctx, body, attempt)
 		w.metrics.batchSend.WithLabelValues(w.name).Observe(time.Since(begin).Seconds())
 
-		if w.message == remoteapi.WriteV2MessageType && w.knowsOnlyV1(stats, refusal) {
-			body, err = w.fallBack(batch)
+		if wire.meetsOnlyV1(stats, refusal) {
+			w.errors.Log(slog.LevelWarn, "receiver does not know remote write 2.0, falling back to 1.0", "status", wire.answer.status)
+			if wire, err = w.fallBack(wire); err == nil {
+				body, err = encode(wire.message, batch)
+			}
 			attempt = -1 // what follows is no retry of this
 			continue
 		}
 		var recoverable remote.RecoverableError
 		if !errors.As(refusal, &recoverable) {
-			w.settle(batch, len(body), stats, refusal)
+			w.settle(batch, len(body), wire.message, stats, refusal)
 			return
 		}
-		if !w.pause(ctx, backoff, refusal, len(batch)) {
+		if !w.pause(ctx, wire.answer, backoff, refusal, len(batch)) {
 			w.dropped(droppedShutdown, len(batch))
 			return
 		}
 		w.metrics.samplesRetried.WithLabelValues(w.name).Add(float64(len(batch)))
-		backoff = min(2*backoff, time.Duration(w.config.QueueConfig.MaxBackoff))
+		backoff = min(2*backoff, time.Duration(wire.config.QueueConfig.MaxBackoff))
+		if next := w.wire.Load(); next != wire {
+			wire = next
+			body, err = encode(wire.message, batch)
+		}
 	}
 	w.failed(len(batch), err)
 }
 
 // pause waits before the next attempt: as long as the receiver asked, or else for
 // the backoff. It reports whether there is still time for one.
-func (w *remoteWrite) pause(ctx context.Context, backoff time.Duration, refusal error, samples int) bool {
+func (w *remoteWrite) pause(ctx context.Context, a *answer, backoff time.Duration, refusal error, samples int) bool {
 	if ctx.Err() != nil {
 		return false
 	}
 	d := jitter(backoff)
-	if after := w.answer.retryAfter(w.now()); after > 0 {
+	if after := a.retryAfter(w.now()); after > 0 {
 		d = min(after, maxRetryAfter)
 	}
 	w.errors.Log(slog.LevelWarn, "sending a batch failed, trying again", "err", withoutURL(refusal), "samples", samples, "pause", d)
@@ -244,31 +202,25 @@ func (w *remoteWrite) pause(ctx context.Context, backoff time.Duration, refusal 
 	}
 }
 
-// fallBack changes to remote write 1.0, for good, and encodes the batch anew.
-func (w *remoteWrite) fallBack(batch []sample) ([]byte, error) {
-	w.errors.Log(slog.LevelWarn, "receiver does not know remote write 2.0, falling back to 1.0", "status", w.answer.status)
-	w.message = remoteapi.WriteV1MessageType
-	if err := w.connect(); err != nil {
+// fallBack changes to remote write 1.0, until a reload, and returns the wire to go on
+// with.
+func (w *remoteWrite) fallBack(from *wire) (*wire, error) {
+	next, err := connect(w.name, from.config, remoteapi.WriteV1MessageType)
+	if err != nil {
 		return nil, err
 	}
-	return encode(w.message, batch)
-}
-
-// knowsOnlyV1 tells from the answer to a 2.0 request whether the receiver speaks it:
-// one that does confirms how much it wrote, one that does not says 415 or, knowing
-// only protobuf, accepts the request and stores nothing.
-func (w *remoteWrite) knowsOnlyV1(stats remote.WriteResponseStats, err error) bool {
-	if err != nil {
-		return w.answer.status == http.StatusUnsupportedMediaType
+	if !w.wire.CompareAndSwap(from, next) {
+		next = w.wire.Load() // a reload came first
 	}
-	return !stats.Confirmed
+	return next, nil
 }
 
-// prepare drops what is too old, adds the external labels where absent and relabels.
-func (w *remoteWrite) prepare(taken []sample) []sample {
+// prepare drops what is older than the limit, where there is one, adds the external
+// labels where absent and relabels.
+func (w *remoteWrite) prepare(taken []sample, limit time.Duration) []sample {
 	oldest := int64(math.MinInt64)
-	if limit := w.config.QueueConfig.SampleAgeLimit; limit > 0 {
-		oldest = w.now().Add(-time.Duration(limit)).UnixMilli()
+	if limit > 0 {
+		oldest = w.now().Add(-limit).UnixMilli()
 	}
 	batch := taken[:0]
 	var old, relabeled int
@@ -277,14 +229,14 @@ func (w *remoteWrite) prepare(taken []sample) []sample {
 			old++
 			continue
 		}
-		if !w.external.IsEmpty() || len(w.config.WriteRelabelConfigs) > 0 {
+		if !w.external.IsEmpty() || len(w.relabel) > 0 {
 			w.builder.Reset(s.labels)
 			w.external.Range(func(l labels.Label) {
 				if w.builder.Get(l.Name) == "" {
 					w.builder.Set(l.Name, l.Value)
 				}
 			})
-			keep := relabel.ProcessBuilder(w.builder, w.config.WriteRelabelConfigs...)
+			keep := relabel.ProcessBuilder(w.builder, w.relabel...)
 			s.labels = w.builder.Labels()
 			if !keep || s.labels.IsEmpty() {
 				relabeled++
@@ -299,15 +251,15 @@ func (w *remoteWrite) prepare(taken []sample) []sample {
 }
 
 // describe sends the metadata when it is due. It is sent once: the next time will do.
-func (w *remoteWrite) describe(ctx context.Context) {
-	c := w.config.MetadataConfig
-	if !c.Send || w.message == remoteapi.WriteV2MessageType || w.now().Sub(w.metadataAt) < time.Duration(c.SendInterval) {
+func (w *remoteWrite) describe(ctx context.Context, wire *wire) {
+	c := wire.config.MetadataConfig
+	if !c.Send || wire.message == remoteapi.WriteV2MessageType || w.now().Sub(w.metadataAt) < time.Duration(c.SendInterval) {
 		return
 	}
 	w.metadataAt = w.now()
 	body, err := encodeMetadata(w.names)
 	if err == nil {
-		_, err = w.client.Store(ctx, body, 0)
+		_, err = wire.client.Store(ctx, body, 0)
 	}
 	if err != nil {
 		w.errors.Log(slog.LevelWarn, "sending metadata failed", "err", withoutURL(err))
@@ -316,11 +268,11 @@ func (w *remoteWrite) describe(ctx context.Context) {
 
 // settle counts a batch after the receiver's last word on it. How many samples were
 // written is what it says, within reason; 1.0 has no way to say and means all or none.
-func (w *remoteWrite) settle(batch []sample, size int, stats remote.WriteResponseStats, refusal error) {
+func (w *remoteWrite) settle(batch []sample, size int, message remoteapi.WriteMessageType, stats remote.WriteResponseStats, refusal error) {
 	written := max(0, min(stats.Samples, len(batch)))
 	if refusal == nil {
 		w.metrics.sentBytes.WithLabelValues(w.name).Add(float64(size))
-		if w.message != remoteapi.WriteV2MessageType {
+		if message != remoteapi.WriteV2MessageType {
 			written = len(batch)
 		}
 	}

@@ -146,6 +146,22 @@ func (t *table) close() []sample {
 	return t.out
 }
 
+// markers are the stale markers of every live series, none of which ends here: they
+// are for a destination that hears no more of them.
+func (t *table) markers() []sample {
+	t.out = t.out[:0]
+	for _, src := range t.sorted(func(*source) bool { return true }) {
+		for f, o := range src.outputs {
+			t.stale(&o, family(f), o.t+1) // of the copy
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(t.incidents)) {
+		o := t.incidents[id].output
+		t.stale(&o, incidentFamily, o.t+1)
+	}
+	return t.out
+}
+
 func (t *table) score(s foreshock.Score) {
 	anomalous := s.Score > 1
 	src := t.find(s.Series)
