@@ -132,8 +132,8 @@ func (t *trial) at(threshold float64) *tally {
 	return &all
 }
 
-// candidates are thresholds worth trying: the scores exceeded by a share of the rows
-// that falls from a half in steps of 1 ÷ 10^0.1, and 1.
+// candidates are thresholds worth trying: 1, and those that a share of the rows
+// reaches, from a half down to a single row in steps of 1 ÷ 10^0.1.
 func (t *trial) candidates() []float64 {
 	var all []float64
 	for i, s := range t.streams {
@@ -142,7 +142,7 @@ func (t *trial) candidates() []float64 {
 	slices.SortFunc(all, compareDown)
 	thresholds := []float64{above1}
 	for rows := float64(len(all)) / 2; rows >= 1; rows /= math.Pow(10, 0.1) {
-		if s := all[int(rows)]; s > 0 {
+		if s := all[int(rows)-1]; s > 0 {
 			thresholds = append(thresholds, s)
 		}
 	}

@@ -11,10 +11,11 @@ type seasonZ struct {
 	near     []float64 // the values compared with, kept to be used again
 }
 
-// slot is the value of one time of one day.
+// slot is the value at one time.
 type slot struct {
-	day   int64 // since the epoch, plus one; 0: none
+	at    int64 // intervals since the epoch
 	value float64
+	known bool
 }
 
 const (
@@ -32,16 +33,16 @@ func newSeasonZ(interval time.Duration) scorer {
 }
 
 func (z *seasonZ) score(t int64, x float64) float64 {
-	now := t / z.interval // slot, since the epoch
+	now := t / z.interval
 	z.near = z.near[:0]
 	for d := int64(1); d <= seasonDays; d++ {
 		for at := now - d*int64(z.slots) - 1; at <= now-d*int64(z.slots)+1; at++ {
-			if s := z.at(at); s.day == z.dayOf(at) {
+			if s := z.slot(at); s.known && s.at == at {
 				z.near = append(z.near, s.value)
 			}
 		}
 	}
-	*z.at(now) = slot{z.dayOf(now), x}
+	*z.slot(now) = slot{at: now, value: x, known: true}
 	if len(z.near) < leastSeason {
 		return 0
 	}
@@ -49,6 +50,8 @@ func (z *seasonZ) score(t int64, x float64) float64 {
 	return deviation(x, mean, sd)
 }
 
-func (z *seasonZ) dayOf(at int64) int64 { return at/int64(z.slots) + 1 }
-
-func (z *seasonZ) at(at int64) *slot { return &z.past[at%int64(len(z.past))] }
+// slot is where the value of that time is kept, or of one eight days apart.
+func (z *seasonZ) slot(at int64) *slot {
+	n := int64(len(z.past))
+	return &z.past[(at%n+n)%n]
+}
