@@ -29,9 +29,9 @@ import (
 )
 
 const (
-	// DefaultSegmentSize is where a new file begins: small enough that damage to
+	// defaultSegmentSize is where a new file begins: small enough that damage to
 	// one costs little, large enough that a year of records makes a few files.
-	DefaultSegmentSize = 16 << 20
+	defaultSegmentSize = 16 << 20
 
 	// MaxRecord bounds one record, in bytes.
 	MaxRecord = 4 << 20
@@ -60,7 +60,7 @@ type Options struct {
 	// directory's own name.
 	Name string
 	// SegmentSize is how many bytes of records a file takes before the next one
-	// begins; 0 means DefaultSegmentSize.
+	// begins; 0 means defaultSegmentSize.
 	SegmentSize int
 	Registerer  prometheus.Registerer
 	Logger      *slog.Logger
@@ -90,7 +90,7 @@ func Open(dir string, o Options) (*Log, error) {
 		o.Name = filepath.Base(dir)
 	}
 	if o.SegmentSize == 0 {
-		o.SegmentSize = DefaultSegmentSize
+		o.SegmentSize = defaultSegmentSize
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

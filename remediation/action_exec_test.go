@@ -24,7 +24,7 @@ func script(t *testing.T, text string, arguments ...string) *command {
 	}
 	c := DefaultExecConfig()
 	c.Command = append([]string{path}, arguments...)
-	c.Timeout = model.Duration(300 * time.Millisecond)
+	c.Timeout = model.Duration(time.Minute) // the machine may be busy
 	cmd, err := newExec(c)
 	if err != nil {
 		t.Fatal(err)
@@ -147,8 +147,10 @@ func TestExecHostileCommands(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			c := script(t, tc.script)
+			c.timeout = 300 * time.Millisecond
 			began := time.Now()
-			out, err := act(t, script(t, tc.script))
+			out, err := act(t, c)
 			if took := time.Since(began); took > tc.within+time.Second { // the machine may be busy
 				t.Errorf("took %s", took)
 			}
@@ -184,7 +186,6 @@ func TestExecDaemonDoesNotHoldTheOutput(t *testing.T) {
 
 func TestExecGigabyteOfOutput(t *testing.T) {
 	c := script(t, `echo first; head -c 1000000000 /dev/zero; echo last`)
-	c.timeout = time.Minute
 	out, err := act(t, c)
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +197,6 @@ func TestExecGigabyteOfOutput(t *testing.T) {
 
 func TestExecStopsWithForeshock(t *testing.T) {
 	c := script(t, "echo $$; sleep 600")
-	c.timeout = time.Minute
 	d, err := c.prepare(examplePlan)
 	if err != nil {
 		t.Fatal(err)
@@ -206,6 +206,24 @@ func TestExecStopsWithForeshock(t *testing.T) {
 	out, err := d.do(ctx)
 	if errorText(err) != "foreshock stopped meanwhile, and was killed" {
 		t.Errorf("error %v", err)
+	}
+	gone(t, strings.TrimSpace(out))
+}
+
+// Foreshock has 15 s to stop in all: a command that ignores SIGTERM gets 2 of them.
+func TestStubbornCommandHoldsUpTheStopForTwoSeconds(t *testing.T) {
+	c := script(t, "trap '' TERM; echo $$; while :; do sleep 0.1; done")
+	c.killDelay = killDelay
+	d, err := c.prepare(examplePlan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	began := time.Now()
+	out, err := d.do(ctx)
+	if took := time.Since(began); err == nil || took < 2*time.Second || took > 5*time.Second {
+		t.Errorf("took %s, %v", took, err)
 	}
 	gone(t, strings.TrimSpace(out))
 }

@@ -9,7 +9,8 @@
 // Alertmanager delivers at least once; an episode is treated at most once, for
 // ever. The intent is on disk in the ledger before Alertmanager is answered, and
 // the start before the action. What was running when the process died is unknown,
-// and is never run again. What is older than the ledger's memory is refused. A resolved alert cancels what has not started.
+// and is never run again. A resolved alert cancels what has not started. The ledger
+// remembers for a month, and then refuses what began before.
 //
 // Labels are other people's input: they select among the configured targets and
 // fill values in, and never choose an executable, a URL or the shape of a request.
