@@ -129,10 +129,11 @@ func (d *decoder) seriesV2(msg []byte) error {
 		return err
 	}
 	d.begin()
-	d.refs = d.refs[:0]
+	d.refs, d.followed = d.refs[:0], nil
 	refs := 0 // counted beyond what d.refs keeps
 	var meta metadataV2
 	r := reader{b: msg}
+	expected := d.follow(&r)
 	for r.more() {
 		num, wire, err := r.field()
 		if err != nil {
@@ -141,7 +142,13 @@ func (d *decoder) seriesV2(msg []byte) error {
 		var field []byte
 		switch num {
 		case 1:
-			err = d.readRefs(&r, wire, &refs)
+			if expected != nil { // the references go on, so that it is not the expected series
+				expected = nil
+				err = d.catchUp(&refs)
+			}
+			if err == nil {
+				err = d.readRefs(&r, wire, &refs)
+			}
 		case 2:
 			if field, err = r.bytes(wire); err == nil {
 				err = d.sample(field)
@@ -165,7 +172,7 @@ func (d *decoder) seriesV2(msg []byte) error {
 			return err
 		}
 	}
-	k, err := d.lookUpV2(refs, &meta)
+	k, err := d.lookUpV2(expected, refs, &meta)
 	if err != nil {
 		return err
 	}
@@ -192,6 +199,11 @@ func (d *decoder) readRefs(r *reader, wire int, refs *int) error {
 	} else if wire != wireVarint {
 		return errWireType
 	}
+	return d.appendRefs(r, end, refs)
+}
+
+// appendRefs reads references until the message is at end.
+func (d *decoder) appendRefs(r *reader, end int, refs *int) error {
 	most := 2 * (d.limits.MaxLabels + 1)
 	for r.i < end {
 		var v uint64
@@ -212,11 +224,70 @@ func (d *decoder) readRefs(r *reader, wire int, refs *int) error {
 	return nil
 }
 
-// lookUpV2 returns what d.refs names.
-func (d *decoder) lookUpV2(refs int, meta *metadataV2) (known, error) {
+// follow returns the series that came next last time, if the message that r begins is
+// of that series, with r behind its label references; else nil, with r where it was.
+// The references are held against the series' key as they are read: neither is copied.
+func (d *decoder) follow(r *reader) *node[known] {
+	n := d.cache.v2.guess(d.last)
+	if n == nil || len(r.b) < 2 || r.b[0] != 1<<3|wireBytes || r.b[1] >= 0x80 || int(r.b[1]) > len(r.b)-2 {
+		return nil
+	}
+	end := 2 + int(r.b[1])
+	key := n.key
+	for refs := r.b[2:end]; len(refs) > 0; key = key[8:] {
+		ref := uint32(refs[0])
+		switch {
+		case ref < 0x80:
+			refs = refs[1:]
+		case len(refs) > 1 && refs[1] < 0x80:
+			ref = ref&0x7f | uint32(refs[1])<<7
+			refs = refs[2:]
+		default:
+			return nil
+		}
+		if ref >= uint32(len(d.symbolIDs)) || len(key) < 8 {
+			return nil
+		}
+		id := d.symbolIDs[ref]
+		if id == 0 {
+			id = d.symbolID(ref)
+		}
+		if id != idAt(key) {
+			return nil
+		}
+	}
+	if len(key) > 0 {
+		return nil
+	}
+	d.followed, r.i = r.b[2:end], end
+	return n
+}
+
+// catchUp reads the references that follow did not copy.
+func (d *decoder) catchUp(refs *int) error {
+	r := reader{b: d.followed}
+	d.followed = nil
+	return d.appendRefs(&r, len(r.b), refs)
+}
+
+// idAt is the first symbol id of a key.
+func idAt(key string) uint64 {
+	_ = key[7]
+	return uint64(key[0]) | uint64(key[1])<<8 | uint64(key[2])<<16 | uint64(key[3])<<24 |
+		uint64(key[4])<<32 | uint64(key[5])<<40 | uint64(key[6])<<48 | uint64(key[7])<<56
+}
+
+// lookUpV2 returns what the series is known for: expected, where follow found it, or
+// else what d.refs names.
+func (d *decoder) lookUpV2(expected *node[known], refs int, meta *metadataV2) (known, error) {
 	symbols := uint32(len(d.symbols))
 	if refs%2 != 0 || meta.help >= symbols || meta.unit >= symbols {
 		return known{refused: badReference}, nil
+	}
+	if expected != nil {
+		d.last = expected
+		d.tally.known++
+		return expected.value, nil
 	}
 	d.key = slices.Grow(d.key[:0], 8*len(d.refs))[:8*len(d.refs)]
 	key, whole := d.key, true
@@ -241,16 +312,13 @@ func (d *decoder) lookUpV2(refs int, meta *metadataV2) (known, error) {
 		}
 		return known{refused: tooMuchNew}, nil
 	}
-	if n := d.cache.v2.guess(d.last); n != nil && n.key == string(key) {
-		d.last = n
-		d.tally.known++
-		return n.value, nil
-	}
 	return d.find(&d.cache.v2, key, d.collectV2)
 }
 
 // collectV2 resolves the labels of d.refs, as far as the references lead somewhere.
 func (d *decoder) collectV2() error {
+	refs := 0
+	_ = d.catchUp(&refs) // follow has read them before without an error
 	d.pairs = d.pairs[:0]
 	for i := 0; i+1 < len(d.refs); i += 2 {
 		if max(d.refs[i], d.refs[i+1]) < uint32(len(d.symbols)) {

@@ -61,6 +61,7 @@ type decoder struct {
 	message   []byte   // of version 2.0, in raw
 	symbols   []span   // where the symbols lie in message
 	symbolIDs []uint64 // of the symbols referred to so far; 0 before, or noID
+	followed  []byte   // references that follow compared and did not copy
 	refs      []uint32 // label references of one series
 }
 
