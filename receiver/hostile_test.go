@@ -174,8 +174,10 @@ func TestDecodersShrink(t *testing.T) {
 // Thirty-two of the largest requests at once stay within the memory for all, or are
 // told to come again.
 func TestHostileRequestsAtOnce(t *testing.T) {
-	r, _, _ := newReceiver(t, DefaultConfig(), nil)
-	body := make([]byte, 12<<20) // enough to meet the bound and not to tire the machine
+	c := DefaultConfig() // an eighth of it meets the same bounds and does not tire the machine
+	c.MaxBody, c.MaxDecoded, c.MaxBuffered = c.MaxBody/8, c.MaxDecoded/8, c.MaxBuffered/8
+	r, _, _ := newReceiver(t, c, nil)
+	body := make([]byte, 3<<19)
 	copy(body, "\xff\xff\xff\x0f")
 	answers := make(chan int)
 	for range 32 {
@@ -188,7 +190,7 @@ func TestHostileRequestsAtOnce(t *testing.T) {
 			t.Errorf("answered %d", code)
 		}
 	}
-	if !r.settings.Load().memory.TryAcquire(int64(DefaultConfig().MaxBuffered)) {
+	if !r.settings.Load().memory.TryAcquire(int64(c.MaxBuffered)) {
 		t.Error("memory is still reserved")
 	}
 	if w := post(r, typeV1, oneSampleV1(t, 1, 1, "__name__", "up")); w.Code != 204 {

@@ -112,7 +112,7 @@ func TestCacheIsBounded(t *testing.T) {
 
 // What a series costs stays near what the cache counts for it.
 func TestCacheCountsItsMemory(t *testing.T) {
-	const series = 100_000
+	const series = 30_000
 	limits := DefaultConfig()
 	d := newDecoder(limits)
 	requests := make([][]byte, 100)

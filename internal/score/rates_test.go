@@ -32,6 +32,7 @@ func TestAFileIsScoredAsWellAsAStream(t *testing.T) {
 		{"missing daily wave", synthetic.MissingWave, 10, perDay, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			streams := make([]synthetic.Stream, c.columns)
 			for i := range streams {
 				streams[i] = c.event(uint64(i), time.Minute, (days+1)*perDay)
