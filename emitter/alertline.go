@@ -92,6 +92,9 @@ func (l *alertLine) run(ctx context.Context) {
 	}
 	go l.discovery.Run()
 	l.notifier.Run(l.discovery.SyncCh())
+	if !l.reachable() {
+		return
+	}
 	// A send loop may have taken a last batch off its queue and not have begun to
 	// post it; the notifier does not wait for that.
 	select {

@@ -2,9 +2,7 @@ package emitter
 
 import (
 	"context"
-	"errors"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -69,66 +67,6 @@ func TestEveryMetricIsRegisteredOnceAndAtZero(t *testing.T) {
 	}
 	if err := stop(time.Second); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestAReloadKeepsWhatStaysAndFinishesWhatGoes(t *testing.T) {
-	stays, goes, comes := newReceiver(t, nil), newReceiver(t, nil), newReceiver(t, nil)
-	slow := "queue_config: {batch_send_deadline: 1h}\n" // nothing leaves before the end
-	e, stop := start(t, remoteOptions(remoteWriteConfig(t, stays.URL, slow), remoteWriteConfig(t, goes.URL, slow)))
-	kept := e.remote[0]
-
-	e.Offer(scored(0, 2, series("__name__", "cpu")))
-	waitFor(t, "the samples", func() bool { return testutil.ToFloat64(e.metrics.samples.WithLabelValues(goes.URL)) == 4 })
-	reload(t, e, remoteOptions(remoteWriteConfig(t, stays.URL, slow), remoteWriteConfig(t, comes.URL, slow)))
-	waitFor(t, "what went to deliver, and to end its series", func() bool { return len(goes.samples()) == 8 })
-	if e.remote[0] != kept {
-		t.Error("a destination that stays the same lost its queue")
-	}
-
-	e.Offer(scored(15, 2, series("__name__", "cpu")))
-	if err := stop(time.Second); err != nil {
-		t.Fatal(err)
-	}
-	if got := len(stays.samples()); got != 12 {
-		t.Errorf("what stays has %d samples, want two rounds and the markers", got)
-	}
-	if got := len(comes.samples()); got != 8 {
-		t.Errorf("what came has %d samples, want one round and the markers", got)
-	}
-	bySeries(t, stays.samples())
-	if _, err := e.Prepare(remoteOptions()); !errors.Is(err, foreshock.ErrClosed) {
-		t.Errorf("reload after the end: %v", err)
-	}
-}
-
-func TestAReloadIsAllOrNothing(t *testing.T) {
-	rec := newReceiver(t, nil)
-	e, stop := start(t, remoteOptions(remoteWriteConfig(t, rec.URL, "")))
-	missing := filepath.Join(t.TempDir(), "missing")
-	for name, spoil := range map[string]func(*Options){
-		"config": func(o *Options) { o.Config.MaxSeries = 0 },
-		"remote write": func(o *Options) {
-			o.RemoteWrite[0] = remoteWriteConfig(t, rec.URL, "tls_config: {ca_file: "+missing+"}\n")
-		},
-		"alerting": func(o *Options) {
-			o.Alerting = alertingConfig(t, "alertmanagers: [{tls_config: {ca_file: %q}, static_configs: [{targets: [a]}]}]", missing)
-		},
-		"JSON lines": func(o *Options) { o.Config.JSONLines.File = filepath.Join(missing, "file") },
-	} {
-		o := remoteOptions(remoteWriteConfig(t, rec.URL, ""))
-		o.Config.Names = VMAnomalyNames
-		spoil(&o)
-		if _, err := e.Prepare(o); err == nil {
-			t.Errorf("%s: no error", name)
-		}
-	}
-	e.Offer(scored(0, 2, series("__name__", "cpu")))
-	if err := stop(time.Second); err != nil {
-		t.Fatal(err)
-	}
-	if got := rec.samples(); len(got) == 0 || got[0].labels.Get("__name__") != foreshock.ScoreMetric {
-		t.Errorf("after the failed reloads: %v", got)
 	}
 }
 
