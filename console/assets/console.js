@@ -24,21 +24,22 @@ function drawing(tag, attributes = {}, text = '') {
 	return e;
 }
 
-// scaled writes three digits and the prefix that leaves at most three before the point.
-function scaled(v, base, prefixes) {
+// scaled writes so many digits and the prefix that leaves at most three before the point.
+function scaled(v, base, prefixes, digits = 3) {
 	let n = 0;
 	while (Math.abs(v) >= 999.5 && n < prefixes.length - 1) [v, n] = [v / base, n + 1];
-	return Number(v.toPrecision(3)) + prefixes[n];
+	return Number(v.toPrecision(digits)) + prefixes[n];
 }
 
-const number = (v) => v === null || v === undefined ? '–' : scaled(v, 1000, ['', 'k', 'M', 'G', 'T', 'P', 'E']);
+const number = (v, digits) => v === null || v === undefined ? '–' : scaled(v, 1000, ['', 'k', 'M', 'G', 'T', 'P', 'E'], digits);
+const bytes = (v, digits) => scaled(v, 1024, [' B', ' KiB', ' MiB', ' GiB', ' TiB', ' PiB', ' EiB'], digits);
 
 // quantity writes v in the unit that the metric's name ends in. What is scored of a
 // counter is its rate: of bytes so many a second, of seconds a share of the time.
 function quantity(v, metric) {
 	const [, unit, total] = /_(bytes|seconds)(_total|_sum)?$/.exec(metric || '') || [];
 	if (v === null || v === undefined || !unit) return number(v);
-	if (unit === 'bytes') return scaled(v, 1024, [' B', ' KiB', ' MiB', ' GiB', ' TiB', ' PiB', ' EiB']) + (total ? '/s' : '');
+	if (unit === 'bytes') return bytes(v) + (total ? '/s' : '');
 	if (total) return number(v);
 	if (/time(stamp)?_seconds$/.test(metric) && v > 1e9) return calendar.format(new Date(v * 1000));
 	if (v !== 0 && Math.abs(v) < 1) return Math.abs(v) < 1e-3 ? `${number(v * 1e6)} µs` : `${number(v * 1e3)} ms`;
@@ -86,7 +87,7 @@ function rate(samples) {
 
 function showInput(status) {
 	const share = status.series ? Math.round(100 * status.warming / status.series) : 0;
-	const newest = status.samples ? Date.parse(status.now) : null;
+	const newest = status.now === null ? null : Date.parse(status.now);
 	const persecond = rate(status.samples);
 	const facts = [
 		['samples a second', persecond === null ? '…' : number(persecond)],
@@ -181,9 +182,12 @@ function plot(series) {
 	const from = times[0], span = times[times.length - 1] - from || 1;
 	const x = (t) => left + (width - left - right) * (t - from) / span;
 	const y = (v) => top + (height - top - bottom) * (high - Math.min(Math.max(v, low), high)) / (high - low);
+	// As many digits as tell the lines apart, however far from zero they are.
+	const digits = Math.min(6, Math.max(3, 1 + Math.ceil(Math.log10(2 * Math.max(Math.abs(low), Math.abs(high)) / (high - low)))));
+	const tick = /_bytes(_total|_sum)?$/.test(series.metric.__name__) ? bytes : number;
 	for (const v of [low, (low + high) / 2, high]) {
 		svg.append(drawing('line', {class: 'grid', x1: left, x2: width - right, y1: y(v), y2: y(v)}));
-		svg.append(drawing('text', {x: left - 6, y: y(v) + 4, 'text-anchor': 'end'}, quantity(v, (series.metric.__name__ || '').replace(/_(total|sum)$/, '')))); // as sent, not a rate
+		svg.append(drawing('text', {x: left - 6, y: y(v) + 4, 'text-anchor': 'end'}, tick(v, digits)));
 	}
 	if (band) svg.append(drawing('rect', {class: 'band', x: width - right - 14, width: 14, y: y(band[1]), height: Math.max(1, y(band[0]) - y(band[1]))}));
 	// More than five usual intervals without a sample interrupt the line.
