@@ -54,6 +54,11 @@ fmt: $(LINTERS) ## format every Go file
 bench: ## Go benchmarks with allocations; compare two runs with .tools/bin/benchstat
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: eval
+eval: DATA := $(or $(FORESHOCK_EVAL_DATA),../shared/data)
+eval: build ## measure the detector and what people use instead on labelled sets; FORESHOCK_EVAL_DATA names their folder
+	@if [ -d "$(DATA)" ]; then bin/foreshock eval --baselines "$(DATA)"; else echo "skipped: no data at $(DATA)"; fi
+
 .PHONY: docs
 docs: ## regenerate the reference pages that tests hold against the code
 	go test ./config -run Docs -update

@@ -46,7 +46,10 @@ type Row struct {
 	AUCPR  figure `json:"auc_pr"` // likewise
 
 	Shipped Events `json:"shipped"` // at a score above 1
-	Tuned   Events `json:"tuned"`   // at the threshold best for the mean F1 of all sets
+	// Tuned is at the threshold best for the mean F1 of all sets, on the highest score
+	// of a stream's series or on their mean: TunedOn says which, the same for all sets.
+	Tuned   Events `json:"tuned"`
+	TunedOn string `json:"tuned_on"`
 
 	// WeekRecall is the share of events found at the set's own best threshold with at
 	// most one false onset per series and week.
@@ -90,8 +93,8 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 	if o.Baselines {
 		methods = append(methods, baselines()...)
 	}
-	report := &Report{}
-	judged := make([][]*trial, len(methods)) // by method, then set
+	report := &Report{Series: []Row{}, Mean: []Row{}, NAB: []NABRow{}} // JSON's [], not null
+	judged := make([][]*trial, len(methods))                           // by method, then set
 	measured := 0
 	for _, s := range sets {
 		if len(o.Sets) > 0 && !slices.Contains(o.Sets, s.name) {
@@ -146,7 +149,7 @@ type track struct {
 	// mean is that over the stream's series of min(score, 10): what the threshold-free
 	// measures rank. Beyond ten thresholds one series of many would speak for all.
 	mean []float64
-	top  []float64 // the highest of the stream's series: what raises alerts
+	top  []float64 // the highest of the stream's series: what alerts as shipped
 	// alerts is the score where an alert was raised, 0 elsewhere.
 	alerts []float64
 }

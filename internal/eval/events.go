@@ -92,11 +92,19 @@ func (t *tally) result(threshold float64) Events {
 	}
 }
 
+// Alerts may be raised on either of a track's scores.
+const (
+	onTop = iota
+	onMean
+)
+
+var signalNames = [2]string{onTop: "highest", onMean: "mean"}
+
 // trial is what one method made of one set, ready to be judged at any threshold.
 type trial struct {
 	set     string
 	streams []*stream
-	top     [][]float64
+	signals [2][][]float64 // by onTop and onMean, then stream
 	vus     float64
 	auc     float64
 	cost    Cost
@@ -107,7 +115,8 @@ func newTrial(set string, streams []*stream, tracks []track, cost Cost) *trial {
 	var vus, auc []float64
 	for i, s := range streams {
 		scores := tracks[i].mean[s.from:]
-		t.top = append(t.top, tracks[i].top)
+		t.signals[onTop] = append(t.signals[onTop], tracks[i].top)
+		t.signals[onMean] = append(t.signals[onMean], tracks[i].mean)
 		// The judge needs no values: they make up nearly all of a set.
 		t.streams = append(t.streams, &stream{name: s.name, interval: s.interval, times: s.times, from: s.from, events: s.events})
 		if len(s.events) == 0 {
@@ -124,23 +133,23 @@ func newTrial(set string, streams []*stream, tracks []track, cost Cost) *trial {
 	return t
 }
 
-func (t *trial) at(threshold float64) *tally {
+func (t *trial) at(signal int, threshold float64) *tally {
 	var all tally
 	for i, s := range t.streams {
-		all.count(s, t.top[i], threshold)
+		all.count(s, t.signals[signal][i], threshold)
 	}
 	return &all
 }
 
-// candidates are thresholds worth trying: 1, and those that a share of the rows
-// reaches, from a half down to a single row in steps of 1 ÷ 10^0.1.
-func (t *trial) candidates() []float64 {
+// candidates are thresholds worth trying: those that a share of the rows reaches,
+// from a half down to a single row in steps of 1 ÷ 10^0.1.
+func (t *trial) candidates(signal int) []float64 {
 	var all []float64
 	for i, s := range t.streams {
-		all = append(all, t.top[i][s.from:]...)
+		all = append(all, t.signals[signal][i][s.from:]...)
 	}
 	slices.SortFunc(all, compareDown)
-	thresholds := []float64{above1}
+	var thresholds []float64
 	for rows := float64(len(all)) / 2; rows >= 1; rows /= math.Pow(10, 0.1) {
 		if s := all[int(rows)-1]; s > 0 {
 			thresholds = append(thresholds, s)
@@ -151,35 +160,37 @@ func (t *trial) candidates() []float64 {
 
 // judge is a method's row for each set.
 func judge(name string, trials []*trial) []Row {
-	var thresholds []float64
-	for _, t := range trials {
-		thresholds = append(thresholds, t.candidates()...)
-	}
-	slices.Sort(thresholds)
-	thresholds = slices.Compact(thresholds)
 	rows := make([]Row, len(trials))
 	for i, t := range trials {
 		rows[i] = Row{
 			Set: t.set, Method: name, VUSPR: figure(t.vus), AUCPR: figure(t.auc),
-			Shipped: t.at(above1).result(above1), Cost: t.cost,
+			Shipped: t.at(onTop, above1).result(above1), Cost: t.cost,
 		}
 	}
 	best := math.Inf(-1)
-	for _, threshold := range thresholds {
-		sum := 0.0
-		tallies := make([]*tally, len(trials))
-		for i, t := range trials {
-			c := t.at(threshold)
-			tallies[i] = c
-			sum += c.f1()
-			if c.falseDaily() <= 1.0/week {
-				rows[i].WeekRecall = max(rows[i].WeekRecall, figure(c.recall()))
-			}
+	for signal := range signalNames {
+		thresholds := []float64{above1}
+		for _, t := range trials {
+			thresholds = append(thresholds, t.candidates(signal)...)
 		}
-		if sum > best {
+		slices.Sort(thresholds)
+		for _, threshold := range slices.Compact(thresholds) {
+			sum := 0.0
+			tallies := make([]*tally, len(trials))
+			for i, t := range trials {
+				c := t.at(signal, threshold)
+				tallies[i] = c
+				sum += c.f1()
+				if c.falseDaily() <= 1.0/week {
+					rows[i].WeekRecall = max(rows[i].WeekRecall, figure(c.recall()))
+				}
+			}
+			if sum <= best {
+				continue
+			}
 			best = sum
 			for i, c := range tallies {
-				rows[i].Tuned = c.result(threshold)
+				rows[i].Tuned, rows[i].TunedOn = c.result(threshold), signalNames[signal]
 			}
 		}
 	}
@@ -213,6 +224,7 @@ func mean(rows []Row) Row {
 		AUCPR:      of(func(r *Row) figure { return r.AUCPR }),
 		Shipped:    events(func(r *Row) *Events { return &r.Shipped }),
 		Tuned:      events(func(r *Row) *Events { return &r.Tuned }),
+		TunedOn:    rows[0].TunedOn,
 		WeekRecall: of(func(r *Row) figure { return r.WeekRecall }),
 		Cost: Cost{
 			Nanoseconds: of(func(r *Row) figure { return r.Cost.Nanoseconds }),

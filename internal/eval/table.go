@@ -47,7 +47,7 @@ func (r *Report) Table(w io.Writer) error {
 			fmt.Fprintf(t, "| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t|\n",
 				x.Set, x.Method, x.VUSPR.to(3), x.AUCPR.to(3),
 				x.Shipped.F1.to(2), x.Shipped.Precision.to(2), x.Shipped.Recall.to(2), x.Shipped.FalseDaily.to(2), x.Shipped.Delay.to(1),
-				x.Tuned.F1.to(2), x.Tuned.Threshold.to(2), x.Tuned.FalseDaily.to(2), x.WeekRecall.to(2),
+				x.Tuned.F1.to(2), x.Tuned.Threshold.to(2)+" "+x.TunedOn, x.Tuned.FalseDaily.to(2), x.WeekRecall.to(2),
 				x.Cost.Nanoseconds.to(0), x.Cost.Bytes.to(0))
 		}
 	}
