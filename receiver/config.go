@@ -65,13 +65,13 @@ type Config struct {
 //	while it is decoded    32 MiB of body (48 as it grows), 32 decoded, 16 of new series
 //	in the receiver        16 MiB of new series stay: three times their labels, and 240 B each
 //	in the detector        25 000 series × 2 KiB: state, forecast, window ≈ 50 MiB
-//	on the way             50 000 samples × (2 × 24 + 2 × 64 + 2 × 80) B: batch and job, scores
-//	                       and forecasts, merged ≈ 16 MiB
+//	on the way             30 000 samples × (2 × 24 + 2 × 64 + 2 × 80) B: batch and job, scores
+//	                       and forecasts, merged ≈ 10 MiB
 //	in the emitter         8 series each of 20 000 × 40 B and their labels, 8 × 5 MiB, ≈ 46 MiB;
-//	                       8 × 50 000 samples × 40 B twice, made and queued, ≈ 31 MiB
+//	                       8 × 30 000 samples × 40 B twice, made and queued, ≈ 18 MiB
 //
 // The first and the last are never alive together, and the collector lets the heap
-// grow to twice what is: measured, the dearest shapes take 160 to 240 MiB. An honest
+// grow to twice what is: measured, the dearest shapes take 120 to 190 MiB. An honest
 // sender is far from it: Prometheus sends 2000 samples, vmagent 10 000 or 8 MiB, an
 // OpenTelemetry collector 3 MB. Of a first request whose labels come to more than 5 MiB
 // some series are refused, and are learned with the next.
@@ -82,7 +82,7 @@ func DefaultConfig() Config {
 		MaxBuffered:     256 * units.MiB,
 		MaxObjects:      500_000,
 		MaxSeries:       25_000,
-		MaxSamples:      50_000,
+		MaxSamples:      30_000,
 		MaxLabels:       64,
 		MaxLabelName:    1024,
 		MaxLabelValue:   4096,

@@ -83,7 +83,7 @@ type pending struct {
 // next: a hostile request must not set the size for good.
 const (
 	mostKeptBytes   = 4 << 20  // 100 × an ordinary request, decompressed
-	mostKeptObjects = 32 << 10 // × 24 B = 768 KiB; 16 × an ordinary request
+	mostKeptObjects = 16 << 10 // × 24 B = 384 KiB; 8 × an ordinary request
 )
 
 // decode decodes a snappy-compressed body of the decoder's version into d.batch
