@@ -43,7 +43,7 @@ func baselines() []method {
 func each(ctx context.Context, streams []*stream, start func(time.Duration) scorer) ([]track, Cost, error) {
 	tracks := make([]track, len(streams))
 	samples := 0
-	began := time.Now()
+	used := processorTime()
 	for i, s := range streams {
 		tracks[i] = newTrack(len(s.times))
 		scores := make([]float64, len(s.times))
@@ -64,7 +64,7 @@ func each(ctx context.Context, streams []*stream, start func(time.Duration) scor
 		tracks[i].alerts = news(tracks[i].top)
 		samples += s.samples()
 	}
-	return tracks, costOf(time.Since(began), samples), nil
+	return tracks, costOf(used, samples), nil
 }
 
 // deviation is how far x lies from what was expected of it, relative to sigmas

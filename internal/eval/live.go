@@ -6,7 +6,6 @@ import (
 	"math"
 	"runtime"
 	"strconv"
-	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -61,14 +60,14 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 		defer close(finished)
 		d.Run()
 	}()
-	start := time.Now()
+	used := processorTime()
 	err := send(ctx, d, streams, series)
 	d.Close()
 	<-finished
 	if err != nil {
 		return nil, Cost{}, err
 	}
-	cost := costOf(time.Since(start), samples)
+	cost := costOf(used, samples)
 	if known := d.Status().Series; known == len(ears) { // none was forgotten, which would leave its room
 		cost.Bytes = figure(float64(heap()-before) / float64(known))
 	}
