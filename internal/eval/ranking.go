@@ -66,16 +66,12 @@ func vusPR(scores []float64, events []span, longest int) float64 {
 	if len(events) == 0 {
 		return math.NaN()
 	}
-	r := rank(scores)
-	positives := 0
-	for _, e := range events {
-		positives += e.last - e.first + 1
-	}
+	r := rank(scores, events)
 	var volume float64
 	soft := make([]float64, len(scores))
 	for buffer := 0; buffer <= longest; buffer++ {
 		touched := soften(soft, events, buffer)
-		volume += r.area(soft, touched, float64(positives))
+		volume += r.area(soft, touched)
 		for _, e := range touched {
 			clear(soft[e.first : e.last+1])
 		}
@@ -84,7 +80,8 @@ func vusPR(scores []float64, events []span, longest int) float64 {
 }
 
 // soften writes into soft, which is 0, to what degree each row belongs to an event,
-// and returns the runs of rows that do at all.
+// and returns where they do at all: a span for each event, or one for several whose
+// buffers overlap.
 func soften(soft []float64, events []span, buffer int) []span {
 	var touched []span
 	for _, e := range events {
@@ -97,7 +94,7 @@ func soften(soft []float64, events []span, buffer int) []span {
 				soft[i] = min(soft[i]+math.Sqrt(1-d/float64(buffer)), 1)
 			}
 		}
-		if n := len(touched); n > 0 && touched[n-1].last >= reach.first-1 {
+		if n := len(touched); n > 0 && touched[n-1].last >= reach.first {
 			touched[n-1].last = reach.last
 		} else {
 			touched = append(touched, reach)
@@ -108,19 +105,21 @@ func soften(soft []float64, events []span, buffer int) []span {
 
 // ranking is at which of a curve's thresholds each row is first called anomalous.
 type ranking struct {
-	first  []int              // threshold, by row
-	called [vusThresholds]int // rows at or above each threshold
+	first     []int                  // threshold, by row
+	called    [vusThresholds]float64 // rows at or above each threshold
+	sharp     []bool                 // the row is labelled
+	positives float64                // rows that are
 }
 
 // rank spreads the thresholds evenly over the sorted scores.
-func rank(scores []float64) *ranking {
+func rank(scores []float64, events []span) *ranking {
 	sorted := slices.Clone(scores)
 	slices.SortFunc(sorted, compareDown)
 	var thresholds [vusThresholds]float64
 	for k := range thresholds {
 		thresholds[k] = sorted[k*(len(sorted)-1)/(vusThresholds-1)]
 	}
-	r := &ranking{first: make([]int, len(scores))}
+	r := &ranking{first: make([]int, len(scores)), sharp: make([]bool, len(scores))}
 	for i, s := range scores {
 		r.first[i] = sort.Search(vusThresholds, func(k int) bool { return thresholds[k] <= s })
 		r.called[r.first[i]]++
@@ -128,31 +127,40 @@ func rank(scores []float64) *ranking {
 	for k := 1; k < vusThresholds; k++ {
 		r.called[k] += r.called[k-1]
 	}
+	for _, e := range events {
+		for i := e.first; i <= e.last; i++ {
+			r.sharp[i] = true
+			r.positives++
+		}
+	}
 	return r
 }
 
 // area is that under the curve for the degrees in soft, which are above 0 in the
-// runs touched alone.
-func (r *ranking) area(soft []float64, touched []span, positives float64) float64 {
-	var hits, found [vusThresholds]float64 // what each threshold adds
-	total := 0.0
+// spans touched alone.
+func (r *ranking) area(soft []float64, touched []span) float64 {
+	var hits, around, found [vusThresholds]float64 // what each threshold adds
 	for _, e := range touched {
 		earliest := vusThresholds - 1
 		for i := e.first; i <= e.last; i++ {
-			hits[r.first[i]] += soft[i]
-			total += soft[i]
-			earliest = min(earliest, r.first[i])
+			k := r.first[i]
+			hits[k] += soft[i]
+			if !r.sharp[i] {
+				around[k] += soft[i]
+			}
+			earliest = min(earliest, k)
 		}
 		found[earliest]++
 	}
-	// The mean of sharp and soft labels, so that a buffer does not outweigh its event.
-	weight := (positives + total) / 2
-	var area, hit, existence, before float64
+	var area, hit, near, existence, before float64
 	for k := range hits {
 		hit += hits[k]
+		near += around[k]
 		existence += found[k]
-		recall := min(hit/weight, 1) * existence / float64(len(touched))
-		area += (recall - before) * hit / float64(r.called[k])
+		// A buffer's row that is hit counts half in what there was to hit, one that is
+		// not hit does not count: nobody is asked to alert there.
+		recall := min(hit/(r.positives+near/2), 1) * existence / float64(len(touched))
+		area += (recall - before) * hit / r.called[k]
 		before = recall
 	}
 	return area

@@ -44,10 +44,10 @@ func TestVUSPRByHand(t *testing.T) {
 		{"no buffer, found second", []span{{1, 1}}, 0, 1.0 / 2},
 		// Threshold 1 has recall 1/2 · 1/2 at precision 1; threshold 3 recall 1 at 2/3.
 		{"two events, one found first, one third", []span{{0, 0}, {2, 2}}, 0, 1.0/4 + 3.0/4*2/3},
-		// A buffer of 2 makes row 1 an event to the degree √½: the weight is
-		// (1 + 1.707107)/2 = 1.353553, the recalls 0.738796 and, of 1.707107, 1; the
-		// precisions 1 and 0.853553. Buffers of 0 and 1 reach nothing.
-		{"a buffer of two", []span{{0, 0}}, 2, (1 + 1 + 0.738796 + 0.261204*0.853553) / 3},
+		// A buffer of 2 makes rows 0 and 2 events to the degree √½. The first threshold
+		// calls row 0: recall √½ ÷ (1 + √½/2) = 0.522408 at precision √½; the second
+		// row 1 too: recall 1 at (1 + √½)/2. Buffers of 0 and 1 reach nothing.
+		{"a buffer of two", []span{{1, 1}}, 2, (0.5 + 0.5 + 0.522408*0.707107 + 0.477592*0.853553) / 3},
 	} {
 		if got := vusPR(rising, c.events, c.longest); math.Abs(got-c.want) > 1e-5 {
 			t.Errorf("%s: %f, want %f", c.name, got, c.want)
@@ -58,8 +58,8 @@ func TestVUSPRByHand(t *testing.T) {
 	}
 }
 
-// The same, threshold by threshold and row by row as the paper writes it.
-func TestVUSPRIsThePapers(t *testing.T) {
+// The same, threshold by threshold and row by row as it is defined.
+func TestVUSPRIsAsDefined(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for range 20 {
 		n := 300 + r.IntN(300)
@@ -100,34 +100,36 @@ func slowVUSPR(scores []float64, events []span, longest int) float64 {
 				}
 			}
 		}
-		sum := 0.0
-		for i := range labels {
-			labels[i] = min(labels[i], 1)
-			sum += labels[i]
+		// Events whose buffers overlap are one.
+		var segments []span
+		for _, e := range events {
+			reach := span{max(e.first-buffer/2, 0), min(e.last+buffer/2, len(labels)-1)}
+			if n := len(segments); n > 0 && segments[n-1].last >= reach.first {
+				segments[n-1].last = reach.last
+			} else {
+				segments = append(segments, reach)
+			}
 		}
 		before := 0.0
 		for k := range 250 {
 			threshold := sorted[k*(len(sorted)-1)/249]
-			hit, called, segments, existing := 0.0, 0.0, 0.0, 0.0
-			in, seen := false, false
+			hit, called, existing, demanded := 0.0, 0.0, 0.0, 0.0
 			for i := range labels {
-				if labels[i] == 0 {
-					in = false
-				} else if !in {
-					in, seen = true, false
-					segments++
+				degree, event := min(labels[i], 1), slices.ContainsFunc(events, func(e span) bool { return e.first <= i && i <= e.last })
+				if event || scores[i] >= threshold {
+					demanded += degree
 				}
-				if scores[i] < threshold {
-					continue
+				if scores[i] >= threshold {
+					called++
+					hit += degree
 				}
-				called++
-				hit += labels[i]
-				if in && !seen {
-					seen = true
+			}
+			for _, s := range segments {
+				if slices.Max(scores[s.first:s.last+1]) >= threshold {
 					existing++
 				}
 			}
-			recall := min(hit/((sharp+sum)/2), 1) * existing / segments
+			recall := min(hit/((sharp+demanded)/2), 1) * existing / float64(len(segments))
 			volume += (recall - before) * hit / called
 			before = recall
 		}
