@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +18,10 @@ import (
 // calmAfterWarmUp is how long the machine is watched beyond the detector's own
 // warm-up, so that the quiet it learns is longer than the start's bustle.
 const calmAfterWarmUp = 30 * time.Second
+
+// mostBusy is the share of the CPU that may be taken before the burn, which takes the
+// rest: less than a third would not show for sure.
+const mostBusy = 0.6
 
 // sampleAge is how much older than now a sample may be when it shows a thing.
 const sampleAge = 2 * time.Second
@@ -114,22 +119,26 @@ func (s *story) warmUp(ctx context.Context) error {
 	return s.calm(ctx)
 }
 
-// calm waits until the machine shows no anomaly of the CPU, so that what is seen next
-// is the burn's doing.
+// calm waits until the CPU has room for the burn to show and shows no anomaly of its
+// own, so that what is seen next is the burn's doing.
 func (s *story) calm(ctx context.Context) error {
-	return s.until(ctx, time.Minute, "a quiet CPU to begin with: something else is busy on this machine", func() (bool, error) {
+	var busy float64
+	err := s.until(ctx, time.Minute, "a quiet CPU", func() (ok bool, err error) {
+		busy, _, err = s.promValue(ctx, `1 - avg(rate(node_cpu_seconds_total{mode="idle"}[15s]))`)
+		if err != nil || busy > mostBusy {
+			return false, err
+		}
 		score, found, err := s.promValue(ctx, `foreshock_anomaly_score{for="node_cpu_seconds_total"}`)
 		if err != nil || !found || score > 1 {
 			return false, err
 		}
 		incidents, err := s.incidents(ctx)
-		for _, i := range incidents {
-			if i.State == "firing" {
-				return false, err
-			}
-		}
-		return true, err
+		return !slices.ContainsFunc(incidents, func(i shownIncident) bool { return i.State == "firing" }), err
 	})
+	if err != nil && busy > mostBusy {
+		return fmt.Errorf("this machine is busy already, %.0f %% of its CPU: a burn would not show; try again when it is quiet", 100*busy)
+	}
+	return err
 }
 
 func (s *story) startBurner(context.Context) error {
