@@ -225,7 +225,7 @@ func (s *story) remedyRuns(ctx context.Context) error {
 		return err
 	}
 	if delivered == 0 {
-		return fmt.Errorf("Alertmanager says it delivered no webhook, and failed at %g", failed)
+		return fmt.Errorf("no webhook was delivered, says Alertmanager; %g failed", failed)
 	}
 	s.tell.say("Alertmanager called the webhook; the remedy %s %s: %s", last.Plan.Action, last.State, strings.TrimSpace(last.Output))
 	return nil
