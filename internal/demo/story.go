@@ -19,8 +19,8 @@ import (
 // warm-up, so that the quiet it learns is longer than the start's bustle.
 const calmAfterWarmUp = 30 * time.Second
 
-// mostBusy is the share of the CPU that may be taken before the burn, which takes the
-// rest: less than a third would not show for sure.
+// mostBusy is the share of the CPU that may have been taken before the burn, which
+// takes the rest: less than a third would not show for sure.
 const mostBusy = 0.6
 
 // sampleAge is how much older than now a sample may be when it shows a thing.
@@ -119,12 +119,13 @@ func (s *story) warmUp(ctx context.Context) error {
 	return s.calm(ctx)
 }
 
-// calm waits until the CPU has room for the burn to show and shows no anomaly of its
-// own, so that what is seen next is the burn's doing.
+// calm waits until nothing has kept the CPU busy for two minutes and it shows no
+// anomaly of its own, so that the burn is new to the detector and what is seen next is
+// the burn's doing.
 func (s *story) calm(ctx context.Context) error {
 	var busy float64
 	err := s.until(ctx, time.Minute, "a quiet CPU", func() (ok bool, err error) {
-		busy, _, err = s.promValue(ctx, `1 - avg(rate(node_cpu_seconds_total{mode="idle"}[15s]))`)
+		busy, _, err = s.promValue(ctx, `max_over_time((1 - avg(rate(node_cpu_seconds_total{mode="idle"}[5s])))[2m:1s])`)
 		if err != nil || busy > mostBusy {
 			return false, err
 		}
@@ -136,7 +137,7 @@ func (s *story) calm(ctx context.Context) error {
 		return !slices.ContainsFunc(incidents, func(i shownIncident) bool { return i.State == "firing" }), err
 	})
 	if err != nil && busy > mostBusy {
-		return fmt.Errorf("this machine is busy already, %.0f %% of its CPU: a burn would not show; try again when it is quiet", 100*busy)
+		return fmt.Errorf("something else kept this machine's CPU %.0f %% busy: that is what it learned as normal; try again when it is quiet", 100*busy)
 	}
 	return err
 }
