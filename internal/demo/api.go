@@ -42,7 +42,6 @@ func (s *story) promValue(ctx context.Context, expr string) (float64, bool, erro
 type alert struct {
 	Labels      map[string]string
 	Annotations map[string]string
-	StartsAt    time.Time
 	Status      struct{ State string }
 }
 
@@ -54,7 +53,6 @@ func (s *story) alerts(ctx context.Context) (found []alert, err error) {
 
 type shownIncident struct {
 	ID, State, Rule string
-	StartsAt        time.Time
 }
 
 // incidents are Foreshock's incidents that this demo's rule caused, newest first.

@@ -23,18 +23,13 @@ const calmAfterWarmUp = 30 * time.Second
 // takes the rest: less than a third would not show for sure.
 const mostBusy = 0.6
 
-// sampleAge is how much older than now a sample may be when it shows a thing.
-const sampleAge = 2 * time.Second
-
 // story is the demo's plot: each step waits until it has seen, through a real
 // program's API, what it tells.
 type story struct {
-	stack  *stack.Stack
-	token  string // of the webhook and of the remediations' API
-	tell   *narrator
-	burner *stack.Process
-	// burning is when the burn began; what began before is none of its doing.
-	burning  time.Time
+	stack    *stack.Stack
+	token    string // of the webhook and of the remediations' API
+	tell     *narrator
+	burner   *stack.Process
 	incident string // its ID
 	alert    alert
 }
@@ -143,7 +138,6 @@ func (s *story) calm(ctx context.Context) error {
 }
 
 func (s *story) startBurner(context.Context) error {
-	s.burning = time.Now()
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -173,7 +167,7 @@ func (s *story) incidentFires(ctx context.Context) error {
 	err := s.until(ctx, time.Minute, "a firing incident in Foreshock", func() (bool, error) {
 		incidents, err := s.incidents(ctx)
 		for _, i := range incidents {
-			if i.State == "firing" && i.StartsAt.After(s.burning.Add(-sampleAge)) {
+			if i.State == "firing" {
 				s.incident = i.ID
 				return true, err
 			}
