@@ -43,8 +43,9 @@ const (
 	outlier = 30
 
 	// centreGain and scaleGain are those of the level and of the mean absolute
-	// deviations, per second: memories of 3.5 and 1.7 days.
-	centreGain = 0.001 / 300
+	// deviations, per second: memories of 0.9 and 1.7 days. The level is the quicker,
+	// or the quarters would take a drift for a season.
+	centreGain = 0.004 / 300
 	scaleGain  = 0.002 / 300
 
 	// A profile is strong once it has learned for a day, was held against the next,
@@ -161,6 +162,7 @@ func (p *Profile) Learn(t int64, x float64) {
 	if !p.started {
 		p.start(x)
 	}
+	first := !p.known()
 	turned := floor(t, day) > floor(p.at, day)
 	dt := p.pace(t)
 	dev := x - p.centre
@@ -169,15 +171,15 @@ func (p *Profile) Learn(t int64, x float64) {
 	p.judge(dt, dev, rest, most)
 
 	p.teachQuarter(t, dt, dev, most)
-	if !p.known() {
+	switch {
+	case !p.known():
 		return // the level of the first day is that of its quarters
+	case first || turned:
+		p.level()
 	}
 	step := min(max(rest, -most), most)
 	p.teachHour(t, dt, step)
 	p.centre += min(centreGain*dt, 1) * step
-	if turned {
-		p.level()
-	}
 }
 
 // bound is what one sample may deviate by. On the first day little is known of that:
