@@ -1,13 +1,20 @@
 package forest
 
+import "math"
+
 const (
 	// restGain is the gain of the level of what the season leaves.
 	restGain = 0.05
 
-	// restSpread is the spread of that level in mean absolute deviations of what the
-	// season leaves: the level's own deviation is 0.16 σ, what the profile does not
-	// know of the season several times that.
-	restSpread = 6
+	// The level's spread is this many mean absolute deviations of what the season
+	// leaves, and this many of the level itself. Were that noise, the level would have
+	// a sixth of its deviation, and 20/6 + 1 is 4.3 of them. Where the season leaves
+	// swings of hours, which are no noise, the level's own counts: 21 of them.
+	restSpread = 1
+	ownSpread  = 20
+
+	// ownGain is the gain of the level's deviation.
+	ownGain = 0.001
 
 	// A profile that learns leaves less and less. Once it leaves renewal of what it
 	// left when the tree was begun, the tree begins anew: it has seen mistakes that
@@ -15,7 +22,7 @@ const (
 	renewal = 0.6
 
 	// restYouth is the age, in samples, at which the channel counts half.
-	restYouth = 100
+	restYouth = 300
 )
 
 // Rest is the seventh channel, for streams with a season: the level of what the season
@@ -24,6 +31,7 @@ const (
 type Rest struct {
 	tree  tree
 	level float64
+	own   float64 // mean |level|
 	ref   float64 // the scale when the tree was begun
 	n     uint32  // samples since
 }
@@ -38,7 +46,8 @@ func (r *Rest) isolate(rest, scale float64) float64 {
 	}
 	r.n++
 	r.level += restGain * (rest - r.level)
-	s := r.tree.score(r.level, restSpread*scale)
+	s := r.tree.score(r.level, restSpread*scale+ownSpread*r.own)
+	r.own += max(ownGain, 1/float64(r.n)) * (math.Abs(r.level) - r.own)
 	if r.n%quarantine[Season] == 0 {
 		r.tree.release()
 	}
