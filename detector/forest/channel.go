@@ -110,6 +110,12 @@ func isolation(occ uint64, p, width, spread float64) float64 {
 	return d * width / (float64(hi-lo)*width + spread)
 }
 
+// span is how wide the occupied part is; 0 where nothing is.
+func (t *tree) span() float64 {
+	occ := t.cur | t.prev
+	return float64(bits.Len64(occ)-bits.TrailingZeros64(occ)%bins) * float64(t.width)
+}
+
 // bin is the bin of f, which lies within the tree but for rounding.
 func (t *tree) bin(f float64) uint {
 	p := (f - float64(t.base)) / float64(t.width)

@@ -62,6 +62,14 @@ const (
 	// before it does: white noise spans 1.1, a wave half as high as its noise 3.
 	wandering = 2.5
 
+	// A stream whose fast level wanders takes its extremes along, a drift every day: what
+	// that level spans beyond calm mean absolute deviations, which is what noise makes
+	// of it, widens the spread of x by roam; not more than utmost of them, though, which
+	// only an outlier spans.
+	calm   = 1
+	roam   = 0.7
+	utmost = 10
+
 	// stillness is how many times finer than a bin of the values the noise may be
 	// before it counts as none: it bounds the logarithm of a flat line.
 	stillness = 16
@@ -84,6 +92,7 @@ type Forest struct {
 	step, fast, slow float64 // levels
 	rough            float64 // mean |Δx|
 	centre, mad      float64 // of x
+	margin           float64 // by which the next extreme of x may exceed those seen
 
 	n uint32 // samples seen
 }
@@ -100,10 +109,7 @@ func (f *Forest) Level() float64 { return f.fast }
 // Wanders reports whether that level has moved by more than noise moves it, as a wave
 // or a drift does.
 func (f *Forest) Wanders() bool {
-	t := &f.trees[Fast]
-	seen := t.cur | t.prev
-	span := bits.Len64(seen) - bits.TrailingZeros64(seen)
-	return seen != 0 && float64(span)*float64(t.width) > wandering*f.mad
+	return f.trees[Fast].span() > wandering*f.mad
 }
 
 // LeastIsolating is how many values must be told apart before another can lie far from
@@ -160,13 +166,14 @@ func (f *Forest) isolate(t int64, x float64) (ordinary, top float64, ch Channel)
 	f.learn(t, x)
 
 	// What a magnitude deviates where x deviates by mad.
-	madLog := mad * math.Log2E / (1 + math.Abs(f.centre))
+	inLog := math.Log2E / (1 + math.Abs(f.centre))
+	spread := valueSpread*mad + f.margin
 	points := [own]struct{ f, spread float64 }{
-		Value:     {x, valueSpread * mad},
-		Log:       {math.Copysign(math.Log2(1+math.Abs(x)), x), valueSpread * madLog},
-		Fast:      {f.fast, fastSpread * mad},
+		Value:     {x, spread},
+		Log:       {math.Copysign(math.Log2(1+math.Abs(x)), x), spread * inLog},
+		Fast:      {f.fast, fastSpread*mad + fastGain*f.margin},
 		Slow:      {f.slow, slowSpread * mad},
-		Shift:     {f.step - f.slow, shiftSpread * mad},
+		Shift:     {f.step - f.slow, shiftSpread*mad + stepGain*f.margin},
 		Roughness: {math.Log2(f.rough + float64(f.trees[Value].width)/stillness), roughSpread},
 	}
 	ordinary = 1
@@ -182,12 +189,20 @@ func (f *Forest) isolate(t int64, x float64) (ordinary, top float64, ch Channel)
 		ordinary *= 1 - sc
 		if f.n%quarantine[c] == 0 {
 			tr.release()
+			if c == int(Value) {
+				f.foresee()
+			}
 		}
 		if f.n%epoch == 0 {
 			tr.forget(points[c].f)
 		}
 	}
 	return ordinary, top, ch
+}
+
+// foresee says by how much the next extreme may exceed those seen.
+func (f *Forest) foresee() {
+	f.margin = roam * min(max(f.trees[Fast].span()-calm*f.mad, 0), utmost*f.mad)
 }
 
 // learn takes x into the moments the channels are made of.
