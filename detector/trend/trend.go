@@ -102,11 +102,12 @@ func (t *Trend) Learn(at int64, x float64) {
 		// two samples a stream moves about as much as its noise.
 		t.p11 = 1 / (s * s)
 	}
-	if t.n >= sober && t.passes(at, x) {
-		return
-	}
 	if t.n >= ready {
-		t.calibrate(at, x)
+		point, lower, upper := t.Expect(at)
+		if t.n >= sober && t.passes(at, x, point, lower, upper) {
+			return
+		}
+		t.calibrate(x, point, lower, upper)
 	}
 
 	p00 := (t.p00 + 2*s*t.p01 + s*s*t.p11) / forget
@@ -144,8 +145,7 @@ func (t *Trend) start(at int64, x float64) {
 }
 
 // passes keeps count of far values and reports whether x is one, and so is not learned.
-func (t *Trend) passes(at int64, x float64) bool {
-	point, lower, upper := t.Expect(at)
+func (t *Trend) passes(at int64, x, point, lower, upper float64) bool {
 	if x >= lower && x <= upper || math.Abs(x-point) <= far*t.scale*t.widening(seconds(t.at, at)) {
 		t.astray = max(t.astray, 1) - 1
 		return false
@@ -159,8 +159,7 @@ func (t *Trend) passes(at int64, x float64) bool {
 // calibrate moves the interval's edges: out by a little where x missed it, in by very
 // little where it did not, so that in the long run miss/2 of the values lie beyond
 // either.
-func (t *Trend) calibrate(at int64, x float64) {
-	point, lower, upper := t.Expect(at)
+func (t *Trend) calibrate(x, point, lower, upper float64) {
 	t.up -= pace * miss / 2
 	t.down -= pace * miss / 2
 	switch {
