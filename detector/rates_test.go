@@ -92,7 +92,7 @@ func TestRates(t *testing.T) {
 		{"white noise with gaps", synthetic.Gaps, 10, 0},
 		{"autoregressive, 0.9", synthetic.Autoregressive, 10, 0},
 		{"heavy tails, t(3)", synthetic.HeavyTail, 10, 0},
-		{"drift of 1 σ a day", synthetic.Drift, 100, 0.1},
+		{"drift of 1 σ a day", synthetic.Drift, 60, 0.1},
 		{"daily wave of 10 σ", synthetic.Wave, 50, 0.06},
 		{"sparse counts", synthetic.Counts, 10, 0},
 	}
