@@ -34,8 +34,7 @@ type alarm struct {
 	active         bool           // an anomaly is under way,
 	onset          int64          // since then, ms,
 	channel        forest.Channel // isolated by this one,
-	band           foreshock.Band // where this was expected just before,
-	left           bool           // and the value has been outside of that since.
+	left           bool           // and the value has been outside of its band since.
 
 	told int64 // time of the last alert, ms
 }
@@ -45,7 +44,8 @@ type alarm struct {
 // then ends although the value is not back.
 //
 // An anomaly starts at a score of 1 and ends when the held score is below 1 again,
-// for which the value must be back in the band frozen at the onset. Where the value
+// for which the value must be back in its band, which is of what was learned before
+// the onset. Where the value
 // never left that band, since its level or its roughness gave it away, the score
 // alone decides. The way back is no news: it surprises the levels, and would
 // otherwise make an anomaly of every recovery. A new level is accepted an hour after
@@ -53,9 +53,9 @@ type alarm struct {
 func (a *alarm) hear(t int64, x, score float64, v *verdict) (accepted bool) {
 	a.refractoryLeft = max(a.refractoryLeft-1, 0)
 	a.held *= hold
-	outside := a.active && a.band.Known() && !a.band.Contains(x)
+	outside := v.band.Known() && !v.band.Contains(x)
 	switch {
-	case outside:
+	case a.active && outside:
 		a.left = true
 		accepted = score < 1 && a.held <= linger && t-a.told >= settled
 		a.held = max(a.held, linger)
@@ -69,8 +69,7 @@ func (a *alarm) hear(t int64, x, score float64, v *verdict) (accepted bool) {
 	case a.active && more:
 		a.alert(foreshock.Escalated, t, score, v)
 	case !a.active && (more || score >= 1 && a.refractoryLeft == 0):
-		a.active, a.onset, a.band = true, t, v.band
-		a.left = v.band.Known() && !v.band.Contains(x)
+		a.active, a.onset, a.left = true, t, outside
 		a.alert(foreshock.Started, t, score, v)
 	case a.active && (accepted || max(a.held, score) < 1):
 		a.stop(v)

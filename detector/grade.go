@@ -10,7 +10,7 @@ import (
 
 const (
 	// defaultThreshold is the raw score at which white noise, a sample a minute and a
-	// day old, raises 0.048 alerts a day while 94.2 % of spikes of 6 σ and all shifts
+	// day old, raises 0.047 alerts a day while 94.2 % of spikes of 6 σ and all shifts
 	// of 2 σ are found: see TestRates.
 	defaultThreshold = 0.13
 

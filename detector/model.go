@@ -8,29 +8,32 @@ import (
 )
 
 // model is what one series has learned, and where its anomaly stands. It is plain
-// data; its zero value is a series nobody has heard.
+// data but for its season; its zero value is a series nobody has heard.
 type model struct {
-	forest forest.Forest
-	trend  trend.Trend
-	alarm  alarm
+	forest   forest.Forest
+	trend    trend.Trend // of what the season leaves
+	alarm    alarm
+	seasonal *seasonal // nil until it is earned
 
-	resumed bool // the next sample follows an interruption
+	born    int64 // time of the first sample, ms
+	resumed bool  // the next sample follows an interruption
 }
 
 // step grades the sample (t, x) by what the series has taught, then learns it. w is
 // the rule that watches the series, or nil; t, in ms, grows from step to step; x is
 // finite.
 func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
-	band := foreshock.Band{}
-	band.Expected, band.Lower, band.Upper = m.trend.Expect(t)
+	band, season := m.expect(t)
 	seen := m.forest.Len()
+	if seen == 0 {
+		m.born = t
+	}
 	newborn := g.newborn && seen < g.warmUp
 	var far float64
 	if newborn {
 		far = m.forest.Isolation(x)
 	}
-	s, channel := m.forest.Score(t, x)
-	m.trend.Learn(t, x)
+	s, channel := m.score(t, x, season)
 
 	v := verdict{band: band, warming: seen < g.warmUp, channel: channel}
 	score := s / g.threshold
@@ -48,12 +51,14 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	}
 	if newborn {
 		m.alarm.glance(t, score, &v)
+	} else if m.alarm.hear(t, x, score, &v) {
+		m.accept(t, x)
 		return v
 	}
-	if m.alarm.hear(t, x, score, &v) {
-		// What the trend learned of the old level would only widen its band.
-		m.trend = trend.Trend{}
-		m.trend.Learn(t, x)
+	// What an incident brings is not what is expected. The forest has a quarantine for
+	// it; trend and season do not hear of it.
+	if !v.active {
+		m.learn(t, x, season)
 	}
 	return v
 }

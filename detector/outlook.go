@@ -63,7 +63,7 @@ func (s *shard) foresee(st *state, t int64) {
 	o.due = t + foreseeEvery
 
 	f := foreshock.Forecast{Series: st.series, Rule: o.rule.Name, T: t, Horizon: o.rule.Horizon, Limit: o.rule.Limit, ETA: -1}
-	f.Band.Expected, f.Band.Lower, f.Band.Upper = st.model.trend.Forecast(o.rule.Horizon)
+	f.Band, _ = st.model.expect(st.modelTime + o.rule.Horizon.Milliseconds())
 	eta, crossing := o.crossing.Reach(o.rule.Limit, o.rule.Above)
 	if crossing {
 		f.ETA = eta

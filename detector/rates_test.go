@@ -92,8 +92,8 @@ func TestRates(t *testing.T) {
 		{"white noise with gaps", synthetic.Gaps, 10, 0},
 		{"autoregressive, 0.9", synthetic.Autoregressive, 10, 0},
 		{"heavy tails, t(3)", synthetic.HeavyTail, 10, 0},
-		{"drift of 1 σ a day", synthetic.Drift, 10, 0},
-		{"daily wave of 10 σ", synthetic.Wave, 10, 0},
+		{"drift of 1 σ a day", synthetic.Drift, 60, 0.1},
+		{"daily wave of 10 σ", synthetic.Wave, 50, 0.06},
 		{"sparse counts", synthetic.Counts, 10, 0},
 	}
 	events := []struct {
@@ -106,9 +106,9 @@ func TestRates(t *testing.T) {
 	}{
 		{"spike of 6 σ", synthetic.Spike(6), 600, 7, 2, 0.94},
 		{"shift of 2 σ", synthetic.Shift(2), streams, 7, 120, 0.99},
-		{"shift of 1 σ", synthetic.Shift(1), 20, 7, 120, 0},
-		{"flat line", synthetic.Flatline, 20, 7, 120, 0},
-		{"missing daily wave", synthetic.MissingWave, 20, 8, perDay, 0},
+		{"shift of 1 σ", synthetic.Shift(1), 50, 7, 120, 0},
+		{"flat line", synthetic.Flatline, 50, 7, 120, 0.90},
+		{"missing daily wave", synthetic.MissingWave, 50, 8, perDay, 0.90},
 	}
 	var table strings.Builder
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)

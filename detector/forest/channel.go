@@ -17,13 +17,15 @@ const (
 	Slow                     // level, α = 0.003: about half a day of minutes
 	Shift                    // level at α = 0.3 less the slow level: a step, before it is old
 	Roughness                // log2 of the mean |Δx|, α = 0.1: noise that grows or dies
+	Season                   // level, α = 0.05, of what the season leaves: a wave that is not there
 
-	Channels // how many there are
+	Channels          // how many there are
+	own      = Season // of a Forest, the season's being a Rest's
 )
 
 // String is the channel as people read it.
 func (c Channel) String() string {
-	names := [Channels]string{"value", "magnitude", "level (fast)", "level (slow)", "shift", "roughness"}
+	names := [Channels]string{"value", "magnitude", "level (fast)", "level (slow)", "shift", "roughness", "season"}
 	if int(c) < len(names) {
 		return names[c]
 	}
@@ -33,7 +35,7 @@ func (c Channel) String() string {
 // quarantine is how many samples a new value of a channel may wait before it counts
 // as normal. The slower a channel moves, the longer: it would otherwise walk out of
 // its range in steps too small to notice.
-var quarantine = [Channels]uint32{Value: 8, Log: 8, Fast: 16, Slow: 64, Shift: 16, Roughness: 16}
+var quarantine = [Channels]uint32{Value: 8, Log: 8, Fast: 16, Slow: 64, Shift: 16, Roughness: 16, Season: 128}
 
 // first is the sample a channel begins with. A level younger than 1/α samples is the
 // mean of a few: it strays more than it ever will again, and a tree that had seen it
@@ -106,6 +108,12 @@ func isolation(occ uint64, p, width, spread float64) float64 {
 		d = min(p-float64(below), float64(above)-p)
 	}
 	return d * width / (float64(hi-lo)*width + spread)
+}
+
+// span is how wide the occupied part is; 0 where nothing is.
+func (t *tree) span() float64 {
+	occ := t.cur | t.prev
+	return float64(bits.Len64(occ)-bits.TrailingZeros64(occ)%bins) * float64(t.width)
 }
 
 // bin is the bin of f, which lies within the tree but for rounding.

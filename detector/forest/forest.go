@@ -2,7 +2,8 @@
 //
 // A Forest holds one bitmap isolation tree for each of several projections of the
 // stream: its value, its magnitude, its level over a short and a long while, the
-// step between the two, its roughness. A point is anomalous when it lies far from
+// step between the two, its roughness; and, where the caller knows its season, what
+// that leaves of it. A point is anomalous when it lies far from
 // everything its stream has shown of late, relative to how wide that is, in any of
 // them. What is new waits in quarantine before it counts as normal, and what has
 // not been seen for two epochs is forgotten.
@@ -57,6 +58,18 @@ const (
 	shiftSpread = 3.7  // × 0.8 σ ≈ 7 × 0.42 σ
 	roughSpread = 1    // a doubling of the noise
 
+	// wandering is how many mean absolute deviations of x its fast level must span
+	// before it does: white noise spans 1.1, a wave half as high as its noise 3.
+	wandering = 2.5
+
+	// A stream whose fast level wanders takes its extremes along, a drift every day: what
+	// that level spans beyond calm mean absolute deviations, which is what noise makes
+	// of it, widens the spread of x by roam; not more than utmost of them, though, which
+	// only an outlier spans.
+	calm   = 1
+	roam   = 0.7
+	utmost = 10
+
 	// stillness is how many times finer than a bin of the values the noise may be
 	// before it counts as none: it bounds the logarithm of a flat line.
 	stillness = 16
@@ -72,19 +85,32 @@ const (
 
 // Forest is what one stream has taught. The zero value is ready.
 type Forest struct {
-	trees [Channels]tree
+	trees [own]tree
 
 	at               int64   // time of the last sample, ms
 	last             float64 // its value
 	step, fast, slow float64 // levels
 	rough            float64 // mean |Δx|
 	centre, mad      float64 // of x
+	margin           float64 // by which the next extreme of x may exceed those seen
 
 	n uint32 // samples seen
 }
 
 // Len is the number of samples seen.
 func (f *Forest) Len() int { return int(f.n) }
+
+// Centre is the level of the stream over days.
+func (f *Forest) Centre() float64 { return f.centre }
+
+// Level is the level of the stream over the last 33 samples.
+func (f *Forest) Level() float64 { return f.fast }
+
+// Wanders reports whether that level has moved by more than noise moves it, as a wave
+// or a drift does.
+func (f *Forest) Wanders() bool {
+	return f.trees[Fast].span() > wandering*f.mad
+}
 
 // LeastIsolating is how many values must be told apart before another can lie far from
 // them: fewer do not have a width worth the name.
@@ -108,22 +134,49 @@ func (f *Forest) Isolation(x float64) float64 {
 // Then x is learned. t must not fall from call to call; x must be finite, and
 // counts as ±1e36 beyond that.
 func (f *Forest) Score(t int64, x float64) (s float64, ch Channel) {
+	ordinary, _, ch := f.isolate(t, x)
+	return f.total(ordinary), ch
+}
+
+// ScoreSeasonal is Score for a stream whose season is known: rest is what level and
+// season leave of x, scale its usual magnitude, and r has learned what is ordinary of
+// it.
+func (f *Forest) ScoreSeasonal(t int64, x float64, r *Rest, rest, scale float64) (s float64, ch Channel) {
+	ordinary, top, ch := f.isolate(t, x)
+	sc := r.isolate(rest, scale)
+	if sc > top {
+		ch = Season
+	}
+	return f.total(ordinary * (1 - sc)), ch
+}
+
+// total is the score of a point that is ordinary by so much.
+func (f *Forest) total(ordinary float64) float64 {
+	if ordinary == 1 {
+		return 0
+	}
+	return math.Pow(1-ordinary, 1+youth/float64(f.n))
+}
+
+// isolate has every tree score x, then learn it: ordinary is what they leave of 1, top
+// the highest score and ch whose it is.
+func (f *Forest) isolate(t int64, x float64) (ordinary, top float64, ch Channel) {
 	x = min(max(x, -huge), huge)
 	mad := f.mad // before x
 	f.learn(t, x)
 
 	// What a magnitude deviates where x deviates by mad.
-	madLog := mad * math.Log2E / (1 + math.Abs(f.centre))
-	points := [Channels]struct{ f, spread float64 }{
-		Value:     {x, valueSpread * mad},
-		Log:       {math.Copysign(math.Log2(1+math.Abs(x)), x), valueSpread * madLog},
-		Fast:      {f.fast, fastSpread * mad},
+	inLog := math.Log2E / (1 + math.Abs(f.centre))
+	spread := valueSpread*mad + f.margin
+	points := [own]struct{ f, spread float64 }{
+		Value:     {x, spread},
+		Log:       {math.Copysign(math.Log2(1+math.Abs(x)), x), spread * inLog},
+		Fast:      {f.fast, fastSpread*mad + fastGain*f.margin},
 		Slow:      {f.slow, slowSpread * mad},
-		Shift:     {f.step - f.slow, shiftSpread * mad},
+		Shift:     {f.step - f.slow, shiftSpread*mad + stepGain*f.margin},
 		Roughness: {math.Log2(f.rough + float64(f.trees[Value].width)/stillness), roughSpread},
 	}
-	var top float64
-	ordinary := 1.0
+	ordinary = 1
 	for c := range points {
 		if f.n < first[c] {
 			continue
@@ -136,15 +189,20 @@ func (f *Forest) Score(t int64, x float64) (s float64, ch Channel) {
 		ordinary *= 1 - sc
 		if f.n%quarantine[c] == 0 {
 			tr.release()
+			if c == int(Value) {
+				f.foresee()
+			}
 		}
 		if f.n%epoch == 0 {
 			tr.forget(points[c].f)
 		}
 	}
-	if top == 0 {
-		return 0, Value
-	}
-	return math.Pow(1-ordinary, 1+youth/float64(f.n)), ch
+	return ordinary, top, ch
+}
+
+// foresee says by how much the next extreme may exceed those seen.
+func (f *Forest) foresee() {
+	f.margin = roam * min(max(f.trees[Fast].span()-calm*f.mad, 0), utmost*f.mad)
 }
 
 // learn takes x into the moments the channels are made of.

@@ -12,10 +12,7 @@
 // regular. Values are finite; beyond ±1e150 they count as that.
 package trend
 
-import (
-	"math"
-	"time"
-)
+import "math"
 
 const (
 	// forget is λ, the share of its weight a sample keeps at each new one: a memory
@@ -38,6 +35,15 @@ const (
 	// to the deviation, both in mean absolute deviations.
 	clip    = 3
 	outlier = 30
+
+	// A value beyond the interval and farther than far mean absolute deviations from what
+	// was expected is no part of the line: it is passed over. Where they come eight in a
+	// row, or are more than one in twenty of all, the line is elsewhere and begins anew.
+	// A line younger than sober samples does not know its deviation well enough to say.
+	far       = 10
+	farther   = 20 // what a far value adds to the count of them; others take 1 off it
+	elsewhere = 8 * farther
+	sober     = 30
 
 	// scaleGain is the gain of the mean absolute deviation.
 	scaleGain = 0.02
@@ -67,10 +73,11 @@ type Trend struct {
 	scale    float64 // mean absolute deviation of the values from what was expected
 	up, down float64 // the interval's edges, in scales
 	n        uint32  // samples seen
+	astray   uint8   // far values of late: see far
 }
 
 // Expect is the value expected at the time at, ms, with the interval that holds 95
-// of 100 values. All are NaN while fewer than three samples were learned.
+// of 100 values: the wider the farther ahead, as the line's own uncertainty grows. All are NaN while fewer than three samples were learned.
 func (t *Trend) Expect(at int64) (point, lower, upper float64) {
 	if t.n < ready {
 		return math.NaN(), math.NaN(), math.NaN()
@@ -79,12 +86,6 @@ func (t *Trend) Expect(at int64) (point, lower, upper float64) {
 	point = t.level + t.slope*t.trust()*s
 	reach := t.scale * t.widening(s)
 	return point, point - t.down*reach, point + t.up*reach
-}
-
-// Forecast is the value expected h after the last sample, with its interval, which
-// grows with h as the line's own uncertainty does.
-func (t *Trend) Forecast(h time.Duration) (point, lower, upper float64) {
-	return t.Expect(t.at + h.Milliseconds())
 }
 
 // Learn takes the sample in. The line forgets by samples and moves by time: after a
@@ -102,7 +103,11 @@ func (t *Trend) Learn(at int64, x float64) {
 		t.p11 = 1 / (s * s)
 	}
 	if t.n >= ready {
-		t.calibrate(at, x)
+		point, lower, upper := t.Expect(at)
+		if t.n >= sober && t.passes(at, x, point, lower, upper) {
+			return
+		}
+		t.calibrate(x, point, lower, upper)
 	}
 
 	p00 := (t.p00 + 2*s*t.p01 + s*s*t.p11) / forget
@@ -139,11 +144,22 @@ func (t *Trend) start(at int64, x float64) {
 	*t = Trend{at: at, level: x, p00: 1, up: doubt, down: doubt, n: 1}
 }
 
+// passes keeps count of far values and reports whether x is one, and so is not learned.
+func (t *Trend) passes(at int64, x, point, lower, upper float64) bool {
+	if x >= lower && x <= upper || math.Abs(x-point) <= far*t.scale*t.widening(seconds(t.at, at)) {
+		t.astray = max(t.astray, 1) - 1
+		return false
+	}
+	if t.astray += farther; t.astray >= elsewhere {
+		t.start(at, x)
+	}
+	return true
+}
+
 // calibrate moves the interval's edges: out by a little where x missed it, in by very
 // little where it did not, so that in the long run miss/2 of the values lie beyond
 // either.
-func (t *Trend) calibrate(at int64, x float64) {
-	point, lower, upper := t.Expect(at)
+func (t *Trend) calibrate(x, point, lower, upper float64) {
 	t.up -= pace * miss / 2
 	t.down -= pace * miss / 2
 	switch {

@@ -39,7 +39,7 @@ func TestFollowsTimeNotSamples(t *testing.T) {
 		tr.Learn(at, truth(at)+r.NormFloat64())
 	}
 	for _, h := range []time.Duration{0, time.Minute, time.Hour, 24 * time.Hour} {
-		point, lower, upper := tr.Forecast(h)
+		point, lower, upper := tr.Expect(tr.at + h.Milliseconds())
 		want := truth(at + h.Milliseconds())
 		if math.Abs(point-want) > 1 || want < lower || want > upper {
 			t.Errorf("%v ahead: %.2f in [%.2f, %.2f], want %.2f", h, point, lower, upper, want)
@@ -55,7 +55,7 @@ func TestForecastIsLessSureTheFartherItLooks(t *testing.T) {
 	}
 	last := 0.0
 	for _, h := range []time.Duration{0, time.Hour, 24 * time.Hour, 30 * 24 * time.Hour} {
-		_, lower, upper := tr.Forecast(h)
+		_, lower, upper := tr.Expect(tr.at + h.Milliseconds())
 		if upper-lower <= last {
 			t.Errorf("%v ahead the interval is %.3f wide, want more than %.3f", h, upper-lower, last)
 		}
@@ -72,7 +72,7 @@ func TestDoesNotExtrapolateNoise(t *testing.T) {
 		for i := range int64(3000) {
 			tr.Learn(start+i*minute, r.NormFloat64())
 		}
-		if point, lower, upper := tr.Forecast(7 * 24 * time.Hour); lower > 0 || upper < 0 {
+		if point, lower, upper := tr.Expect(tr.at + (7 * 24 * time.Hour).Milliseconds()); lower > 0 || upper < 0 {
 			t.Errorf("seed %d: a week ahead %.2f in [%.2f, %.2f], want 0 among them", seed, point, lower, upper)
 		}
 	}
@@ -84,9 +84,9 @@ func TestOneOutlierHardlyMovesIt(t *testing.T) {
 	for i := range int64(1000) {
 		tr.Learn(start+i*minute, r.NormFloat64())
 	}
-	before, lower, upper := tr.Forecast(time.Minute)
+	before, lower, upper := tr.Expect(tr.at + time.Minute.Milliseconds())
 	tr.Learn(start+1000*minute, 1e9)
-	after, lower2, upper2 := tr.Forecast(time.Minute)
+	after, lower2, upper2 := tr.Expect(tr.at + time.Minute.Milliseconds())
 	if math.Abs(after-before) > 0.1 || upper2-lower2 > 2*(upper-lower) {
 		t.Errorf("an outlier turned %.3f in [%.3f, %.3f] into %.3f in [%.3f, %.3f]", before, lower, upper, after, lower2, upper2)
 	}
@@ -169,7 +169,7 @@ func FuzzTrend(f *testing.F) {
 		var tr Trend
 		points(b, func(at int64, x float64) {
 			tr.Learn(at, x)
-			point, lower, upper := tr.Forecast(time.Minute)
+			point, lower, upper := tr.Expect(tr.at + time.Minute.Milliseconds())
 			if tr.n < ready {
 				return
 			}
@@ -193,5 +193,30 @@ func BenchmarkTrend(b *testing.B) {
 		tr.Expect(start + i*minute)
 		tr.Learn(start+i*minute, values[i%4096])
 		i++
+	}
+}
+
+// A stream that falls back to where it was a while ago surprises nobody but the line: it
+// must not take hours of a wide interval to follow.
+func TestLineFollowsAJumpWithinMinutes(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	var tr Trend
+	at := int64(0)
+	learn := func(level float64, n int) {
+		for range n {
+			tr.Learn(at, level+r.NormFloat64())
+			at += 60_000
+		}
+	}
+	learn(0, 500)
+	_, lower, upper := tr.Expect(at)
+	before := upper - lower
+	learn(1000, 1)
+	if point, _, _ := tr.Expect(at); math.Abs(point) > 1 {
+		t.Errorf("expects %.1f after a single spike, want 0", point)
+	}
+	learn(100, 60)
+	if point, lower, upper := tr.Expect(at); math.Abs(point-100) > 2 || upper-lower > 2*before {
+		t.Errorf("an hour after a jump to 100 expects %.1f in an interval of %.1f, want 100 in less than twice %.1f", point, upper-lower, before)
 	}
 }

@@ -1,0 +1,101 @@
+package detector
+
+import (
+	"time"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector/forest"
+	"github.com/foreshock/foreshock/detector/season"
+	"github.com/foreshock/foreshock/detector/trend"
+)
+
+const (
+	// prime is how long, in ms, a series is heard before it may earn a season: a day,
+	// whose mean is then the level that the season moves about.
+	prime = int64(24 * time.Hour / time.Millisecond)
+
+	// A series heard fewer than sparse times on that day, one sample in five minutes,
+	// is too sparse for the forest to tell whether it wanders, and as cheap to keep a
+	// season of as it is rare. With fewer than glimpses nothing can be told at all.
+	sparse   = 288
+	glimpses = 20
+)
+
+// seasonal is what a series that may have a season is given on top of its model.
+type seasonal struct {
+	profile season.Profile
+	rest    forest.Rest
+}
+
+// earn gives the series a season to learn once it is a day old, should it move in ways
+// that could be one: most series do not, and a season is as large as their model.
+func (m *model) earn(t int64) {
+	if m.seasonal != nil || t-m.born < prime {
+		return
+	}
+	if n := m.forest.Len(); n >= glimpses && (n < sparse || m.forest.Wanders()) {
+		m.seasonal = &seasonal{profile: season.New(m.forest.Centre())}
+	}
+}
+
+// season is by how much the series should lie above its level at t: 0 until it has
+// shown that it has a season.
+func (m *model) season(t int64) float64 {
+	if m.seasonal == nil || !m.seasonal.profile.Strong() {
+		return 0
+	}
+	return m.seasonal.profile.Expect(t)
+}
+
+// score is the forest's word on the sample (t, x), of which season is the season's.
+func (m *model) score(t int64, x, season float64) (s float64, channel forest.Channel) {
+	if m.seasonal == nil || !m.seasonal.profile.Strong() {
+		return m.forest.Score(t, x)
+	}
+	p := &m.seasonal.profile
+	return m.forest.ScoreSeasonal(t, x, &m.seasonal.rest, x-p.Centre()-season, p.Residual())
+}
+
+// learn takes an ordinary sample in, of which season is the season's. What the trend
+// learned with a season says nothing without it, nor the other way round: it begins
+// anew where the season comes or goes.
+func (m *model) learn(t int64, x, season float64) {
+	if m.seasonal == nil {
+		m.trend.Learn(t, x)
+		m.earn(t)
+		return
+	}
+	p := &m.seasonal.profile
+	m.trend.Learn(t, x-season)
+	was := p.Strong()
+	p.Learn(t, x)
+	if p.Strong() != was {
+		m.seasonal.rest = forest.Rest{}
+		m.settle(t, x)
+	}
+}
+
+// accept takes the level of late for the new normal. What was learned of the old one
+// would only widen the band.
+func (m *model) accept(t int64, x float64) {
+	if m.seasonal != nil && m.seasonal.profile.Strong() {
+		m.seasonal.profile.Rebase(m.forest.Level() - m.season(t))
+		m.seasonal.rest = forest.Rest{}
+	}
+	m.settle(t, x)
+}
+
+// settle has the trend begin at (t, x).
+func (m *model) settle(t int64, x float64) {
+	m.trend = trend.Trend{}
+	m.trend.Learn(t, x-m.season(t))
+}
+
+// expect is the band of the series at t, which is not before the newest sample, with
+// the season it should have then.
+func (m *model) expect(t int64) (b foreshock.Band, season float64) {
+	season = m.season(t)
+	b.Expected, b.Lower, b.Upper = m.trend.Expect(t)
+	b.Expected, b.Lower, b.Upper = b.Expected+season, b.Lower+season, b.Upper+season
+	return b, season
+}
