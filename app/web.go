@@ -113,7 +113,8 @@ func (a *App) series(ctx context.Context, matchers []*labels.Matcher, limit int)
 }
 
 // demandsClientCertificates reports whether the exporter-toolkit file lets nobody in
-// without a verified client certificate: then the webhook needs no token.
+// without a verified client certificate: then the webhook is open without a token in
+// the modes that cannot act.
 func demandsClientCertificates(file string) (bool, error) {
 	if file == "" {
 		return false, nil

@@ -45,9 +45,8 @@ type alarm struct {
 //
 // An anomaly starts at a score of 1 and ends when the held score is below 1 again,
 // for which the value must be back in its band, which is of what was learned before
-// the onset. Where the value
-// never left that band, since its level or its roughness gave it away, the score
-// alone decides. The way back is no news: it surprises the levels, and would
+// the onset. Where the value never left that band, since its level or its roughness
+// gave it away, the score alone decides. The way back is no news: it surprises the levels, and would
 // otherwise make an anomaly of every recovery. A new level is accepted an hour after
 // the last alert, once nothing about it surprises any more.
 func (a *alarm) hear(t int64, x, score float64, v *verdict) (accepted bool) {

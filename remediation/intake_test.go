@@ -211,15 +211,16 @@ func TestDecisionsNeedTheTokenAndAName(t *testing.T) {
 	w.deliver(w.an("a"))
 	e := w.become(stateWaiting)
 	path := "/api/v1/remediations/" + e.ID + "/approve"
+	longName := strings.Repeat("x", maxApprover+1)
 	for body, want := range map[string]int{
-		`{"hash":"` + e.Hash + `"}`:                http.StatusBadRequest,
-		`{"hash":"` + e.Hash + `","approver":" "}`: http.StatusBadRequest,
-		`{"hash":"` + e.Hash + `","approver":"` + strings.Repeat("x", maxApprover+1) + `"}`: http.StatusBadRequest,
-		`{"approver":"jane"}`:                        http.StatusConflict,
-		`{"hash":"","approver":"jane"}`:              http.StatusConflict,
-		`{"hash":"` + e.Hash + `","approver":"jane"`: http.StatusBadRequest,
-		`{"hash":1,"approver":"jane"}`:               http.StatusBadRequest,
-		strings.Repeat("x", maxDecision+1):           http.StatusRequestEntityTooLarge,
+		`{"hash":"` + e.Hash + `"}`:                               http.StatusBadRequest,
+		`{"hash":"` + e.Hash + `","approver":" "}`:                http.StatusBadRequest,
+		`{"hash":"` + e.Hash + `","approver":"` + longName + `"}`: http.StatusBadRequest,
+		`{"approver":"jane"}`:                                     http.StatusConflict,
+		`{"hash":"","approver":"jane"}`:                           http.StatusConflict,
+		`{"hash":"` + e.Hash + `","approver":"jane"`:              http.StatusBadRequest,
+		`{"hash":1,"approver":"jane"}`:                            http.StatusBadRequest,
+		strings.Repeat("x", maxDecision+1):                        http.StatusRequestEntityTooLarge,
 	} {
 		if status := w.post(w.API(), path, body, nil); status != want {
 			t.Errorf("%s: status %d, want %d", body, status, want)
