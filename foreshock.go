@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -39,6 +40,11 @@ type Series struct {
 	// build. Two different series may share one, so compare Labels as well.
 	Fingerprint uint64
 
+	// Kin is the fingerprint of what the series shares with its kin: the buckets, the
+	// count and the sum of one histogram, and the same metric of the pods of one
+	// namespace. A detector keeps kin on one shard, where they can be read together.
+	Kin uint64
+
 	// Home is where the detector's shard keeps this series' state. It belongs to
 	// that shard's goroutine: nobody else reads or writes it. Zero means unknown.
 	Home uint32
@@ -47,7 +53,33 @@ type Series struct {
 // NewSeries returns the series with the given labels, which must be sorted, unique
 // and free of empty values.
 func NewSeries(ls labels.Labels) *Series {
-	return &Series{Labels: ls, Fingerprint: labels.StableHash(ls)}
+	return &Series{Labels: ls, Fingerprint: labels.StableHash(ls), Kin: kin(ls)}
+}
+
+// podLabel marks the series of a pod, which come and go with it; the workload stays.
+const podLabel = "pod"
+
+// kin is the fingerprint of ls without what sets kin apart: le and the suffix of a
+// histogram's parts and, of a pod's, its name and address.
+func kin(ls labels.Labels) uint64 {
+	b := labels.NewScratchBuilder(ls.Len())
+	pod := ls.Has(podLabel)
+	ls.Range(func(l labels.Label) {
+		switch l.Name {
+		case model.BucketLabel:
+			return
+		case podLabel, model.InstanceLabel:
+			if pod {
+				return
+			}
+		case model.MetricNameLabel:
+			for _, suffix := range [...]string{"_bucket", "_count", "_sum"} {
+				l.Value = strings.TrimSuffix(l.Value, suffix)
+			}
+		}
+		b.Add(l.Name, l.Value)
+	})
+	return labels.StableHash(b.Labels())
 }
 
 // Name is the metric name.
