@@ -53,7 +53,7 @@ const fraction = 1 << 10
 // series, where a jerk of all is worth more than that of one, and the deviation of many
 // says what no single one does.
 var (
-	need  = [kinds]float64{isolated: 1.3, jerking: 1.6, deviating: 0.82}
+	need  = [kinds]float64{isolated: 1.3, jerking: 1.8, deviating: 0.9}
 	power = [kinds]float64{isolated: 0.8, jerking: 0.9, deviating: 1}
 )
 

@@ -26,7 +26,7 @@ func noise(seed uint64, n int) []float64 {
 // learned is a forest that has seen n minutes of noise, and the time of the next.
 func learned(n int) (f Forest, t int64) {
 	for i, x := range noise(1, n) {
-		f.Score(int64(i)*minute, x)
+		f.Score(Alone(int64(i)*minute, x))
 	}
 	return f, int64(n) * minute
 }
@@ -37,7 +37,8 @@ func TestFartherIsMoreIsolated(t *testing.T) {
 	for _, sigmas := range []float64{0, 5, 6, 8, 12, 20, 100, 1e6, 1e300} {
 		for _, sign := range []float64{-1, 1} {
 			g := f
-			s, ch := g.Score(at, level+sign*sigmas)
+			w := g.Score(Alone(at, level+sign*sigmas))
+			s, ch := w.Score, w.Channel
 			switch {
 			case sigmas == 0 && s != 0:
 				t.Errorf("the mean scores %v by %v, want 0: it is not new", s, ch)
@@ -73,8 +74,8 @@ func TestChannels(t *testing.T) {
 			f, at := learned(6000)
 			named := map[Channel]float64{}
 			for i := range c.n {
-				s, ch := f.Score(at+int64(i)*minute, c.after(i))
-				named[ch] = max(named[ch], s)
+				w := f.Score(Alone(at+int64(i)*minute, c.after(i)))
+				named[w.Channel] = max(named[w.Channel], w.Score)
 			}
 			if named[c.want] < 0.05 {
 				t.Errorf("named %v, want %v among them with at least 0.05", named, c.want)
@@ -86,10 +87,10 @@ func TestChannels(t *testing.T) {
 		var f Forest
 		for i := range 2000 {
 			x := math.Pow(10, 5+r.Float64())
-			f.Score(int64(i)*minute, x)
+			f.Score(Alone(int64(i)*minute, x))
 		}
-		if s, ch := f.Score(2000*minute, 0); ch != Log || s < 0.5 {
-			t.Errorf("a zero among values from 1e5 on scores %.3f by %v, want it by %v", s, ch, Log)
+		if w := f.Score(Alone(2000*minute, 0)); w.Channel != Log || w.Score < 0.5 {
+			t.Errorf("a zero among values from 1e5 on scores %.3f by %v, want it by %v", w.Score, w.Channel, Log)
 		}
 	})
 	if got := Channel(200).String(); got != "unknown(200)" {
@@ -101,7 +102,7 @@ func TestQuarantine(t *testing.T) {
 	f, at := learned(2000)
 	odd := level + 50.0
 	for i := range 2 * int(quarantine[Value]) {
-		if f.Score(at+int64(i)*minute, odd); i < int(quarantine[Value])-int(2000%quarantine[Value])-1 {
+		if f.Score(Alone(at+int64(i)*minute, odd)); i < int(quarantine[Value])-int(2000%quarantine[Value])-1 {
 			if tr := f.trees[Value]; tr.pend == 0 || tr.cur>>tr.bin(odd)&1 == 1 {
 				t.Errorf("after %d samples the new value already counts as normal", i+1)
 			}
@@ -116,11 +117,11 @@ func TestForgetting(t *testing.T) {
 	odd := level + 50.0
 	again := func(after int) float64 {
 		f, at := learned(2000)
-		f.Score(at, odd)
+		f.Score(Alone(at, odd))
 		for i, x := range noise(2, after) {
-			f.Score(at+int64(i+1)*minute, x)
+			f.Score(Alone(at+int64(i+1)*minute, x))
 		}
-		f.Score(at+int64(after+1)*minute, odd)
+		f.Score(Alone(at+int64(after+1)*minute, odd))
 		tr := f.trees[Value]
 		return float64(tr.pend >> tr.bin(odd) & 1)
 	}
@@ -136,16 +137,16 @@ func TestForgetting(t *testing.T) {
 // too coarse to see anything for good.
 func TestNarrowsAfterASpike(t *testing.T) {
 	f, at := learned(2000)
-	f.Score(at, 1e30)
+	f.Score(Alone(at, 1e30))
 	rest := noise(2, 12*epoch)
 	learn := func(n int) {
 		for _, x := range rest[:n] {
 			at += minute
-			f.Score(at, x)
+			f.Score(Alone(at, x))
 		}
 		rest = rest[n:]
 	}
-	score := func() float64 { g := f; s, _ := g.Score(at+1, level+20); return s }
+	score := func() float64 { g := f; return g.Score(Alone(at+1, level+20)).Score }
 	learn(200)
 	if s := score(); s > 0.1 {
 		t.Fatalf("soon after the spike 20 σ scores %.3f: the test tests nothing", s)
@@ -160,8 +161,8 @@ func TestConstantIsNeverNew(t *testing.T) {
 	for _, x := range []float64{0, 1, -1, 1e-300, 5e-324, 1e18 + 1, math.MaxFloat64, -math.MaxFloat64} {
 		var f Forest
 		for i := range 3 * epoch {
-			if s, ch := f.Score(int64(i)*15_000, x); s != 0 {
-				t.Fatalf("%v scores %v by %v at sample %d", x, s, ch, i)
+			if w := f.Score(Alone(int64(i)*15_000, x)); w.Score != 0 {
+				t.Fatalf("%v scores %v at sample %d", x, w, i)
 			}
 		}
 	}
@@ -170,12 +171,12 @@ func TestConstantIsNeverNew(t *testing.T) {
 func TestIsolation(t *testing.T) {
 	var f Forest
 	for i, x := range []float64{50, 51, 52} {
-		f.Score(int64(i)*minute, x)
+		f.Score(Alone(int64(i)*minute, x))
 	}
 	if r := f.Isolation(1000); r != 0 {
 		t.Errorf("isolation %v of three values' fourth, want 0", r)
 	}
-	f.Score(3*minute, 53)
+	f.Score(Alone(3*minute, 53))
 	for _, c := range []struct{ x, low, high float64 }{{51, 0, 0}, {56, 0.9, 1}, {83, 9, 10}, {20, 9, 10}, {1e308, 1e30, 1e40}} {
 		if r := f.Isolation(c.x); r < c.low || r > c.high {
 			t.Errorf("isolation of %v among 50 … 53 is %v, want %v to %v", c.x, r, c.low, c.high)
@@ -219,7 +220,7 @@ func FuzzScore(f *testing.F) {
 	seed(1<<62, 1<<62+1024, 0, math.MaxInt64, math.MinInt64)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var f, twin Forest
-		at := int64(math.MinInt64)
+		at, mean := int64(math.MinInt64), 0.0
 		for i := 0; len(b) >= 8 && i < 10_000; i++ {
 			x := math.Float64frombits(binary.LittleEndian.Uint64(b))
 			b = b[8:]
@@ -228,12 +229,14 @@ func FuzzScore(f *testing.F) {
 			}
 			at += 1 + int64(math.Float64bits(x)>>2)>>(i%62)
 			r := f.Isolation(x)
-			s, ch := f.Score(at, x)
-			if !(s >= 0 && s <= 1) || !(r >= 0) || math.IsInf(r, 0) || ch >= Channels {
-				t.Fatalf("%v scores %v by %v, isolation %v", x, s, ch, r)
+			p := Point{T: at, X: x, Mean: x/2 + mean/2, Closed: i%3 == 0}
+			mean = x
+			w := f.Score(p)
+			if !(w.Score >= 0 && w.Score <= 1) || !(r >= 0) || math.IsInf(r, 0) || w.Channel >= Channels {
+				t.Fatalf("%v scores %v, isolation %v", x, w, r)
 			}
-			if s2, ch2 := twin.Score(at, x); s2 != s || ch2 != ch {
-				t.Fatalf("%v scores %v and %v", x, s, s2)
+			if again := twin.Score(p); again != w {
+				t.Fatalf("%v scores %v and %v", x, w, again)
 			}
 		}
 	})
@@ -245,7 +248,7 @@ func BenchmarkScore(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		f.Score(at+int64(i)*minute, values[i%len(values)])
+		f.Score(Alone(at+int64(i)*minute, values[i%len(values)]))
 		i++
 	}
 }
