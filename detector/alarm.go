@@ -40,7 +40,8 @@ type alarm struct {
 }
 
 // hear takes the score of the sample (t, x) in, relative to the threshold, and
-// completes v. The sample stands for so much of a bar, 1 at most. It reports whether a new level was accepted as normal: the anomaly
+// completes v. The sample stands for so much of a bar, 1 at most; an alert takes a score
+// of need, which is 1 but for a series that is doubted. It reports whether a new level was accepted as normal: the anomaly
 // then ends although the value is not back.
 //
 // An anomaly starts at a score of 1 and ends when the held score is below 1 again,
@@ -49,7 +50,7 @@ type alarm struct {
 // gave it away, the score alone decides. The way back is no news: it surprises the levels, and would
 // otherwise make an anomaly of every recovery. A new level is accepted an hour after
 // the last alert, once nothing about it surprises any more.
-func (a *alarm) hear(t int64, share, x, score float64, v *verdict) (accepted bool) {
+func (a *alarm) hear(t int64, share, x, score, need float64, v *verdict) (accepted bool) {
 	a.refractoryLeft = max(a.refractoryLeft-share, 0)
 	a.held *= 1 - fade*share
 	outside := v.band.Known() && !v.band.Contains(x)
@@ -63,11 +64,11 @@ func (a *alarm) hear(t int64, share, x, score float64, v *verdict) (accepted boo
 		a.held = min(a.held, linger*(1-fade*share))
 	}
 
-	more := score >= 1 && score >= escalation*a.last
+	more := score >= need && score >= escalation*a.last
 	switch {
 	case a.active && more:
 		a.alert(foreshock.Escalated, t, score, v)
-	case !a.active && (more || score >= 1 && a.refractoryLeft == 0):
+	case !a.active && (more || score >= need && a.refractoryLeft == 0):
 		a.active, a.onset, a.left = true, t, outside
 		a.alert(foreshock.Started, t, score, v)
 	case a.active && (accepted || max(a.held, score) < 1):

@@ -12,7 +12,7 @@ const (
 	// defaultThreshold is the raw score at which white noise, a sample a minute and a
 	// day old, raises 0.047 alerts a day while 94.2 % of spikes of 6 σ and all shifts
 	// of 2 σ are found: see TestRates.
-	defaultThreshold = 0.17
+	defaultThreshold = 0.12
 
 	// ordinary is the highest exported score that is no anomaly.
 	ordinary = 1 - 1e-9

@@ -53,7 +53,7 @@ const fraction = 1 << 10
 // series, where a jerk of all is worth more than that of one, and the deviation of many
 // says what no single one does.
 var (
-	need  = [kinds]float64{isolated: 1.3, jerking: 1.8, deviating: 0.9}
+	need  = [kinds]float64{isolated: 1.7, jerking: 1.6, deviating: 0.82}
 	power = [kinds]float64{isolated: 0.8, jerking: 0.9, deviating: 1}
 )
 
@@ -167,7 +167,7 @@ func (s *shard) judge(g *group) {
 	v := verdict{band: foreshock.NoBand(), kind: kind}
 	share := min(float64(g.now-g.at)/float64(g.bar), 1)
 	g.at = g.now
-	g.alarm.hear(g.now, max(share, 0), 0, score*sensitivity(g.rule), &v)
+	g.alarm.hear(g.now, max(share, 0), 0, score*sensitivity(g.rule), 1, &v)
 	g.score = v.score
 	if v.changed {
 		s.tellGroup(g, g.now, v)

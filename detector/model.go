@@ -17,6 +17,7 @@ type model struct {
 	deviation deviation
 	trend     trend.Trend // of what the season leaves
 	alarm     alarm
+	doubt     doubt
 	seasonal  *seasonal // nil until it is earned
 
 	born    int64   // time of the first sample, ms
@@ -27,7 +28,7 @@ type model struct {
 // jerkWeight is what a unit of burst.Score is worth beside forest.Score: the default
 // threshold is then 2.1 of them, where a jerk is 0.43 × 2.1 octaves = 1.9 times as large
 // as those of most blocks at least.
-const jerkWeight = 0.08
+const jerkWeight = 0.058
 
 // step grades the sample (t, x) by what the series has taught, then learns it. w is
 // the rule that watches the series, or nil; t, in ms, grows from step to step; x is
@@ -66,10 +67,12 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	switch {
 	case newborn:
 		m.alarm.glance(t, score, &v)
-	case m.alarm.hear(t, m.bar.share, x, score, &v):
+	case m.alarm.hear(t, m.bar.share, x, score, m.doubt.need(t), &v):
 		m.accept(t, x)
 		v.close(m, quiet)
 		return v
+	case v.changed && v.phase != foreshock.Ended:
+		m.doubt.add(t)
 	}
 	// What an incident brings is not what is expected. The forest has a quarantine for
 	// it; trend and season do not hear of it.
