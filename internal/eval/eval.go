@@ -28,6 +28,7 @@ import (
 type Options struct {
 	Sets      []string // of SetNames; none means all that the folder holds
 	Baselines bool     // measure them as well
+	Synthetic bool     // run the synthetic suite as well; dir may then be ""
 	// Progress, where given, is told what begins.
 	Progress func(what string)
 }
@@ -37,6 +38,8 @@ type Report struct {
 	Series []Row    `json:"series"` // by set, then method
 	Mean   []Row    `json:"mean"`   // of the sets, by method
 	NAB    []NABRow `json:"nab"`    // by method
+
+	Synthetic []SyntheticRow `json:"synthetic"` // by case
 }
 
 // Row is one method on one set of series.
@@ -84,18 +87,28 @@ var unknown = figure(math.NaN())
 
 // Run measures the sets in the folder dir.
 func Run(ctx context.Context, dir string, o Options) (*Report, error) {
-	if _, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("evaluate: %w", err)
-	}
 	if o.Progress == nil {
 		o.Progress = func(string) {}
+	}
+	suite := []SyntheticRow{}
+	if o.Synthetic {
+		var err error
+		if suite, err = runSuite(ctx, o.Progress); err != nil {
+			return nil, err
+		}
+	}
+	report := &Report{Series: []Row{}, Mean: []Row{}, NAB: []NABRow{}, Synthetic: suite} // JSON's [], not null
+	if dir == "" && o.Synthetic {
+		return report, nil
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("evaluate: %w", err)
 	}
 	methods := []method{{"foreshock", live}}
 	if o.Baselines {
 		methods = append(methods, baselines()...)
 	}
-	report := &Report{Series: []Row{}, Mean: []Row{}, NAB: []NABRow{}} // JSON's [], not null
-	judged := make([][]*trial, len(methods))                           // by method, then set
+	judged := make([][]*trial, len(methods)) // by method, then set
 	measured := 0
 	for _, s := range sets {
 		if len(o.Sets) > 0 && !slices.Contains(o.Sets, s.name) {
