@@ -39,6 +39,7 @@ type Report struct {
 	Mean   []Row    `json:"mean"`   // of the sets, by method
 	NAB    []NABRow `json:"nab"`    // by method
 
+	Told      []TellingRow   `json:"told"`      // by set: what listening to the detector is like
 	Synthetic []SyntheticRow `json:"synthetic"` // by case
 }
 
@@ -97,7 +98,7 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 			return nil, err
 		}
 	}
-	report := &Report{Series: []Row{}, Mean: []Row{}, NAB: []NABRow{}, Synthetic: suite} // JSON's [], not null
+	report := &Report{Series: []Row{}, Mean: []Row{}, NAB: []NABRow{}, Told: []TellingRow{}, Synthetic: suite} // JSON's [], not null
 	if dir == "" && o.Synthetic {
 		return report, nil
 	}
@@ -128,6 +129,9 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 			tracks, cost, err := m.watch(ctx, streams)
 			if err != nil {
 				return nil, fmt.Errorf("evaluate %s on %s: %w", m.name, s.name, err)
+			}
+			if i == 0 { // the only one that says more than scores
+				report.Told = append(report.Told, tellingRow(s.name, streams, tracks))
 			}
 			if s.windows {
 				report.NAB = append(report.NAB, nabRow(m.name, streams, tracks, cost))
@@ -166,6 +170,7 @@ type track struct {
 	top  []float64 // the highest of the stream's series: what alerts as shipped
 	// alerts is the score where an alert was raised, 0 elsewhere.
 	alerts []float64
+	told   telling // by the detector alone
 }
 
 const ceiling = 10 // in thresholds: see track.mean

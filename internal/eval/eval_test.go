@@ -133,8 +133,8 @@ func TestARunMeasuresEveryMethodOnEverySet(t *testing.T) {
 	if err := report.Table(&table); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Count(table.String(), "\n"); got != 6+6+5 {
-		t.Errorf("a table of %d lines, want 17:\n%s", got, &table)
+	if got := strings.Count(table.String(), "\n"); got != 6+6+5+2+3 {
+		t.Errorf("a table of %d lines, want 22:\n%s", got, &table)
 	}
 	if err := report.JSON(&object); err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 			of := foreshock.NewSeries(labels.FromStrings(
 				model.MetricNameLabel, "v"+strconv.Itoa(j), model.InstanceLabel, s.name))
 			series[i] = append(series[i], of)
-			ears[of] = &ear{times: s.times, scores: make([]float64, len(s.times)), alerts: tracks[i].alerts}
+			ears[of] = &ear{of: s, times: s.times, scores: make([]float64, len(s.times)), alerts: tracks[i].alerts}
 		}
 	}
 
@@ -77,6 +77,7 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 		for _, of := range series[i] {
 			ears[of].rest()
 			tracks[i].add(ears[of].scores, len(s.values))
+			tracks[i].told.add(&ears[of].told)
 		}
 	}
 	return tracks, cost, nil
@@ -139,6 +140,9 @@ func send(ctx context.Context, d *detector.Detector, streams []*stream, series [
 
 // ear writes down, row by row, what is said of one series.
 type ear struct {
+	of     *stream
+	told   telling
+	event  int // of the stream: the first that ends at the row scored last, or later
 	times  []int64
 	scores []float64
 	alerts []float64 // of the stream
@@ -152,6 +156,7 @@ func (e *ear) score(s foreshock.Score) {
 		e.scores[e.next] = e.last
 		e.next++
 	}
+	e.note(s)
 	e.last = s.Score
 	e.scores[e.next] = s.Score
 	e.next++
@@ -167,6 +172,9 @@ func (e *ear) alert(a foreshock.Anomaly) {
 		row--
 	}
 	e.alerts[row] = max(e.alerts[row], a.Score)
+	if row >= e.of.from {
+		e.told.alerts++
+	}
 }
 
 // rest fills the rows after the last score.

@@ -63,7 +63,8 @@ func (r *Report) Table(w io.Writer) error {
 			x.Method, x.Shipped[0].to(1), x.Shipped[1].to(1), x.Shipped[2].to(1),
 			x.Best[0].to(1), x.At[0].to(2), x.Best[1].to(1), x.Best[2].to(1), x.Cost.Nanoseconds.to(0), x.Cost.Bytes.to(0))
 	}
-	if len(r.Series)+len(r.NAB) > 0 && len(r.Synthetic) > 0 {
+	tellingTable(t, r.Told)
+	if len(r.Told) > 0 && len(r.Synthetic) > 0 {
 		fmt.Fprintln(t)
 	}
 	if err := t.Flush(); err != nil {
