@@ -48,32 +48,41 @@ var suite = func() []synthCase {
 	on := func(ground synthetic.Generator, e synthetic.Event) synthetic.Pattern {
 		return synthetic.Pattern{Ground: ground, Event: e}
 	}
+	scraped := func(by synthetic.Scrape, e synthetic.Event) synthetic.Pattern {
+		return synthetic.Pattern{Ground: synthetic.Noise, Scrape: by, Event: e}
+	}
 	exactlyOn := func(ground synthetic.Generator, e synthetic.Event) synthetic.Pattern {
 		return synthetic.Pattern{Ground: ground, Exact: true, Event: e}
 	}
+	counted := func(e synthetic.Event) synthetic.Pattern {
+		return synthetic.Pattern{Ground: synthetic.Noise, Counter: true, Event: e}
+	}
 	var (
+		nothing synthetic.Event
+
 		far   = []string{"value", "magnitude", "shift"}                                 // one value, or a few
 		level = []string{"value", "magnitude", "shift", "level (fast)", "level (slow)"} // all that follow
-		rough = []string{"roughness"}
+		rough = []string{"roughness"}                                                   // a step far beyond the usual ones, too
 		loud  = []string{"value", "magnitude", "roughness"}
 		rest  = []string{"season"}
 		noise = synthetic.Noise
 	)
-	// A wave is known after its third day.
+	// A wave is known after its third day. A line that is flat at an extreme is seen by
+	// its level first, now and then.
 	vanished := event("vanished daily wave", on(synthetic.Wave, synthetic.Becalmed()), 50, day, rest, 0.90, 0.90)
 	vanished.days = 8
 	return []synthCase{
-		quiet("white noise", synthetic.Pattern{Ground: noise}, 200, 0.06),
-		quiet("drift, 1 σ a day", synthetic.Pattern{Ground: synthetic.Drift}, 60, 0.1),
-		quiet("heavy tails, t(3)", synthetic.Pattern{Ground: synthetic.HeavyTail}, 60, 0.45),
-		quiet("autoregressive, 0.9", synthetic.Pattern{Ground: synthetic.Autoregressive}, 20, 0.15),
-		quiet("daily wave", synthetic.Pattern{Ground: synthetic.Wave}, 50, 0.06),
-		quiet("sparse counts", synthetic.Pattern{Ground: synthetic.Counts, Exact: true}, 20, 0.15),
-		quiet("constant", synthetic.Pattern{Ground: synthetic.Constant, Exact: true}, 20, 0.001),
-		quiet("gaps", synthetic.Pattern{Ground: noise, Scrape: synthetic.Gapped}, 40, 0.1),
-		quiet("gaps with staleness markers", synthetic.Pattern{Ground: noise, Scrape: synthetic.Ended}, 40, 0.1),
-		quiet("scrape misses", synthetic.Pattern{Ground: noise, Scrape: synthetic.Missed}, 40, 0.1),
-		quiet("counter that resets", synthetic.Pattern{Ground: noise, Counter: true}, 40, 0.1),
+		quiet("white noise", on(noise, nothing), 200, 0.06),
+		quiet("drift, 1 σ a day", on(synthetic.Drift, nothing), 60, 0.1),
+		quiet("heavy tails, t(3)", on(synthetic.HeavyTail, nothing), 60, 0.45),
+		quiet("autoregressive, 0.9", on(synthetic.Autoregressive, nothing), 20, 0.15),
+		quiet("daily wave", on(synthetic.Wave, nothing), 50, 0.06),
+		quiet("sparse counts", exactlyOn(synthetic.Counts, nothing), 20, 0.15),
+		quiet("constant", exactlyOn(synthetic.Constant, nothing), 20, 0.001),
+		quiet("gaps", scraped(synthetic.Gapped, nothing), 40, 0.1),
+		quiet("gaps with staleness markers", scraped(synthetic.Ended, nothing), 40, 0.1),
+		quiet("scrape misses", scraped(synthetic.Missed, nothing), 40, 0.1),
+		quiet("counter that resets", counted(nothing), 40, 0.1),
 
 		event("spike, 6 σ", on(noise, synthetic.Raised(6, minute)), 600, 2*minute, far, 0.94, 0.9),
 		event("shift, 2 σ", on(noise, synthetic.Raised(2, 0)), 200, 2*hour, level, 0.99, 0.9),
@@ -85,6 +94,13 @@ var suite = func() []synthCase {
 		vanished,
 		event("spike, 6 σ, in heavy tails", on(synthetic.HeavyTail, synthetic.Raised(6, 10*minute)), 60, 10*minute, level, 0, 0),
 		event("shift, 4 σ, on a daily wave", on(synthetic.Wave, synthetic.Raised(4, 0)), 60, 6*hour, append(rest, level...), 0.9, 0),
+		event("shift, 4 σ, on a drift", on(synthetic.Drift, synthetic.Raised(4, 0)), 30, 2*hour, level, 0.9, 0.9),
+		event("shift, 4 σ, of an autoregression", on(synthetic.Autoregressive, synthetic.Raised(4, 0)), 30, 2*hour, append(rough, level...), 0.9, 0.9),
+		event("shift, 4 σ, among gaps", scraped(synthetic.Gapped, synthetic.Raised(4, 0)), 30, 2*hour, level, 0.9, 0.9),
+		event("shift, 4 σ, among markers", scraped(synthetic.Ended, synthetic.Raised(4, 0)), 30, 2*hour, level, 0.9, 0.9),
+		event("shift, 4 σ, among scrape misses", scraped(synthetic.Missed, synthetic.Raised(4, 0)), 30, 2*hour, level, 0.9, 0.9),
+		event("shift, 4 σ, of a counter", counted(synthetic.Raised(4, 0)), 30, 2*hour, level, 0.9, 0.9),
+		event("flat line, 2 h, of a counter", counted(synthetic.Stuck(2*hour)), 30, 2*hour, rough, 0.9, 0.8),
 		event("burst of counts", exactlyOn(synthetic.Counts, synthetic.Raised(10, 10*minute)), 60, 10*minute, far, 0.9, 0),
 		event("step off a constant", exactlyOn(synthetic.Constant, synthetic.Raised(1, 0)), 20, hour, far, 0.9, 0),
 	}

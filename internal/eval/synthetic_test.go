@@ -14,17 +14,20 @@ import (
 // find less, or cry wolf more.
 func TestSyntheticSuiteHolds(t *testing.T) {
 	t.Parallel()
-	rows, err := runSuite(t.Context(), func(string) {})
+	report, err := Run(t.Context(), "", Options{Synthetic: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range rows {
+	if len(report.Synthetic) != len(suite) {
+		t.Errorf("%d rows, want %d", len(report.Synthetic), len(suite))
+	}
+	for _, r := range report.Synthetic {
 		if err := r.Holds(); err != nil {
 			t.Error(err)
 		}
 	}
 	var table strings.Builder
-	if err := syntheticTable(&table, rows); err != nil {
+	if err := report.Table(&table); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("\n%s", &table)
