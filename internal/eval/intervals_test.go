@@ -23,29 +23,14 @@ type sameAt struct {
 	want    string // see verdict
 }
 
-// diverging are the patterns of which another verdict is given at these intervals: the
-// forest's gains go by samples, so that at one a second what noise does within minutes
-// is news, and a wave that fails to come is not. An interval that is right again is to
-// be taken off here.
+// diverging are the patterns of which another verdict is given at these intervals. An
+// interval that is right again is to be taken off here.
 var diverging = map[string][]time.Duration{
-	"noise":                          {time.Second},
-	"noise, spike":                   {time.Second},
-	"noise, shift":                   {time.Second},
-	"noise, small shift":             {time.Second},
-	"noise, flat line":               {time.Second},
-	"noise, leak":                    {time.Second},
-	"counter that resets":            {time.Second},
-	"counter that resets, spike":     {time.Second},
-	"counter that resets, shift":     {time.Second},
-	"counter that resets, flat line": {time.Second},
-	"gaps":                           {time.Second},
-	"gaps, shift":                    {time.Second},
-	"staleness markers":              {time.Second},
-	"staleness markers, shift":       {time.Second},
-	"scrape misses":                  {time.Second},
-	"scrape misses, shift":           {time.Second},
-	"daily wave":                     {time.Second, 5 * time.Minute},
-	"daily wave, vanished":           {time.Second, 15 * time.Second, 5 * time.Minute},
+	"constant, step":                 {time.Second, 15 * time.Second}, // by its value
+	"constant, spike":                {time.Second, 15 * time.Second}, // likewise
+	"noise, flat line":               {time.Second, 15 * time.Second}, // missed
+	"counter that resets, flat line": {time.Second, 15 * time.Second}, // missed
+	"daily wave, vanished":           {5 * time.Minute},               // missed
 }
 
 // oneSight groups the channels that are two views of one thing: the value and its
