@@ -56,8 +56,8 @@ bench: ## Go benchmarks with allocations; compare two runs with .tools/bin/bench
 
 .PHONY: eval
 eval: DATA := $(or $(FORESHOCK_EVAL_DATA),../shared/data)
-eval: build ## measure the detector and what people use instead on labelled sets; FORESHOCK_EVAL_DATA names their folder
-	@if [ -d "$(DATA)" ]; then bin/foreshock eval --baselines "$(DATA)"; else echo "skipped: no data at $(DATA)"; fi
+eval: build ## measure the detector and what people use instead on labelled sets and on the synthetic suite; FORESHOCK_EVAL_DATA names the sets' folder
+	@if [ -d "$(DATA)" ]; then bin/foreshock eval --baselines --synthetic "$(DATA)"; else echo "skipped the labelled sets: no data at $(DATA)"; bin/foreshock eval --synthetic; fi
 
 .PHONY: docs
 docs: ## regenerate the reference pages that tests hold against the code

@@ -19,6 +19,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // start is some time in 2026, on the minute.
 const start = int64(1_780_000_020_000)
 
+// perDay is how many samples a day brings, one a minute.
+const perDay = int(24 * time.Hour / time.Minute)
+
+var ordinaryGrading = grading{threshold: defaultThreshold, warmUp: 100}
+
 var staleMarker = math.Float64frombits(value.StaleNaN)
 
 func series(nameAndLabels ...string) *foreshock.Series {

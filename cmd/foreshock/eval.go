@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -10,17 +11,23 @@ import (
 	"github.com/foreshock/foreshock/internal/eval"
 )
 
-// addEval adds the command that measures the detector on labelled sets.
+// addEval adds the command that measures the detector on labelled sets, and on streams
+// made for it.
 func addEval(app *kingpin.Application) (string, command) {
 	cmd := app.Command("eval", "Measure the detector on labelled sets: how well it ranks, alerts and what it costs.")
-	dir := cmd.Arg("dir", "The folder that holds the sets, as docs/detection.md describes it.").Required().String()
+	dir := cmd.Arg("dir", "The folder that holds the sets, as docs/detection.md describes it. Without one, only --synthetic can be measured.").String()
 	sets := cmd.Flag("sets", "Only this set; may be repeated.").PlaceHolder("NAME").Enums(eval.SetNames()...)
 	baselines := cmd.Flag("baselines", "Measure what people use instead, too.").Bool()
+	synthetic := cmd.Flag("synthetic", "Run the synthetic suite, which needs no folder.").Bool()
 	output := cmd.Flag("output", "How the report is written: table or json.").Short('o').Default("table").Enum("table", "json")
 	return cmd.FullCommand(), func(stdout, stderr io.Writer) int {
+		if *dir == "" && !*synthetic {
+			return fail(stderr, errors.New("eval: required argument 'dir' not provided; --synthetic needs none"))
+		}
 		report, err := eval.Run(context.Background(), *dir, eval.Options{
 			Sets:      *sets,
 			Baselines: *baselines,
+			Synthetic: *synthetic,
 			Progress:  func(what string) { fmt.Fprintln(stderr, what) },
 		})
 		if err != nil {

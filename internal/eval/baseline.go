@@ -36,6 +36,8 @@ func baselines() []method {
 		named("linear prediction", newPrediction),
 		named("k-means consensus", newConsensus),
 		named("isolation forest", newIsolation),
+		named("fluctuation", newFluctuation),
+		{"vector distance", distances},
 	}
 }
 

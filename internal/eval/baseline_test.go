@@ -34,6 +34,8 @@ func TestBaselinesFindWhatTheyAreKnownFor(t *testing.T) {
 		{"k-means consensus", newConsensus, noise, 20, 0.005},
 		// A twentieth by contamination, and what the day before has not seen.
 		{"isolation forest", newIsolation, noise, 8, 0.08},
+		// Its risk, and what follows the event: its window must forget it.
+		{"fluctuation", newFluctuation, wave, 30, 0.001},
 	} {
 		r := rand.New(rand.NewPCG(3, 4))
 		judge := c.start(time.Minute)
@@ -120,6 +122,72 @@ func TestRollingMomentsDoNotDrift(t *testing.T) {
 		mean, sd := moments(z.past.values)
 		if got := math.Sqrt(z.squares / 24); math.Abs(z.mean-mean) > 1e-6 || math.Abs(got-sd) > 1e-6 {
 			t.Fatalf("after %d values mean %f, sd %f; want %f, %f", i+1, z.mean, got, mean, sd)
+		}
+	}
+}
+
+// What no metric shows alone: two that always move together, apart. And what lasts must
+// not hide itself.
+func TestVectorDistanceSeesMetricsApart(t *testing.T) {
+	const rows, from, to = 7 * 1440, 6 * 1440, 6*1440 + 120
+	r := rand.New(rand.NewPCG(3, 4))
+	s := &stream{name: "m", interval: time.Minute, values: make([][]float64, 3)}
+	for i := range rows {
+		x := 50 * math.Sin(2*math.Pi*float64(i)/1440)
+		y := x
+		if i >= from && i < to {
+			y = x - 100
+		}
+		for j, v := range []float64{x + r.NormFloat64(), 2*y + r.NormFloat64(), r.NormFloat64()} {
+			s.values[j] = append(s.values[j], v)
+		}
+		s.times = append(s.times, int64(i)*60_000)
+	}
+	s.values[2][from+10] = math.NaN()
+	tracks, _, err := distances(t.Context(), []*stream{s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := 0
+	for i, score := range tracks[0].top {
+		switch inside := i >= from && i < to; {
+		case inside && score < above1:
+			t.Fatalf("row %d of the event scores %.2f", i-from, score)
+		case !inside && score >= above1:
+			wrong++
+		}
+	}
+	if share := float64(wrong) / rows; share > 0.003 {
+		t.Errorf("%.4f of ordinary rows above 1, want at most 0.003", share)
+	}
+}
+
+func TestSPOTHoldsItsRiskAsFarAsItDoes(t *testing.T) {
+	for name, draw := range map[string]func(*rand.Rand) float64{
+		"normal":      func(r *rand.Rand) float64 { return math.Abs(r.NormFloat64()) },
+		"exponential": func(r *rand.Rand) float64 { return r.ExpFloat64() },
+		"uniform":     func(r *rand.Rand) float64 { return r.Float64() },
+	} {
+		const risk, n = 1e-3, 200_000
+		r := rand.New(rand.NewPCG(11, 12))
+		p := newSpot(risk, 2000)
+		above := 0
+		for range n {
+			if p.score(draw(r)) >= above1 {
+				above++
+			}
+		}
+		// What exceeds the threshold is not learned, so its tail is cut, and the method
+		// of moments takes it for a short one: see spot.
+		if share := float64(above) / n; share < risk || share > 5*risk {
+			t.Errorf("%s: %.5f beyond the threshold, want %v to five times that", name, share, risk)
+		}
+	}
+	// Without a tail nothing is beyond it.
+	p := newSpot(1e-3, 500)
+	for i := range 1000 {
+		if s := p.score(float64(i / 999)); s >= above1 || math.IsNaN(s) {
+			t.Fatalf("value %d of a constant scores %v", i, s)
 		}
 	}
 }

@@ -28,6 +28,7 @@ import (
 type Options struct {
 	Sets      []string // of SetNames; none means all that the folder holds
 	Baselines bool     // measure them as well
+	Synthetic bool     // run the synthetic suite as well; dir may then be ""
 	// Progress, where given, is told what begins.
 	Progress func(what string)
 }
@@ -37,6 +38,9 @@ type Report struct {
 	Series []Row    `json:"series"` // by set, then method
 	Mean   []Row    `json:"mean"`   // of the sets, by method
 	NAB    []NABRow `json:"nab"`    // by method
+
+	Told      []TellingRow   `json:"told"`      // by set: what listening to the detector is like
+	Synthetic []SyntheticRow `json:"synthetic"` // by case
 }
 
 // Row is one method on one set of series.
@@ -84,18 +88,28 @@ var unknown = figure(math.NaN())
 
 // Run measures the sets in the folder dir.
 func Run(ctx context.Context, dir string, o Options) (*Report, error) {
-	if _, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("evaluate: %w", err)
-	}
 	if o.Progress == nil {
 		o.Progress = func(string) {}
+	}
+	suite := []SyntheticRow{}
+	if o.Synthetic {
+		var err error
+		if suite, err = runSuite(ctx, o.Progress); err != nil {
+			return nil, err
+		}
+	}
+	report := &Report{Series: []Row{}, Mean: []Row{}, NAB: []NABRow{}, Told: []TellingRow{}, Synthetic: suite} // JSON's [], not null
+	if dir == "" && o.Synthetic {
+		return report, nil
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("evaluate: %w", err)
 	}
 	methods := []method{{"foreshock", live}}
 	if o.Baselines {
 		methods = append(methods, baselines()...)
 	}
-	report := &Report{Series: []Row{}, Mean: []Row{}, NAB: []NABRow{}} // JSON's [], not null
-	judged := make([][]*trial, len(methods))                           // by method, then set
+	judged := make([][]*trial, len(methods)) // by method, then set
 	measured := 0
 	for _, s := range sets {
 		if len(o.Sets) > 0 && !slices.Contains(o.Sets, s.name) {
@@ -115,6 +129,9 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 			tracks, cost, err := m.watch(ctx, streams)
 			if err != nil {
 				return nil, fmt.Errorf("evaluate %s on %s: %w", m.name, s.name, err)
+			}
+			if i == 0 { // the only one that says more than scores
+				report.Told = append(report.Told, tellingRow(s.name, streams, tracks))
 			}
 			if s.windows {
 				report.NAB = append(report.NAB, nabRow(m.name, streams, tracks, cost))
@@ -153,6 +170,7 @@ type track struct {
 	top  []float64 // the highest of the stream's series: what alerts as shipped
 	// alerts is the score where an alert was raised, 0 elsewhere.
 	alerts []float64
+	told   telling // by the detector alone
 }
 
 const ceiling = 10 // in thresholds: see track.mean

@@ -115,8 +115,8 @@ func TestARunMeasuresEveryMethodOnEverySet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(report.Series) != 6 || len(report.NAB) != 6 || len(report.Mean) != 0 {
-		t.Fatalf("%d rows, %d of NAB, %d means; want 6, 6 and, of a single set, 0", len(report.Series), len(report.NAB), len(report.Mean))
+	if len(report.Series) != 8 || len(report.NAB) != 8 || len(report.Mean) != 0 {
+		t.Fatalf("%d rows, %d of NAB, %d means; want 8, 8 and, of a single set, 0", len(report.Series), len(report.NAB), len(report.Mean))
 	}
 	live := report.Series[0]
 	if live.Method != "foreshock" || live.Shipped.Recall != 1 || live.Shipped.Delay != 0 || live.AUCPR < 0.5 || live.Cost.Nanoseconds <= 0 || live.Cost.Bytes <= 0 {
@@ -133,8 +133,8 @@ func TestARunMeasuresEveryMethodOnEverySet(t *testing.T) {
 	if err := report.Table(&table); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Count(table.String(), "\n"); got != 6+6+5 {
-		t.Errorf("a table of %d lines, want 17:\n%s", got, &table)
+	if got := strings.Count(table.String(), "\n"); got != 8+8+5+2+3 {
+		t.Errorf("a table of %d lines, want 26:\n%s", got, &table)
 	}
 	if err := report.JSON(&object); err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func TestARunMeasuresEveryMethodOnEverySet(t *testing.T) {
 	if err := json.Unmarshal(object.Bytes(), &back); err != nil {
 		t.Fatal(err)
 	}
-	if len(back.Series) != 6 || back.Series[0].Cost.Bytes == nil || back.Series[1].Cost.Bytes != nil {
+	if len(back.Series) != 8 || back.Series[0].Cost.Bytes == nil || back.Series[1].Cost.Bytes != nil {
 		t.Errorf("JSON: want bytes for the live path and null for a baseline:\n%s", &object)
 	}
 }

@@ -36,12 +36,12 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 			of := foreshock.NewSeries(labels.FromStrings(
 				model.MetricNameLabel, "v"+strconv.Itoa(j), model.InstanceLabel, s.name))
 			series[i] = append(series[i], of)
-			ears[of] = &ear{times: s.times, scores: make([]float64, len(s.times)), alerts: tracks[i].alerts}
+			ears[of] = &ear{of: s, times: s.times, scores: make([]float64, len(s.times)), alerts: tracks[i].alerts}
 			if len(s.values) > 1 {
 				ears[of].alerts = make([]float64, len(s.times)) // its group speaks for it
 			}
 		}
-		groups[s.name] = &ear{times: s.times, scores: make([]float64, len(s.times)), alerts: tracks[i].alerts}
+		groups[s.name] = &ear{of: s, times: s.times, scores: make([]float64, len(s.times)), alerts: tracks[i].alerts}
 	}
 
 	before := heap()
@@ -88,9 +88,11 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 		for _, of := range series[i] {
 			ears[of].rest()
 			tracks[i].add(ears[of].scores, len(s.values))
+			tracks[i].told.add(&ears[of].told)
 		}
 		if len(s.values) > 1 {
 			groups[s.name].rest()
+			tracks[i].told.alerts = groups[s.name].told.alerts
 			tracks[i].top = groups[s.name].scores
 		}
 	}
@@ -154,6 +156,9 @@ func send(ctx context.Context, d *detector.Detector, streams []*stream, series [
 
 // ear writes down, row by row, what is said of one series.
 type ear struct {
+	of     *stream
+	told   telling
+	event  int // of the stream: the first that ends at the row scored last, or later
 	times  []int64
 	scores []float64
 	alerts []float64 // of the stream
@@ -167,6 +172,7 @@ func (e *ear) score(s foreshock.Score) {
 		e.scores[e.next] = e.last
 		e.next++
 	}
+	e.note(s)
 	e.last = s.Score
 	e.scores[e.next] = s.Score
 	e.next++
@@ -182,6 +188,9 @@ func (e *ear) alert(a foreshock.Anomaly) {
 		row--
 	}
 	e.alerts[row] = max(e.alerts[row], a.Score)
+	if row >= e.of.from {
+		e.told.alerts++
+	}
 }
 
 // rest fills the rows after the last score.

@@ -63,8 +63,15 @@ func (r *Report) Table(w io.Writer) error {
 			x.Method, x.Shipped[0].to(1), x.Shipped[1].to(1), x.Shipped[2].to(1),
 			x.Best[0].to(1), x.At[0].to(2), x.Best[1].to(1), x.Best[2].to(1), x.Cost.Nanoseconds.to(0), x.Cost.Bytes.to(0))
 	}
+	tellingTable(t, r.Told)
+	if len(r.Told) > 0 && len(r.Synthetic) > 0 {
+		fmt.Fprintln(t)
+	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("write report: %w", err)
+	}
+	if len(r.Synthetic) > 0 {
+		return syntheticTable(w, r.Synthetic)
 	}
 	return nil
 }

@@ -1,5 +1,6 @@
 // Package synthetic makes streams whose truth is known: noise of several kinds,
-// with or without one thing wrong with it.
+// with or without one thing wrong with it. A Generator makes them point by point; a
+// Pattern in sample time, so that the same happens at any interval.
 //
 // A stream is a pure function of seed, interval and length: the same three give the
 // same points on every machine, so that a rate measured on them can be a gate. Two
@@ -21,7 +22,7 @@ type Point struct {
 
 // Stream is a run of points and what is wrong with it.
 type Stream struct {
-	Points []Point // by time, strictly increasing
+	Points []Point // as they arrive: by time, strictly increasing, but for those of Missed
 	// From and To bound the points that are abnormal, [From, To). Both are
 	// len(Points) where nothing is.
 	From, To int
@@ -152,6 +153,12 @@ func HeavyTail(seed uint64, interval time.Duration, length int) Stream {
 		// t has a variance of freedom/(freedom−2) = 3.
 		return Level + Sigma*r.NormFloat64()/math.Sqrt(chi2/freedom)/math.Sqrt(freedom)
 	})
+}
+
+// Constant is one value that never changes.
+func Constant(seed uint64, interval time.Duration, length int) Stream {
+	v := Level + float64(seed)
+	return stream(interval, length, func(int) float64 { return v })
 }
 
 // Autoregressive is normal noise of which each point keeps 0.9 of the one before,
