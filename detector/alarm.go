@@ -39,6 +39,9 @@ type alarm struct {
 	told int64 // time of the last alert, ms
 }
 
+// rests reports whether the next sample can begin an anomaly by a score of 1.
+func (a *alarm) rests() bool { return !a.active && a.refractoryLeft <= 1 }
+
 // hear takes the score of the sample (t, x) in, relative to the threshold, and
 // completes v. It reports whether a new level was accepted as normal: the anomaly
 // then ends although the value is not back.

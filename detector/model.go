@@ -24,6 +24,7 @@ type model struct {
 // finite.
 func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	band, season := m.expect(t)
+	band = clip(w, band)
 	seen := m.forest.Len()
 	if seen == 0 {
 		m.born = t
@@ -42,13 +43,15 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 		score = far / newbornDistance
 	}
 	score *= sensitivity(w)
+	v.raw, v.news = s, !v.warming && !m.resumed && m.alarm.rests()
 	if v.warming || m.resumed {
 		score = 0
 	}
 	m.resumed = false
-	if !admits(w, band, x) {
+	if v.admitted = admits(w, band, x); !v.admitted {
 		score = min(score, ordinary)
 	}
+	score = m.bound(w, x, score, &v)
 	if newborn {
 		m.alarm.glance(t, score, &v)
 	} else if m.alarm.hear(t, x, score, &v) {

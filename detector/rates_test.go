@@ -12,6 +12,7 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/internal/synthetic"
+	"github.com/foreshock/foreshock/rules"
 )
 
 // A day of minutes is learned before anything counts, here and in the study.
@@ -22,12 +23,15 @@ const (
 
 var ordinaryGrading = grading{threshold: defaultThreshold, warmUp: 100}
 
+// ungated lets every deviation alert: what is measured here is the score.
+var ungated = &rules.Watch{}
+
 // alerts calls told for each alert the stream raises after its first day, with the
 // index of its point, until told returns false.
 func alerts(s synthetic.Stream, told func(i int, v verdict) bool) {
 	var m model
 	for i, p := range s.Points {
-		v := m.step(&ordinaryGrading, nil, p.T, p.V)
+		v := m.step(&ordinaryGrading, ungated, p.T, p.V)
 		if i >= aDay && v.changed && v.phase != foreshock.Ended && !told(i, v) {
 			return
 		}

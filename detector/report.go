@@ -8,10 +8,12 @@ import (
 // step has the model judge x, and hands out what is new.
 func (s *shard) step(st *state, t int64, x float64) {
 	st.modelTime, st.learned = t+st.shift, true
+	s.grading.threshold = s.settings.thresholds[st.scope]
 	v := st.model.step(&s.grading, st.watch, st.modelTime, x)
 	s.setWarming(st, v.warming)
 	st.score, st.x, st.band = v.score, x, v.band
 	s.out.counts.scored++
+	s.weigh(st, t, &v)
 	if v.changed {
 		s.tell(st, t, v)
 	}

@@ -1,0 +1,451 @@
+package detector
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/synthetic"
+	"github.com/foreshock/foreshock/rules"
+)
+
+// zoo is one of each kind of series, named as such a series would be.
+var zoo = []struct {
+	name string
+	make synthetic.Generator
+}{
+	{"load", synthetic.Noise},
+	{"load", synthetic.Spike(6)},
+	{"load", synthetic.Shift(2)},
+	{"traffic", synthetic.Wave},
+	{"traffic", synthetic.MissingWave},
+	{"stuck", synthetic.Flatline},
+	{"disk_bytes", synthetic.Drift},
+	{"wait_seconds", synthetic.HeavyTail},
+	{"temperature", synthetic.Autoregressive},
+	{"errors", synthetic.Counts},
+	{"requests_total", synthetic.Counter},
+	{"flaky", synthetic.Gaps},
+}
+
+// fleetOf are so many series of mixed kinds over so many samples, as batches.
+func fleetOf(n, length int, interval time.Duration) []*foreshock.Batch {
+	batches := make([]*foreshock.Batch, length)
+	for i := range batches {
+		batches[i] = &foreshock.Batch{}
+	}
+	for i := range n {
+		kind := zoo[i%len(zoo)]
+		x := series(kind.name, "instance", fmt.Sprint(i))
+		for _, p := range kind.make(uint64(i), interval, length).Points {
+			b := batches[(p.T-synthetic.Start)/interval.Milliseconds()]
+			b.Samples = append(b.Samples, foreshock.Sample{Series: x, T: p.T, V: p.V})
+		}
+	}
+	return batches
+}
+
+// incidents are the times of alerts of rules that count, those of one burst as one.
+func incidents(found []foreshock.Findings, counts func(a *foreshock.Anomaly) bool) []int64 {
+	var onsets []int64
+	for _, f := range found {
+		for i := range f.Anomalies {
+			if a := &f.Anomalies[i]; a.Rule != "" && a.Phase != foreshock.Ended && counts(a) {
+				onsets = append(onsets, a.T)
+			}
+		}
+	}
+	slices.Sort(onsets)
+	var at []int64
+	for _, t := range onsets {
+		if len(at) == 0 || t >= at[len(at)-1]+block {
+			at = append(at, t)
+		}
+	}
+	return at
+}
+
+// realised is how often the scope's alerts came between two days, as a share of a budget
+// of so many a day.
+func realised(at []int64, from, to int, daily float64) float64 {
+	const day = 24 * 3600 * 1000
+	n := 0
+	for _, t := range at {
+		if d := int((t - synthetic.Start) / day); d >= from && d < to {
+			n++
+		}
+	}
+	return float64(n) / float64(to-from) / daily
+}
+
+// Who asks for twenty pages a day gets twenty, from a thousand series of which some are
+// noisy, some heavy-tailed, and a quarter have their one event in the last three days.
+func TestTheFleetKeepsToItsBudget(t *testing.T) {
+	t.Parallel()
+	const days, perDay = 12, 288
+	batches := fleetOf(1000, days*perDay, 5*time.Minute)
+	for _, daily := range []float64{2, 20} {
+		o := Options{Config: DefaultConfig(), Rules: everything()}
+		o.Rules.Watches[0].Emit = rules.EmitNone
+		o.Config.Threshold = 0.01 // it is the budget that decides
+		o.Config.AlertBudget = rules.Weekly(7 * daily)
+		b := run(t, o)
+		for _, batch := range batches {
+			b.batch(batch)
+		}
+		b.stop()
+		at := incidents(b.found, func(*foreshock.Anomaly) bool { return true })
+		share := realised(at, 2, days, daily)
+		t.Logf("%g a day: %.2f of the budget, %+v", daily, share, b.Status().Budgets)
+		if daily < 10 { // twenty alerts are few enough for chance to move them by a quarter
+			if share > 1.7 || share < 0.3 {
+				t.Errorf("%g a day: %.2f of the budget", daily, share)
+			}
+		} else if share > 1.3 || share < 0.7 {
+			t.Errorf("%g a day: %.2f of the budget", daily, share)
+		}
+	}
+}
+
+// budgeted are three scopes: a rule's, a group's of two rules, and what is left.
+func budgeted() *rules.Set {
+	group := &rules.Scope{Name: "web", Budget: rules.Weekly(7 * 6)}
+	own := &rules.Scope{Name: "waits", Budget: rules.Weekly(7 * 3)}
+	watch := func(name, metric string, scope *rules.Scope) *rules.Watch {
+		return &rules.Watch{Name: name, Select: selecting(metric), Sensitivity: 1, Emit: rules.EmitNone, Scope: scope}
+	}
+	return &rules.Set{Watches: []*rules.Watch{
+		watch("waits", "wait_seconds", own),
+		watch("traffic", "traffic", group),
+		watch("requests", "requests_total", group),
+		watch("load", "load", nil),
+		watch("errors", "errors", nil),
+	}}
+}
+
+// An alert counts against the narrowest scope that has a budget, and against no other.
+func TestEveryScopeKeepsToItsOwnBudget(t *testing.T) {
+	t.Parallel()
+	const days, perDay = 12, 288
+	o := Options{Config: DefaultConfig(), Rules: budgeted()}
+	o.Config.Threshold = 0.01
+	o.Config.AlertBudget = rules.Weekly(7 * 12)
+	b := run(t, o)
+	for _, batch := range fleetOf(400, days*perDay, 5*time.Minute) {
+		b.batch(batch)
+	}
+	b.stop()
+	status := b.Status().Budgets
+	t.Logf("%+v", status)
+	for i, c := range []struct {
+		scope string
+		daily float64
+		rules []string
+	}{
+		{"fleet", 12, []string{"load", "errors"}},
+		{"waits", 3, []string{"waits"}},
+		{"web", 6, []string{"traffic", "requests"}},
+	} {
+		at := incidents(b.found, func(a *foreshock.Anomaly) bool { return slices.Contains(c.rules, a.Rule) })
+		if share := realised(at, 2, days, c.daily); share > 1.5 || share < 0.5 {
+			t.Errorf("%s: %.2f of its budget", c.scope, share)
+		}
+		if s := status[i]; s.Scope != c.scope || math.Abs(s.PerWeek-7*c.daily) > 1e-9 || s.Realised <= 0 || s.Threshold <= 0.01 {
+			t.Errorf("status %+v, want that of %s", s, c.scope)
+		}
+	}
+}
+
+// A series that no rule selects pages nobody, so it takes nothing of the budget.
+func TestUnwatchedSeriesTakeNoBudget(t *testing.T) {
+	o := Options{Config: DefaultConfig(), Rules: budgeted()}
+	o.Config.AlertBudget = rules.Weekly(2)
+	b := run(t, o)
+	for i := range 800 {
+		v := float64(i % 7)
+		if i%200 == 199 {
+			v = 1000 * float64(i)
+		}
+		b.append(foreshock.Sample{Series: series("unwatched"), T: start + int64(i)*minute, V: v})
+	}
+	b.stop()
+	started := 0
+	for _, f := range b.found {
+		started += len(f.Anomalies)
+	}
+	if fleet := b.Status().Budgets[0]; started == 0 || fleet.Realised != 0 || fleet.Threshold != o.Config.Threshold {
+		t.Errorf("%d changes of anomalies of an unwatched series, budget %+v", started, fleet)
+	}
+}
+
+// A budget is no quota: without one, and with one that is never reached, the threshold
+// is the one configured.
+func TestTheThresholdIsNeverBelowTheOneConfigured(t *testing.T) {
+	for _, budget := range []rules.Budget{{}, rules.Weekly(2000)} {
+		o := Options{Config: DefaultConfig(), Rules: everything()}
+		o.Config.AlertBudget = budget
+		b := run(t, o)
+		for _, batch := range fleetOf(24, 2*288, 5*time.Minute) {
+			b.batch(batch)
+		}
+		b.settle()
+		if got := b.Status().Budgets; len(got) != 1 || got[0].Threshold != o.Config.Threshold || got[0].PerWeek != budget.PerWeek() {
+			t.Errorf("with %q: %+v, want the threshold at %g", budget, got, o.Config.Threshold)
+		}
+		b.stop()
+	}
+}
+
+// Thresholds must not depend on which shard was first, nor on how many there are.
+func TestThresholdsDependOnTheBatchesAlone(t *testing.T) {
+	batches := mixed(3, 900)
+	first := &rules.Set{Watches: []*rules.Watch{
+		{Name: "load", Select: selecting("load"), Sensitivity: 1, Emit: rules.EmitAll, Scope: &rules.Scope{Name: "load", Budget: rules.Weekly(100)}},
+		{Name: "ticks", Select: selecting("ticks_total"), Sensitivity: 2},
+	}}
+	second := &rules.Set{Watches: []*rules.Watch{
+		{Name: "all", Select: append(selecting("ticks_total"), selecting("rpc")...), Sensitivity: 1, Scope: &rules.Scope{Name: "all", Budget: rules.Weekly(300)}},
+		first.Watches[0],
+	}}
+	cfg := DefaultConfig()
+	cfg.AlertBudget = rules.Weekly(200)
+	var want string
+	for _, shards := range []int{1, 2, 7} {
+		b := run(t, Options{Config: cfg, Rules: first, Shards: shards})
+		var got bytes.Buffer
+		for i, batch := range batches {
+			switch i {
+			case 500:
+				b.SetRules(second)
+			case 655:
+				c := cfg
+				c.AlertBudget = rules.Weekly(20)
+				b.SetConfig(c)
+			}
+			b.batch(batch)
+			if i%50 == 49 {
+				b.settle()
+				fmt.Fprintf(&got, "%x\n", b.Status().Budgets)
+			}
+		}
+		b.stop()
+		for _, f := range b.found {
+			encode(&got, f)
+		}
+		if last := b.Status().Budgets; last[0].Threshold == cfg.Threshold || last[1].Threshold == cfg.Threshold {
+			t.Errorf("no threshold moved: %+v", last)
+		}
+		if want == "" {
+			want = got.String()
+		} else if got.String() != want {
+			t.Errorf("%d shards: other findings or budgets", shards)
+		}
+	}
+}
+
+// A reload must not forget what it took weeks to learn.
+func TestAReloadKeepsTheBudgets(t *testing.T) {
+	o := Options{Config: DefaultConfig(), Rules: budgeted()}
+	o.Config.AlertBudget = rules.Weekly(7 * 12)
+	reg := prometheus.NewRegistry()
+	o.Registerer = reg
+	b := run(t, o)
+	for _, batch := range fleetOf(120, 3*288, 5*time.Minute) {
+		b.batch(batch)
+	}
+	b.settle()
+	before := b.Status().Budgets
+
+	same := budgeted() // as a file read again is: other pointers, the same names
+	same.Watches[0].Scope.Budget = rules.Weekly(1000)
+	b.SetRules(same)
+	b.SetConfig(o.Config)
+	b.settle()
+	after := b.Status().Budgets
+	// The period under way ends early, which moves all a little.
+	like := func(a, b float64) bool { return math.Abs(a-b) < 0.02*a }
+	for _, i := range []int{0, 2} {
+		if x, y := before[i], after[i]; x.Scope != y.Scope || x.PerWeek != y.PerWeek || x.Realised == 0 || !like(x.Realised, y.Realised) || !like(x.Threshold, y.Threshold) {
+			t.Errorf("%+v before, %+v after", x, y)
+		}
+	}
+	if !like(before[1].Realised, after[1].Realised) || after[1].PerWeek != 1000 || after[1].Threshold >= before[1].Threshold {
+		t.Errorf("%+v before, %+v after its budget was raised", before[1], after[1])
+	}
+
+	same.Watches = same.Watches[1:]
+	b.SetRules(same)
+	b.settle()
+	if got := b.Status().Budgets; len(got) != 2 || got[1].Scope != "web" || !like(got[1].Realised, before[2].Realised) {
+		t.Errorf("%+v, want fleet and web as they were", got)
+	}
+	var text bytes.Buffer
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		fmt.Fprintln(&text, f)
+	}
+	for name, want := range map[string]int{
+		"foreshock_detector_alert_budget_per_week": 1, "foreshock_detector_alerts_realised_per_week": 1, "foreshock_detector_threshold": 1,
+	} {
+		if n := strings.Count(text.String(), name); n != want {
+			t.Errorf("%d families %s, want %d", n, name, want)
+		}
+	}
+	if strings.Contains(text.String(), "waits") || !strings.Contains(text.String(), `"web"`) {
+		t.Errorf("metrics of scopes that are no more, or none of those that are:\n%s", &text)
+	}
+}
+
+// Shards wait for each other at a meeting. Whatever is going on, they must not do so
+// for ever: run under any number of shards, with reloads and a search going on, and
+// closed in the middle.
+func TestMeetingsEnd(t *testing.T) {
+	for _, shards := range []int{1, 2, 7} {
+		b := run(t, Options{Config: DefaultConfig(), Rules: budgeted(), Shards: shards})
+		var all sync.WaitGroup
+		all.Go(func() {
+			for i := 0; ; i++ {
+				// Each of these moves the clock by a period or more.
+				x := foreshock.Sample{Series: series("load", "n", fmt.Sprint(i%20)), T: start + int64(i)*period, V: float64(i)}
+				if b.Append(context.Background(), &foreshock.Batch{Samples: []foreshock.Sample{x}}) == foreshock.ErrClosed {
+					return
+				}
+			}
+		})
+		for range 2 {
+			all.Go(func() {
+				for range 50 {
+					b.SetRules(budgeted())
+					b.SetConfig(DefaultConfig())
+				}
+			})
+		}
+		all.Go(func() {
+			for range 20 {
+				if _, err := b.Select(context.Background(), nil, 0); err != nil {
+					return
+				}
+			}
+			b.Close()
+		})
+		all.Wait()
+		<-b.done
+	}
+}
+
+// A sample says what is its scope's in the minute it was taken, however it came: a
+// replay's batch may span days.
+func TestTallyIsBoundedAndByTheMinute(t *testing.T) {
+	var p scopeTally
+	for _, c := range []struct{ age, want int64 }{
+		{0, 0}, {minute - 1, 0}, {minute, 1}, {-5 * minute, 0}, {10 * minute, 10}, {math.MaxInt64 / 2, maxMinutes - 1},
+	} {
+		*p.at(c.age, 0) = minuteTally{peak: 7}
+		if p.minutes[c.want].peak != 7 {
+			t.Errorf("age %d is not in minute %d", c.age, c.want)
+		}
+		p.minutes[c.want] = minuteTally{}
+	}
+	if n := int64(len(p.minutes)); n != maxMinutes {
+		t.Errorf("%d minutes", n)
+	}
+}
+
+// What comes within five minutes is one incident, and what comes all the time is one
+// every five minutes.
+func TestABurstIsOneAlert(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		minutes []int
+		want    float64
+	}{
+		{"one", []int{3}, 1},
+		{"a burst", []int{3, 4, 5, 7}, 1},
+		{"a burst across two blocks", []int{4, 5}, 1},
+		{"two", []int{3, 8}, 2},
+		{"all the time", []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, 2},
+	} {
+		var y scopeTally
+		for _, m := range c.minutes {
+			a := y.at(int64(m)*minute, 0)
+			a.heard, a.onset = true, true
+		}
+		sc := &scope{}
+		sc.hear(&y, 0, period)
+		if got := sc.controller.Realised() * sc.controller.Weeks(); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%s: %v alerts, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// An hourly scrape is no twelfth of a budget, and an outage is not time to catch up on.
+func TestTimeHeard(t *testing.T) {
+	hour := int64(60)
+	for _, c := range []struct {
+		name  string
+		heard []int64 // minutes
+		want  int64   // minutes
+	}{
+		{"never", nil, 0},
+		{"by the minute", []int64{0, 1, 2, 3, 4, 5}, 5 + 2*hour},
+		{"by the hour", []int64{0, 60, 120, 180}, 3*hour + 2*hour},
+		{"with an outage", []int64{0, 10 * hour}, 2*hour + 2*hour},
+	} {
+		sc := &scope{}
+		const of = 1000 * minute
+		var y scopeTally
+		for _, m := range c.heard {
+			y.at(m*minute, 0).heard = true
+		}
+		sc.hear(&y, 0, of)
+		got := sc.controller.Weeks()
+		if want := float64(c.want*minute) / float64(week); math.Abs(got-want) > 1e-12 {
+			t.Errorf("%s: %v minutes, want %d", c.name, got*float64(week)/float64(minute), c.want)
+		}
+		// What is left of the last two hours counts in the next period.
+		sc.hear(&scopeTally{}, of, 2*of)
+	}
+}
+
+func TestClassOf(t *testing.T) {
+	for name, want := range map[string]class{
+		"load": youngGauge, "requests_total": youngRate, "wait_seconds": youngLatency,
+		"wait_seconds_sum": youngRate, "wait_milliseconds": youngLatency, "seconds": youngGauge,
+	} {
+		st := &state{series: series(name), kind: types{}.kind(series(name).Labels)}
+		if got := classOf(st); got != want {
+			t.Errorf("%s is a %s, want %s", name, got, want)
+		}
+		st.young = classOf(st)
+		if got := st.class(); got != want {
+			t.Errorf("%s unheard is a %s", name, got)
+		}
+	}
+}
+
+// Rarity is what explains a score to people: it is a share of all samples like it.
+func TestRarityOfAScore(t *testing.T) {
+	b := run(t, Options{Rules: everything(), Shards: 2})
+	for _, batch := range fleetOf(120, 6*288, 5*time.Minute) {
+		b.batch(batch)
+	}
+	b.stop()
+	s := b.shards[0].settings
+	for _, c := range []class{matureGauge, matureRate, matureLatency, youngGauge} {
+		if usual, rare := s.P(c, 0), s.P(c, 0.9); usual != 1 || rare > 1e-3 || rare <= 0 {
+			t.Errorf("%s: a score of 0 has p = %g, one of 0.9 %g", c, usual, rare)
+		}
+	}
+}
