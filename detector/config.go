@@ -25,7 +25,7 @@ type Config struct {
 
 	// Threshold is the raw score, between 0 and 1, at which a series is anomalous
 	// when no rule says otherwise; exported scores are divided by it. A rule's
-	// sensitivity divides it again.
+	// sensitivity divides it again. A budget can only raise it.
 	Threshold float64 `yaml:"threshold"`
 
 	// AlertBudget is how many alerts the watch rules may raise together, such as 2 per

@@ -33,7 +33,7 @@ type Options struct {
 	Config Config
 
 	// Rules select what is watched and forecast; nil selects nothing. A series no
-	// rule selects is learned and scored as well, at the default threshold.
+	// rule selects is learned and scored as well, at the fleet's threshold.
 	Rules *rules.Set
 
 	// Observe takes what was found in a batch and owns it. One goroutine calls it,

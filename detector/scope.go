@@ -31,15 +31,15 @@ func (k *calibrator) setRules(r *rules.Set) {
 		known[sc.name] = sc
 	}
 	k.scopes, k.of = k.scopes[:1:1], map[*rules.Watch]uint32{}
-	number := map[*rules.Scope]uint32{}
+	number := map[string]uint32{}
 	for _, w := range r.Watches {
 		if w.Scope == nil {
 			continue // the fleet, which is 0
 		}
-		n, placed := number[w.Scope]
+		n, placed := number[w.Scope.Name]
 		if !placed {
 			n = uint32(len(k.scopes))
-			number[w.Scope] = n
+			number[w.Scope.Name] = n
 			sc := known[w.Scope.Name]
 			if sc == nil {
 				sc = &scope{name: w.Scope.Name}

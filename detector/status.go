@@ -89,7 +89,7 @@ func (d *Detector) account(j *job) {
 	at.leaps, at.now = j.leaps, j.now
 }
 
-// show notes what the shards judge by now; standingMu is held.
+// show notes what the shards judge by now; standingMu is held, or nobody else has d yet.
 func (d *Detector) show(s *settings) {
 	d.standing.budgets = s.budgets
 	d.metrics.budgets.set(s.budgets)
