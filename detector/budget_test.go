@@ -2,12 +2,10 @@ package detector
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -205,53 +203,6 @@ func TestTheThresholdIsNeverBelowTheOneConfigured(t *testing.T) {
 	}
 }
 
-// Thresholds must not depend on which shard was first, nor on how many there are.
-func TestThresholdsDependOnTheBatchesAlone(t *testing.T) {
-	batches := mixed(3, 900)
-	first := &rules.Set{Watches: []*rules.Watch{
-		{Name: "load", Select: selecting("load"), Sensitivity: 1, Emit: rules.EmitAll, Scope: &rules.Scope{Name: "load", Budget: rules.Weekly(100)}},
-		{Name: "ticks", Select: selecting("ticks_total"), Sensitivity: 2},
-	}}
-	second := &rules.Set{Watches: []*rules.Watch{
-		{Name: "all", Select: append(selecting("ticks_total"), selecting("rpc")...), Sensitivity: 1, Scope: &rules.Scope{Name: "all", Budget: rules.Weekly(300)}},
-		first.Watches[0],
-	}}
-	cfg := DefaultConfig()
-	cfg.AlertBudget = rules.Weekly(200)
-	var want string
-	for _, shards := range []int{1, 2, 7} {
-		b := run(t, Options{Config: cfg, Rules: first, Shards: shards})
-		var got bytes.Buffer
-		for i, batch := range batches {
-			switch i {
-			case 500:
-				b.SetRules(second)
-			case 655:
-				c := cfg
-				c.AlertBudget = rules.Weekly(20)
-				b.SetConfig(c)
-			}
-			b.batch(batch)
-			if i%50 == 49 {
-				b.settle()
-				fmt.Fprintf(&got, "%x\n", b.Status().Budgets)
-			}
-		}
-		b.stop()
-		for _, f := range b.found {
-			encode(&got, f)
-		}
-		if last := b.Status().Budgets; last[0].Threshold == cfg.Threshold || last[1].Threshold == cfg.Threshold {
-			t.Errorf("no threshold moved: %+v", last)
-		}
-		if want == "" {
-			want = got.String()
-		} else if got.String() != want {
-			t.Errorf("%d shards: other findings or budgets", shards)
-		}
-	}
-}
-
 // A reload must not forget what it took weeks to learn.
 func TestAReloadKeepsTheBudgets(t *testing.T) {
 	o := Options{Config: DefaultConfig(), Rules: budgeted()}
@@ -305,147 +256,5 @@ func TestAReloadKeepsTheBudgets(t *testing.T) {
 	}
 	if strings.Contains(text.String(), "waits") || !strings.Contains(text.String(), `"web"`) {
 		t.Errorf("metrics of scopes that are no more, or none of those that are:\n%s", &text)
-	}
-}
-
-// Shards wait for each other at a meeting. Whatever is going on, they must not do so
-// for ever: run under any number of shards, with reloads and a search going on, and
-// closed in the middle.
-func TestMeetingsEnd(t *testing.T) {
-	for _, shards := range []int{1, 2, 7} {
-		b := run(t, Options{Config: DefaultConfig(), Rules: budgeted(), Shards: shards})
-		var all sync.WaitGroup
-		all.Go(func() {
-			for i := 0; ; i++ {
-				// Each of these moves the clock by a period or more.
-				x := foreshock.Sample{Series: series("load", "n", fmt.Sprint(i%20)), T: start + int64(i)*period, V: float64(i)}
-				if b.Append(context.Background(), &foreshock.Batch{Samples: []foreshock.Sample{x}}) == foreshock.ErrClosed {
-					return
-				}
-			}
-		})
-		for range 2 {
-			all.Go(func() {
-				for range 50 {
-					b.SetRules(budgeted())
-					b.SetConfig(DefaultConfig())
-				}
-			})
-		}
-		all.Go(func() {
-			for range 20 {
-				if _, err := b.Select(context.Background(), nil, 0); err != nil {
-					return
-				}
-			}
-			b.Close()
-		})
-		all.Wait()
-		<-b.done
-	}
-}
-
-// A sample says what is its scope's in the minute it was taken, however it came: a
-// replay's batch may span days.
-func TestTallyIsBoundedAndByTheMinute(t *testing.T) {
-	var p scopeTally
-	for _, c := range []struct{ age, want int64 }{
-		{0, 0}, {minute - 1, 0}, {minute, 1}, {-5 * minute, 0}, {10 * minute, 10}, {math.MaxInt64 / 2, maxMinutes - 1},
-	} {
-		*p.at(c.age, 0) = minuteTally{peak: 7}
-		if p.minutes[c.want].peak != 7 {
-			t.Errorf("age %d is not in minute %d", c.age, c.want)
-		}
-		p.minutes[c.want] = minuteTally{}
-	}
-	if n := int64(len(p.minutes)); n != maxMinutes {
-		t.Errorf("%d minutes", n)
-	}
-}
-
-// What comes within five minutes is one incident, and what comes all the time is one
-// every five minutes.
-func TestABurstIsOneAlert(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		minutes []int
-		want    float64
-	}{
-		{"one", []int{3}, 1},
-		{"a burst", []int{3, 4, 5, 7}, 1},
-		{"a burst across two blocks", []int{4, 5}, 1},
-		{"two", []int{3, 8}, 2},
-		{"all the time", []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, 2},
-	} {
-		var y scopeTally
-		for _, m := range c.minutes {
-			a := y.at(int64(m)*minute, 0)
-			a.heard, a.onset = true, true
-		}
-		sc := &scope{}
-		sc.hear(&y, 0, period)
-		if got := sc.controller.Realised() * sc.controller.Weeks(); math.Abs(got-c.want) > 1e-9 {
-			t.Errorf("%s: %v alerts, want %v", c.name, got, c.want)
-		}
-	}
-}
-
-// An hourly scrape is no twelfth of a budget, and an outage is not time to catch up on.
-func TestTimeHeard(t *testing.T) {
-	hour := int64(60)
-	for _, c := range []struct {
-		name  string
-		heard []int64 // minutes
-		want  int64   // minutes
-	}{
-		{"never", nil, 0},
-		{"by the minute", []int64{0, 1, 2, 3, 4, 5}, 5 + 2*hour},
-		{"by the hour", []int64{0, 60, 120, 180}, 3*hour + 2*hour},
-		{"with an outage", []int64{0, 10 * hour}, 2*hour + 2*hour},
-	} {
-		sc := &scope{}
-		const of = 1000 * minute
-		var y scopeTally
-		for _, m := range c.heard {
-			y.at(m*minute, 0).heard = true
-		}
-		sc.hear(&y, 0, of)
-		got := sc.controller.Weeks()
-		if want := float64(c.want*minute) / float64(week); math.Abs(got-want) > 1e-12 {
-			t.Errorf("%s: %v minutes, want %d", c.name, got*float64(week)/float64(minute), c.want)
-		}
-		// What is left of the last two hours counts in the next period.
-		sc.hear(&scopeTally{}, of, 2*of)
-	}
-}
-
-func TestClassOf(t *testing.T) {
-	for name, want := range map[string]class{
-		"load": youngGauge, "requests_total": youngRate, "wait_seconds": youngLatency,
-		"wait_seconds_sum": youngRate, "wait_milliseconds": youngLatency, "seconds": youngGauge,
-	} {
-		st := &state{series: series(name), kind: types{}.kind(series(name).Labels)}
-		if got := classOf(st); got != want {
-			t.Errorf("%s is a %s, want %s", name, got, want)
-		}
-		st.young = classOf(st)
-		if got := st.class(); got != want {
-			t.Errorf("%s unheard is a %s", name, got)
-		}
-	}
-}
-
-// Rarity is what explains a score to people: it is a share of all samples like it.
-func TestRarityOfAScore(t *testing.T) {
-	b := run(t, Options{Rules: everything(), Shards: 2})
-	for _, batch := range fleetOf(120, 6*288, 5*time.Minute) {
-		b.batch(batch)
-	}
-	b.stop()
-	s := b.shards[0].settings
-	for _, c := range []class{matureGauge, matureRate, matureLatency, youngGauge} {
-		if usual, rare := s.P(c, 0), s.P(c, 0.9); usual != 1 || rare > 1e-3 || rare <= 0 {
-			t.Errorf("%s: a score of 0 has p = %g, one of 0.9 %g", c, usual, rare)
-		}
 	}
 }

@@ -44,8 +44,8 @@ func (y *tally) begin(from int64, scopes int) {
 	}
 }
 
-// at is the minute of the period in which a sample was, that is as old as the detector
-// was at age. What is late or from a time that is not counts for the first.
+// at is the minute of the period in which the detector was as old as age. What is from
+// before the period counts for the first.
 func (p *scopeTally) at(age, from int64) *minuteTally {
 	i := min(max((age-from)/minute, 0), maxMinutes-1)
 	for int64(len(p.minutes)) <= i {
@@ -86,7 +86,8 @@ func (s *shard) weigh(st *state, t int64, v *verdict) {
 		return
 	}
 	p := &s.tally.scopes[st.scope]
-	m := p.at(s.awake-(s.now-t), s.tally.from)
+	// A sample ahead of the clock is of now: else one bad clock would make room for a week.
+	m := p.at(s.awake-max(s.now-t, 0), s.tally.from)
 	m.onset = m.onset || onset
 	if !v.news {
 		return
