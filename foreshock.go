@@ -42,8 +42,13 @@ type Series struct {
 
 	// Kin is the fingerprint of what the series shares with its kin: the buckets, the
 	// count and the sum of one histogram, and the same metric of the pods of one
-	// namespace. A detector keeps kin on one shard, where they can be read together.
+	// namespace.
 	Kin uint64
+
+	// Neighbourhood is the fingerprint of where the series is: of its Place, or of the
+	// namespace of a pod. A detector keeps neighbours on one shard, where they can be
+	// read together; kin are neighbours.
+	Neighbourhood uint64
 
 	// Home is where the detector's shard keeps this series' state. It belongs to
 	// that shard's goroutine: nobody else reads or writes it. Zero means unknown.
@@ -53,11 +58,42 @@ type Series struct {
 // NewSeries returns the series with the given labels, which must be sorted, unique
 // and free of empty values.
 func NewSeries(ls labels.Labels) *Series {
-	return &Series{Labels: ls, Fingerprint: labels.StableHash(ls), Kin: kin(ls)}
+	s := &Series{Labels: ls, Fingerprint: labels.StableHash(ls), Kin: kin(ls)}
+	s.Neighbourhood = s.neighbourhood()
+	return s
 }
 
 // podLabel marks the series of a pod, which come and go with it; the workload stays.
 const podLabel = "pod"
+
+// places are the labels that say where a series is, the first that it has, and
+// districts those within which that means something.
+var (
+	places    = []string{podLabel, model.InstanceLabel, "node", "service", "svc", "app"}
+	districts = []string{"namespace", "cluster"}
+)
+
+// Place is where the series is, a pod, an instance, a node or a service: the labels that
+// say so, none where nothing does.
+func (s *Series) Place() labels.Labels {
+	for _, name := range places {
+		if s.Labels.Has(name) {
+			return labels.NewBuilder(s.Labels).Keep(append(districts[:len(districts):len(districts)], name)...).Labels()
+		}
+	}
+	return labels.EmptyLabels()
+}
+
+func (s *Series) neighbourhood() uint64 {
+	at := s.Place()
+	switch {
+	case at.IsEmpty():
+		return s.Kin
+	case at.Has(podLabel):
+		at = labels.NewBuilder(at).Del(podLabel).Labels()
+	}
+	return labels.StableHash(at)
+}
 
 // kin is the fingerprint of ls without what sets kin apart: le and the suffix of a
 // histogram's parts and, of a pod's, its name and address.
@@ -101,6 +137,17 @@ func (s *Series) String() string {
 // Equal reports whether both have the same labels.
 func (s *Series) Equal(o *Series) bool {
 	return s == o || (s.Fingerprint == o.Fingerprint && labels.Equal(s.Labels, o.Labels))
+}
+
+// GroupName is the metric name of the series that a group of series is known by.
+const GroupName = "foreshock_group"
+
+// NewGroup returns the series by which those at place are known that one rule watches.
+func NewGroup(place labels.Labels, rule string) *Series {
+	b := labels.NewBuilder(place)
+	b.Set(model.MetricNameLabel, GroupName)
+	b.Set(RuleLabel, rule)
+	return NewSeries(b.Labels())
 }
 
 // Sample is one value of one series.
@@ -199,13 +246,17 @@ type Anomaly struct {
 	Series  *Series
 	Kind    Kind
 	Phase   Phase
-	Rule    string // the rule that selected the series; "" when none did
+	Rule    string // the rule that makes it worth an alert; "" when none does, or when its group speaks for it
 	Onset   int64  // sample time of the first anomalous sample of this stretch, ms
 	T       int64  // sample time of this phase, ms
 	Value   float64
 	Score   float64
 	Band    Band
 	Channel string // what isolated it: value, level, shift, …; forest.Channel's words
+
+	// Odd of the Of series of a group were anomalous by themselves; Of is 0 where the
+	// anomaly is that of a single series. A group's value is its score.
+	Odd, Of int
 
 	// Limit and ETA belong to a Breach: the value that will be crossed, and when,
 	// counted from T.
@@ -264,6 +315,7 @@ type Member struct {
 	Value   float64 // at the peak
 	Band    Band    // at the peak
 	Channel string
+	Odd, Of int           // of a group, at the peak
 	Limit   float64       // of a Breach
 	ETA     time.Duration // of a Breach
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
 )
 
 // What is read together must have one kin, or a detector of two shards would see half
@@ -27,6 +28,26 @@ func TestKin(t *testing.T) {
 	} {
 		if kin := c.a.Kin == c.b.Kin; kin != c.kin {
 			t.Errorf("%s: kin %v, want %v", c.name, kin, c.kin)
+		}
+		if c.kin && c.a.Neighbourhood != c.b.Neighbourhood {
+			t.Errorf("%s: kin, but no neighbours", c.name)
+		}
+	}
+}
+
+func TestPlace(t *testing.T) {
+	for _, c := range []struct{ series, place string }{
+		{`{__name__="up", instance="a:80", job="node", cluster="eu"}`, `{cluster="eu", instance="a:80"}`},
+		{`{__name__="up", instance="10.0.0.1:80", pod="cart-1", namespace="shop"}`, `{namespace="shop", pod="cart-1"}`},
+		{`{__name__="up", svc="cart", le="1"}`, `{svc="cart"}`},
+		{`{__name__="up", job="node"}`, `{}`},
+	} {
+		ls, err := parser.NewParser(parser.Options{}).ParseMetric(c.series)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := NewSeries(ls).Place().String(); got != c.place {
+			t.Errorf("%s is at %s, want %s", c.series, got, c.place)
 		}
 	}
 }

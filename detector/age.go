@@ -44,6 +44,7 @@ func (s *shard) age() {
 // evict forgets st, and says so where somebody was told of it.
 func (s *shard) evict(st *state, why eviction) {
 	s.endAnomalies(st, st.last)
+	s.leave(st, st.last)
 	s.endReporting(st)
 	s.setWarming(st, false)
 	s.windows -= st.window.Bytes()

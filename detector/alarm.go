@@ -6,17 +6,17 @@ import (
 )
 
 const (
-	// refractory is how many samples after an alert only an escalation alerts again,
+	// refractory is how many bars after an alert only an escalation alerts again,
 	// and escalation how many times the last alert's score makes one.
 	refractory = 100
 	escalation = 1.5
 
-	// hold is what a held score keeps at each sample. A surprise of twice the threshold
-	// stays above it for ln 2 / −ln 0.95 ≈ 14 samples.
-	hold = 0.95
+	// fade is what a held score loses at each bar. A surprise of twice the threshold
+	// stays above it for ln 2 / −ln 0.95 ≈ 14 bars.
+	fade = 0.05
 
 	// linger is the least the held score is while the value stays where it was not
-	// expected, and the most it is once the value is back: five samples in the band,
+	// expected, and the most it is once the value is back: five bars in the band,
 	// one after the other, end such an anomaly, since 1.25 × 0.95⁵ < 1.
 	linger = 1.25
 
@@ -30,7 +30,7 @@ const (
 type alarm struct {
 	held           float64        // score, decaying from the highest of late
 	last           float64        // score of the last alert
-	refractoryLeft int            // samples
+	refractoryLeft float64        // bars
 	active         bool           // an anomaly is under way,
 	onset          int64          // since then, ms,
 	channel        forest.Channel // isolated by this one,
@@ -39,11 +39,12 @@ type alarm struct {
 	told int64 // time of the last alert, ms
 }
 
-// rests reports whether the next sample can begin an anomaly by a score of 1.
-func (a *alarm) rests() bool { return !a.active && a.refractoryLeft <= 1 }
+// rests reports whether a sample that stands for so much of a bar can begin an anomaly by
+// a score of 1.
+func (a *alarm) rests(share float64) bool { return !a.active && a.refractoryLeft <= share }
 
 // hear takes the score of the sample (t, x) in, relative to the threshold, and
-// completes v. It reports whether a new level was accepted as normal: the anomaly
+// completes v. The sample stands for so much of a bar, 1 at most. It reports whether a new level was accepted as normal: the anomaly
 // then ends although the value is not back.
 //
 // An anomaly starts at a score of 1 and ends when the held score is below 1 again,
@@ -52,9 +53,9 @@ func (a *alarm) rests() bool { return !a.active && a.refractoryLeft <= 1 }
 // gave it away, the score alone decides. The way back is no news: it surprises the levels, and would
 // otherwise make an anomaly of every recovery. A new level is accepted an hour after
 // the last alert, once nothing about it surprises any more.
-func (a *alarm) hear(t int64, x, score float64, v *verdict) (accepted bool) {
-	a.refractoryLeft = max(a.refractoryLeft-1, 0)
-	a.held *= hold
+func (a *alarm) hear(t int64, share, x, score float64, v *verdict) (accepted bool) {
+	a.refractoryLeft = max(a.refractoryLeft-share, 0)
+	a.held *= 1 - fade*share
 	outside := v.band.Known() && !v.band.Contains(x)
 	switch {
 	case a.active && outside:
@@ -63,7 +64,7 @@ func (a *alarm) hear(t int64, x, score float64, v *verdict) (accepted bool) {
 		a.held = max(a.held, linger)
 	case a.left:
 		score = 0
-		a.held = min(a.held, linger*hold)
+		a.held = min(a.held, linger*(1-fade*share))
 	}
 
 	more := score >= 1 && score >= escalation*a.last

@@ -123,7 +123,7 @@ func budgeted() *rules.Set {
 	}
 	return &rules.Set{Watches: []*rules.Watch{
 		watch("waits", "wait_seconds", own),
-		watch("traffic", "traffic", group),
+		watch("flaky", "flaky", group),
 		watch("requests", "requests_total", group),
 		watch("load", "load", nil),
 		watch("errors", "errors", nil),
@@ -151,7 +151,7 @@ func TestEveryScopeKeepsToItsOwnBudget(t *testing.T) {
 	}{
 		{"fleet", 12, []string{"load", "errors"}},
 		{"waits", 3, []string{"waits"}},
-		{"web", 6, []string{"traffic", "requests"}},
+		{"web", 6, []string{"flaky", "requests"}},
 	} {
 		at := incidents(b.found, func(a *foreshock.Anomaly) bool { return slices.Contains(c.rules, a.Rule) })
 		if share := realised(at, 2, days, c.daily); share > 1.5 || share < 0.5 {
@@ -160,6 +160,36 @@ func TestEveryScopeKeepsToItsOwnBudget(t *testing.T) {
 		if s := status[i]; s.Scope != c.scope || math.Abs(s.PerWeek-7*c.daily) > 1e-9 || s.Realised <= 0 || s.Threshold <= 0.01 {
 			t.Errorf("status %+v, want that of %s", s, c.scope)
 		}
+	}
+}
+
+// Where a place speaks for its series, its alerts are what is budgeted, on the same scale:
+// those of its members page nobody.
+func TestPlacesKeepToTheBudget(t *testing.T) {
+	t.Parallel()
+	const days, perDay, hosts, each, daily = 12, 288, 60, 4, 8
+	o := Options{Config: DefaultConfig(), Rules: everything()}
+	o.Rules.Watches[0].Emit = rules.EmitNone
+	o.Config.Threshold = 0.01
+	o.Config.AlertBudget = rules.Weekly(7 * daily)
+	b := run(t, o)
+	batches := make([]foreshock.Batch, days*perDay)
+	for i := range hosts * each {
+		x := series("load", "instance", fmt.Sprint(i/each), "n", fmt.Sprint(i))
+		for j, p := range synthetic.HeavyTail(uint64(i), 5*time.Minute, len(batches)).Points {
+			batches[j].Samples = append(batches[j].Samples, foreshock.Sample{Series: x, T: p.T, V: p.V})
+		}
+	}
+	for i := range batches {
+		b.batch(&batches[i])
+	}
+	b.stop()
+	at := incidents(b.found, func(a *foreshock.Anomaly) bool { return a.Of == each })
+	if all := incidents(b.found, func(*foreshock.Anomaly) bool { return true }); len(all) != len(at) {
+		t.Errorf("%d alerts, %d of them of places", len(all), len(at))
+	}
+	if share := realised(at, 2, days, daily); share > 1.3 || share < 0.7 {
+		t.Errorf("%.2f of the budget, %+v", share, b.Status().Budgets)
 	}
 }
 
@@ -206,6 +236,7 @@ func TestTheThresholdIsNeverBelowTheOneConfigured(t *testing.T) {
 // A reload must not forget what it took weeks to learn.
 func TestAReloadKeepsTheBudgets(t *testing.T) {
 	o := Options{Config: DefaultConfig(), Rules: budgeted()}
+	o.Config.Threshold = 0.02
 	o.Config.AlertBudget = rules.Weekly(7 * 12)
 	reg := prometheus.NewRegistry()
 	o.Registerer = reg

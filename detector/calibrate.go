@@ -31,6 +31,7 @@ const (
 
 // settings are what the shards judge by until they next meet. They do not change.
 type settings struct {
+	floor      float64   // the threshold configured
 	thresholds []float64 // by the number of the scope
 	scopes     map[*rules.Watch]uint32
 	rarity     [classes]*calibration.Table
@@ -141,7 +142,7 @@ func (k *calibrator) close(sum *tally, next int64, change func(*calibrator)) *se
 
 // choose are the settings from now on.
 func (k *calibrator) choose() *settings {
-	s := &settings{scopes: k.of}
+	s := &settings{floor: k.floor, scopes: k.of}
 	var high float64
 	for c := range k.pools {
 		s.rarity[c] = k.pools[c].Table()

@@ -18,6 +18,7 @@ const (
 	matureGauge
 	matureRate
 	matureLatency
+	place // a group's score
 
 	classes
 )
@@ -27,7 +28,7 @@ const mature = 1000
 
 // String is the class as people read it.
 func (c class) String() string {
-	return [...]string{"young gauge", "young rate", "young latency", "gauge", "rate", "latency"}[c]
+	return [...]string{"young gauge", "young rate", "young latency", "gauge", "rate", "latency", "place"}[c]
 }
 
 // classOf is the class of st while it is young, by how its samples are read and by its

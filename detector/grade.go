@@ -12,7 +12,7 @@ const (
 	// defaultThreshold is the raw score at which white noise, a sample a minute and a
 	// day old, raises 0.047 alerts a day while 94.2 % of spikes of 6 σ and all shifts
 	// of 2 σ are found: see TestRates.
-	defaultThreshold = 0.13
+	defaultThreshold = 0.17
 
 	// ordinary is the highest exported score that is no anomaly.
 	ordinary = 1 - 1e-9
@@ -41,6 +41,9 @@ type verdict struct {
 	onset   int64 // ms
 	channel forest.Channel
 
+	evidence evidence // for the series' group
+	kind     int      // of a group: the evidence that weighed most
+
 	raw      float64 // the model's score, before anything made it relative
 	news     bool    // no warm-up, gap or earlier alert kept it from alerting,
 	admitted bool    // nor did the rule
@@ -48,6 +51,18 @@ type verdict struct {
 
 // unruled is how a series is judged that no rule watches.
 var unruled = rules.DefaultWatch()
+
+// evidence is what one series says to its group, each kind from 0 to 10.
+type evidence [kinds]float64
+
+// The kinds of evidence.
+const (
+	isolated  = iota // its score, held
+	jerking          // burst.Score
+	deviating        // deviation.score
+
+	kinds
+)
 
 // admits reports whether the rule lets a deviation of x from what was expected alert:
 // on the side it watches, and as large as it asks. What no band says cannot pass a

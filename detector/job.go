@@ -67,8 +67,8 @@ func (j *job) split(b *foreshock.Batch) {
 	j.metadata = append(j.metadata, b.Metadata...)
 }
 
-// shardOf is the shard of n that owns s: its kin's upper half, scaled to n.
-func shardOf(s *foreshock.Series, n uint64) uint64 { return (s.Kin >> 32) * n >> 32 }
+// shardOf is the shard of n that owns s: its neighbourhood's upper half, scaled to n.
+func shardOf(s *foreshock.Series, n uint64) uint64 { return (s.Neighbourhood >> 32) * n >> 32 }
 
 // reset empties j, keeping its memory but nothing it pointed to.
 func (j *job) reset() {

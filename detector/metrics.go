@@ -48,8 +48,8 @@ type counts struct {
 	skipped                        [skips]int
 	evicted                        [evictions]int
 	started                        [forest.Channels]int // anomalies by channel
-	breaches                       int
-	families                       int // refused
+	breaches, groups               int                  // anomalies of groups
+	families                       int                  // refused
 }
 
 func (c *counts) add(o *counts) {
@@ -67,6 +67,7 @@ func (c *counts) add(o *counts) {
 		c.started[i] += n
 	}
 	c.breaches += o.breaches
+	c.groups += o.groups
 	c.families += o.families
 }
 
@@ -88,7 +89,7 @@ type metrics struct {
 	skipped                 [skips]prometheus.Counter
 	evicted                 [evictions]prometheus.Counter
 	anomalies               [forest.Channels]prometheus.Counter
-	breaches                prometheus.Counter
+	breaches, groups        prometheus.Counter
 	families                prometheus.Counter
 	leaps                   prometheus.Counter
 	series, warming, window prometheus.Gauge
@@ -116,6 +117,7 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		late:       counter("samples_late_total", "Samples older than the newest of their series, not scored."),
 		refused:    counter("samples_refused_total", "Samples of new series not scored because the detector was full."),
 		breaches:   counter("breaches_total", "Foreseen crossings of a forecast rule's limit."),
+		groups:     counter("group_anomalies_total", "Anomalies that started of groups: of the series one rule watches at one place."),
 		families:   counter("metadata_refused_total", "Metric types not remembered because too many families have one."),
 		leaps:      counter("clock_leaps_total", "Times the samples moved the clock by more than an hour at once."),
 		series:     gauge("series", "Series known."),
@@ -150,6 +152,7 @@ func (m *metrics) batch(c *counts, l *levels) {
 	m.late.Add(float64(c.late))
 	m.refused.Add(float64(c.refused))
 	m.breaches.Add(float64(c.breaches))
+	m.groups.Add(float64(c.groups))
 	m.families.Add(float64(c.families))
 	for r := skipTime; r < skips; r++ {
 		m.skipped[r].Add(float64(c.skipped[r]))

@@ -2,6 +2,7 @@ package detector
 
 import (
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector/burst"
 	"github.com/foreshock/foreshock/detector/forest"
 	"github.com/foreshock/foreshock/detector/trend"
 	"github.com/foreshock/foreshock/rules"
@@ -10,14 +11,23 @@ import (
 // model is what one series has learned, and where its anomaly stands. It is plain
 // data but for its season; its zero value is a series nobody has heard.
 type model struct {
-	forest   forest.Forest
-	trend    trend.Trend // of what the season leaves
-	alarm    alarm
-	seasonal *seasonal // nil until it is earned
+	bar       bar
+	forest    forest.Forest
+	burst     burst.Burst
+	deviation deviation
+	trend     trend.Trend // of what the season leaves
+	alarm     alarm
+	seasonal  *seasonal // nil until it is earned
 
-	born    int64 // time of the first sample, ms
-	resumed bool  // the next sample follows an interruption
+	born    int64   // time of the first sample, ms
+	jerk    float64 // burst's word on the last bar
+	resumed bool    // the next sample follows an interruption
 }
+
+// jerkWeight is what a unit of burst.Score is worth beside forest.Score: the default
+// threshold is then 2.1 of them, where a jerk is 0.43 × 2.1 octaves = 1.9 times as large
+// as those of most blocks at least.
+const jerkWeight = 0.08
 
 // step grades the sample (t, x) by what the series has taught, then learns it. w is
 // the rule that watches the series, or nil; t, in ms, grows from step to step; x is
@@ -29,33 +39,39 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	if seen == 0 {
 		m.born = t
 	}
+	apart := t - m.bar.at
+	m.bar.add(t, m.born, x)
 	newborn := g.newborn && seen < g.warmUp
 	var far float64
 	if newborn {
 		far = m.forest.Isolation(x)
 	}
-	s, channel := m.score(t, x, season)
-
-	v := verdict{band: band, warming: seen < g.warmUp, channel: channel}
-	score := s / g.threshold
+	word := m.score(t, x, season, apart)
+	v := verdict{band: band, warming: seen < g.warmUp, channel: word.Channel}
+	v.evidence[deviating] = m.deviation.score(x, float64(apart)/1000, seen >= steady)
+	v.evidence[jerking] = m.jerk
+	score := word.Score / g.threshold
 	if newborn {
 		v.warming, v.channel = seen < forest.LeastIsolating, forest.Value
 		score = far / newbornDistance
 	}
 	score *= sensitivity(w)
-	v.raw, v.news = s, !v.warming && !m.resumed && m.alarm.rests()
-	if v.warming || m.resumed {
+	v.raw, v.news = word.Score, !v.warming && !m.resumed && m.alarm.rests(m.bar.share)
+	quiet := v.warming || m.resumed
+	if quiet {
 		score = 0
 	}
 	m.resumed = false
 	if v.admitted = admits(w, band, x); !v.admitted {
-		score = min(score, ordinary)
+		quiet, score = true, min(score, ordinary)
 	}
 	score = m.bound(w, x, score, &v)
-	if newborn {
+	switch {
+	case newborn:
 		m.alarm.glance(t, score, &v)
-	} else if m.alarm.hear(t, x, score, &v) {
+	case m.alarm.hear(t, m.bar.share, x, score, &v):
 		m.accept(t, x)
+		v.close(m, quiet)
 		return v
 	}
 	// What an incident brings is not what is expected. The forest has a quarantine for
@@ -63,12 +79,29 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	if !v.active {
 		m.learn(t, x, season)
 	}
+	v.close(m, quiet)
 	return v
+}
+
+// close begins the next bar where one ended, and keeps the evidence of a series that has
+// no say in anything from its group.
+func (v *verdict) close(m *model, quiet bool) {
+	if m.bar.closed {
+		m.bar.next()
+	}
+	v.evidence[isolated] = v.score
+	if quiet {
+		v.evidence = evidence{}
+	}
 }
 
 // resume says that the stream was interrupted, by a gap or a staleness marker: the
 // next sample is learned but not scored, since whatever happened meanwhile is in it.
-func (m *model) resume() { m.resumed = true }
+func (m *model) resume() {
+	m.resumed, m.jerk = true, 0
+	m.burst.Break()
+	m.bar.restart()
+}
 
 // end ends the anomaly that is under way, if any, with the verdict returned.
 func (m *model) end() (v verdict, ended bool) {

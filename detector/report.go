@@ -13,11 +13,14 @@ func (s *shard) step(st *state, t int64, x float64) {
 	s.setWarming(st, v.warming)
 	st.score, st.x, st.band = v.score, x, v.band
 	s.out.counts.scored++
-	s.weigh(st, t, &v)
+	s.weighSeries(st, t, &v)
+	// What a series says to its group is not for the budget to turn down: the group is.
+	v.evidence[isolated] *= s.grading.threshold / s.settings.floor
 	if v.changed {
 		s.tell(st, t, v)
 	}
 	s.report(st, t, v)
+	s.gather(st, t, &v)
 	if st.outlook != nil {
 		s.foresee(st, t)
 	}
@@ -29,7 +32,7 @@ func (s *shard) tell(st *state, t int64, v verdict) {
 		s.out.counts.started[v.channel]++
 	}
 	rule := ""
-	if st.watch != nil {
+	if st.pages() {
 		rule = st.watch.Name
 	}
 	s.out.anomalies = append(s.out.anomalies, foreshock.Anomaly{
@@ -46,29 +49,37 @@ func (s *shard) tell(st *state, t int64, v verdict) {
 	})
 }
 
-// report hands out the score of a sample where its rule wants every one, else while
-// it is anomalous, and says when it will not any more.
+// report hands out the score of a sample.
 func (s *shard) report(st *state, t int64, v verdict) {
+	if s.reports(st.watch, &st.reported, st.series, v) {
+		s.out.scores = append(s.out.scores, foreshock.Score{
+			Series:  st.series,
+			T:       t,
+			Value:   st.x,
+			Score:   v.score,
+			Band:    v.band,
+			Warming: v.warming,
+		})
+	}
+}
+
+// reports says whether the score v of a series under the rule w is handed out: where the
+// rule wants every one, else while it is anomalous. It says so once when it will not be
+// any more.
+func (s *shard) reports(w *rules.Watch, reported *bool, of *foreshock.Series, v verdict) bool {
 	emit := rules.EmitAnomalous
-	if st.watch != nil {
-		emit = st.watch.Emit
+	if w != nil {
+		emit = w.Emit
 	}
 	if emit != rules.EmitAll && (emit == rules.EmitNone || !v.active && v.score <= 1) {
-		if st.reported {
-			st.reported = false
-			s.out.ended = append(s.out.ended, st.series)
+		if *reported {
+			*reported = false
+			s.out.ended = append(s.out.ended, of)
 		}
-		return
+		return false
 	}
-	st.reported = true
-	s.out.scores = append(s.out.scores, foreshock.Score{
-		Series:  st.series,
-		T:       t,
-		Value:   st.x,
-		Score:   v.score,
-		Band:    v.band,
-		Warming: v.warming,
-	})
+	*reported = true
+	return true
 }
 
 // endReporting says, once, that nothing more is said of st: it is gone, or begins anew.

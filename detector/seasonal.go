@@ -47,13 +47,24 @@ func (m *model) season(t int64) float64 {
 	return m.seasonal.profile.Expect(t)
 }
 
-// score is the forest's word on the sample (t, x), of which season is the season's.
-func (m *model) score(t int64, x, season float64) (s float64, channel forest.Channel) {
+// score is what the sample (t, x) of the bar at hand, of which season is the season's and
+// which comes apart ms after the one before, says to forest and burst.
+func (m *model) score(t int64, x, season float64, apart int64) forest.Word {
+	point := forest.Point{T: t, X: x, Mean: m.bar.mean, Closed: m.bar.closed}
+	var w forest.Word
 	if m.seasonal == nil || !m.seasonal.profile.Strong() {
-		return m.forest.Score(t, x)
+		w = m.forest.Score(point)
+	} else {
+		p := &m.seasonal.profile
+		w = m.forest.ScoreSeasonal(point, &m.seasonal.rest, m.bar.mean-p.Centre()-season, p.Residual())
 	}
-	p := &m.seasonal.profile
-	return m.forest.ScoreSeasonal(t, x, &m.seasonal.rest, x-p.Centre()-season, p.Residual())
+	if m.bar.closed {
+		m.jerk = m.burst.Score(t, m.bar.mean, max(apart, aBar))
+	}
+	if s := jerkWeight * m.jerk; s > w.Score {
+		w = forest.Word{Score: s, Channel: forest.Burst}
+	}
+	return w
 }
 
 // learn takes an ordinary sample in, of which season is the season's. What the trend

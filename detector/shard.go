@@ -25,6 +25,7 @@ type shard struct {
 
 	search  *search // under way, or nil
 	series  registry
+	groups  map[groupKey]*group
 	wheel   map[int64][]uint32 // minute of the detector's age → slots to ask then
 	minute  int64              // all before were asked
 	version uint32             // of rules and types: a series of another version looks itself up again
@@ -44,6 +45,7 @@ func newShard(number, depth int, c Config, r *rules.Set, newborn bool) *shard {
 		rules:   r,
 		grading: grading{newborn: newborn},
 		types:   types{},
+		groups:  map[groupKey]*group{},
 		wheel:   map[int64][]uint32{},
 		version: 1, // a new series is of version 0
 	}
@@ -178,7 +180,11 @@ func (s *shard) resolve(st *state) {
 		s.relearn(st)
 		st.kind = k
 	}
-	st.watch = s.rules.Watch(ls)
+	if w := s.rules.Watch(ls); w != st.watch {
+		s.leave(st, st.last)
+		st.watch = w
+		s.join(st)
+	}
 	st.scope, st.young = s.settings.scopes[st.watch], classOf(st)
 	s.setForecast(st, s.rules.Forecast(ls))
 	st.version = s.version

@@ -57,9 +57,10 @@ type state struct {
 	strays uint8
 
 	watch   *rules.Watch
-	scope   uint32   // its alerts count against; the fleet's where no rule watches it
-	young   class    // while it is
-	outlook *outlook // nil where no forecast rule selects it
+	scope   uint32     // its alerts count against; the fleet's where no rule watches it
+	young   class      // while it is
+	member  membership // of a group
+	outlook *outlook   // nil where no forecast rule selects it
 
 	score float64 // the model's last word: for View
 	x     float64
@@ -102,7 +103,10 @@ func (s *shard) observe(st *state, sample *foreshock.Sample) {
 		s.end(st)
 		return
 	}
-	st.ended = false
+	if st.ended {
+		st.ended = false
+		s.join(st)
+	}
 	if x, reason := st.read(t, v); reason != scored {
 		s.out.counts.skipped[reason]++
 	} else {
@@ -167,6 +171,7 @@ func (st *state) read(t int64, v float64) (x float64, reason skip) {
 // end closes a stretch: st's staleness marker came. What it learned stays.
 func (s *shard) end(st *state) {
 	s.endAnomalies(st, st.last)
+	s.leave(st, st.last)
 	st.model.resume()
 	st.ended, st.counting = true, false
 	s.endReporting(st)

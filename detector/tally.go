@@ -5,6 +5,7 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector/calibration"
+	"github.com/foreshock/foreshock/rules"
 )
 
 // maxMinutes bounds what a shard remembers of one period by the minute: a week, of which
@@ -74,18 +75,34 @@ func (y *tally) merge(o *tally) {
 	}
 }
 
-// weigh takes the verdict on a sample of st at t into the tally. Only news counts: what
-// a series says while it is anomalous, or has just been, could not have alerted.
-func (s *shard) weigh(st *state, t int64, v *verdict) {
-	c := st.class()
+// weighSeries takes the verdict on a sample of st at t into the tally. Where its group
+// speaks for it, it pages nobody, and how high it scored is all that is of interest.
+func (s *shard) weighSeries(st *state, t int64, v *verdict) {
+	w := st.watch
+	if !st.pages() {
+		w = nil
+	}
+	s.weigh(st.class(), st.scope, w, t, v)
+}
+
+// pages reports whether an anomaly of st raises an alert by itself. A group speaks for its
+// members, but for one that says what cannot be.
+func (st *state) pages() bool {
+	return st.watch != nil && (!st.member.group.speaks() || !st.watch.DataRange.Contains(st.x))
+}
+
+// weigh takes the verdict at t on what is of class c, and pages by w unless that is nil,
+// into the tally. Only news counts: what is said in an anomaly, or soon after one, could
+// not have alerted.
+func (s *shard) weigh(c class, scope uint32, w *rules.Watch, t int64, v *verdict) {
 	if v.news {
 		s.tally.scores[c].Add(v.raw)
 	}
 	onset := v.changed && v.phase != foreshock.Ended
-	if st.watch == nil || !v.news && !onset {
+	if w == nil || !v.news && !onset {
 		return
 	}
-	p := &s.tally.scopes[st.scope]
+	p := &s.tally.scopes[scope]
 	// A sample ahead of the clock is of now: else one bad clock would make room for a week.
 	m := p.at(s.awake-max(s.now-t, 0), s.tally.from)
 	m.onset = m.onset || onset
@@ -95,6 +112,6 @@ func (s *shard) weigh(st *state, t int64, v *verdict) {
 	m.heard = true
 	p.samples[c]++
 	if v.admitted {
-		m.peak = max(m.peak, v.raw*sensitivity(st.watch))
+		m.peak = max(m.peak, v.raw*sensitivity(w))
 	}
 }

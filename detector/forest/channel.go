@@ -18,26 +18,27 @@ const (
 	Shift                    // level at α = 0.3 less the slow level: a step, before it is old
 	Roughness                // log2 of the mean |Δx|, α = 0.1: noise that grows or dies
 	Season                   // level, α = 0.05, of what the season leaves: a wave that is not there
+	Burst                    // sudden local change, which package burst scores
 
 	Channels          // how many there are
-	own      = Season // of a Forest, the season's being a Rest's
+	own      = Season // of a Forest: the season's is a Rest's
 )
 
 // String is the channel as people read it.
 func (c Channel) String() string {
-	names := [Channels]string{"value", "magnitude", "level (fast)", "level (slow)", "shift", "roughness", "season"}
+	names := [Channels]string{"value", "magnitude", "level (fast)", "level (slow)", "shift", "roughness", "season", "burst"}
 	if int(c) < len(names) {
 		return names[c]
 	}
 	return fmt.Sprintf("unknown(%d)", uint8(c))
 }
 
-// quarantine is how many samples a new value of a channel may wait before it counts
+// quarantine is how many points a new value of a channel may wait before it counts
 // as normal. The slower a channel moves, the longer: it would otherwise walk out of
 // its range in steps too small to notice.
 var quarantine = [Channels]uint32{Value: 8, Log: 8, Fast: 16, Slow: 64, Shift: 16, Roughness: 16, Season: 128}
 
-// first is the sample a channel begins with. A level younger than 1/α samples is the
+// first is the point a channel begins with. A level younger than 1/α points is the
 // mean of a few: it strays more than it ever will again, and a tree that had seen it
 // stray would be blind to a shift for as long as it remembers. One value has no Δ.
 var first = [Channels]uint32{Fast: 33, Slow: 333, Roughness: 2}

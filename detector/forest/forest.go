@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	// epoch is the memory, in samples: what was seen is remembered for one to two
+	// epoch is the memory, in points: what was seen is remembered for one to two
 	// of them. 4000 minutes ≈ 2.8 days.
 	epoch = 4000
 
@@ -83,27 +83,62 @@ const (
 	clip       = 5           // in mean absolute deviations
 )
 
+// Point is what a Forest is told at a time. Samples may come faster than levels should
+// follow: a Forest sees each of them, and makes its levels of points, which are the
+// means of the samples since the point before.
+type Point struct {
+	T      int64   // of the sample, ms; must not fall from call to call
+	X      float64 // the sample: finite, and counts as ±1e36 beyond that
+	Mean   float64 // of the samples since the point before, X among them
+	Closed bool    // the sample completes a point
+}
+
+// Alone is the point of a sample that is one by itself.
+func Alone(t int64, x float64) Point { return Point{T: t, X: x, Mean: x, Closed: true} }
+
+// Word is what a Forest says of a sample.
+type Word struct {
+	Score   float64 // 0 for nothing new, 1 for unheard of
+	Channel Channel // the one that isolated it most
+}
+
 // Forest is what one stream has taught. The zero value is ready.
 type Forest struct {
 	trees [own]tree
 
 	at               int64   // time of the last sample, ms
-	last             float64 // its value
+	last             float64 // the last point
 	step, fast, slow float64 // levels
-	rough            float64 // mean |Δx|
+	rough            float64 // mean |Δ|
 	centre, mad      float64 // of x
 	margin           float64 // by which the next extreme of x may exceed those seen
 
-	n uint32 // samples seen
+	levels verdict // of the channels that are made of points, on the last of them
+
+	n uint32 // points seen
 }
 
-// Len is the number of samples seen.
+// verdict gathers what trees say of a point.
+type verdict struct {
+	ordinary float64 // the product of 1 − score
+	top      float64 // the highest score, and whose it is
+	channel  Channel
+}
+
+func (v *verdict) add(s float64, c Channel) {
+	v.ordinary *= 1 - s
+	if s > v.top {
+		v.top, v.channel = s, c
+	}
+}
+
+// Len is the number of points seen.
 func (f *Forest) Len() int { return int(f.n) }
 
 // Centre is the level of the stream over days.
 func (f *Forest) Centre() float64 { return f.centre }
 
-// Level is the level of the stream over the last 33 samples.
+// Level is the level of the stream over the last 33 points.
 func (f *Forest) Level() float64 { return f.fast }
 
 // Wanders reports whether that level has moved by more than noise moves it, as a wave
@@ -129,75 +164,78 @@ func (f *Forest) Isolation(x float64) float64 {
 	return isolation(seen, (x-float64(t.base))/float64(t.width), float64(t.width), 0)
 }
 
-// Score says how isolated x, seen at t (ms), is among what was seen before: 0 for
-// nothing new, 1 for unheard of. ch is the channel that isolated it most.
-// Then x is learned. t must not fall from call to call; x must be finite, and
-// counts as ±1e36 beyond that.
-func (f *Forest) Score(t int64, x float64) (s float64, ch Channel) {
-	ordinary, _, ch := f.isolate(t, x)
-	return f.total(ordinary), ch
+// Score says how isolated p is among what was seen before; then p is learned.
+func (f *Forest) Score(p Point) Word {
+	return f.word(f.isolate(p))
 }
 
 // ScoreSeasonal is Score for a stream whose season is known: rest is what level and
-// season leave of x, scale its usual magnitude, and r has learned what is ordinary of
-// it.
-func (f *Forest) ScoreSeasonal(t int64, x float64, r *Rest, rest, scale float64) (s float64, ch Channel) {
-	ordinary, top, ch := f.isolate(t, x)
-	sc := r.isolate(rest, scale)
-	if sc > top {
-		ch = Season
+// season leave of p's mean, scale its usual magnitude, and r has learned what is ordinary
+// of it.
+func (f *Forest) ScoreSeasonal(p Point, r *Rest, rest, scale float64) Word {
+	v := f.isolate(p)
+	if p.Closed {
+		r.score = r.isolate(rest, scale)
 	}
-	return f.total(ordinary * (1 - sc)), ch
+	v.add(r.score, Season)
+	return f.word(v)
 }
 
-// total is the score of a point that is ordinary by so much.
-func (f *Forest) total(ordinary float64) float64 {
-	if ordinary == 1 {
-		return 0
+// word is the score of a sample: a young forest is harder to surprise.
+func (f *Forest) word(v verdict) Word {
+	w := Word{Channel: v.channel}
+	if v.ordinary != 1 {
+		w.Score = math.Pow(1-v.ordinary, 1+youth/float64(f.n))
 	}
-	return math.Pow(1-ordinary, 1+youth/float64(f.n))
+	return w
 }
 
-// isolate has every tree score x, then learn it: ordinary is what they leave of 1, top
-// the highest score and ch whose it is.
-func (f *Forest) isolate(t int64, x float64) (ordinary, top float64, ch Channel) {
-	x = min(max(x, -huge), huge)
+// isolate has every tree score what it is made of, then learn it: the value and its
+// magnitude at each sample, the levels at each point.
+func (f *Forest) isolate(p Point) verdict {
+	x := min(max(p.X, -huge), huge)
 	mad := f.mad // before x
-	f.learn(t, x)
+	f.learn(p, x)
 
 	// What a magnitude deviates where x deviates by mad.
 	inLog := math.Log2E / (1 + math.Abs(f.centre))
 	spread := valueSpread*mad + f.margin
-	points := [own]struct{ f, spread float64 }{
-		Value:     {x, spread},
-		Log:       {math.Copysign(math.Log2(1+math.Abs(x)), x), spread * inLog},
-		Fast:      {f.fast, fastSpread*mad + fastGain*f.margin},
-		Slow:      {f.slow, slowSpread * mad},
-		Shift:     {f.step - f.slow, shiftSpread*mad + stepGain*f.margin},
-		Roughness: {math.Log2(f.rough + float64(f.trees[Value].width)/stillness), roughSpread},
-	}
-	ordinary = 1
-	for c := range points {
-		if f.n < first[c] {
-			continue
-		}
-		tr := &f.trees[c]
-		sc := tr.score(points[c].f, points[c].spread)
-		if sc > top {
-			top, ch = sc, Channel(c)
-		}
-		ordinary *= 1 - sc
-		if f.n%quarantine[c] == 0 {
-			tr.release()
-			if c == int(Value) {
-				f.foresee()
-			}
-		}
-		if f.n%epoch == 0 {
-			tr.forget(points[c].f)
+	v := verdict{ordinary: 1}
+	f.ask(Value, x, spread, p.Closed, &v)
+	f.ask(Log, math.Copysign(math.Log2(1+math.Abs(x)), x), spread*inLog, p.Closed, &v)
+	if p.Closed {
+		f.levels = verdict{ordinary: 1}
+		f.ask(Fast, f.fast, fastSpread*mad+fastGain*f.margin, true, &f.levels)
+		f.ask(Slow, f.slow, slowSpread*mad, true, &f.levels)
+		f.ask(Shift, f.step-f.slow, shiftSpread*mad+stepGain*f.margin, true, &f.levels)
+		f.ask(Roughness, math.Log2(f.rough+float64(f.trees[Value].width)/stillness), roughSpread, true, &f.levels)
+		if f.n%quarantine[Value] == 0 {
+			f.foresee()
 		}
 	}
-	return ordinary, top, ch
+	if f.levels.top > v.top {
+		v.top, v.channel = f.levels.top, f.levels.channel
+	}
+	v.ordinary *= f.levels.ordinary
+	return v
+}
+
+// ask has the tree of channel c score the value at, and keep time with the points.
+func (f *Forest) ask(c Channel, at, spread float64, closed bool, v *verdict) {
+	if f.n < first[c] {
+		return
+	}
+	t := &f.trees[c]
+	v.add(t.score(at, spread), c)
+	if !closed {
+		return
+	}
+	if f.n%quarantine[c] == 0 {
+		t.release()
+	}
+	if f.n%epoch == 0 {
+		t.forget(at)
+	}
 }
 
 // foresee says by how much the next extreme may exceed those seen.
@@ -205,20 +243,26 @@ func (f *Forest) foresee() {
 	f.margin = roam * min(max(f.trees[Fast].span()-calm*f.mad, 0), utmost*f.mad)
 }
 
-// learn takes x into the moments the channels are made of.
-func (f *Forest) learn(t int64, x float64) {
+// learn takes p, whose value is x, into the moments the channels are made of.
+func (f *Forest) learn(p Point, x float64) {
+	m := min(max(p.Mean, -huge), huge)
 	if f.n == 0 {
-		f.step, f.fast, f.slow, f.centre = x, x, x, x
+		f.step, f.fast, f.slow, f.centre, f.at, f.last = m, m, m, x, p.T, m
 	}
-	f.n++
-	young := 1 / float64(f.n)
-	f.step += max(stepGain, young) * (x - f.step)
-	f.fast += max(fastGain, young) * (x - f.fast)
-	f.slow += max(slowGain, young) * (x - f.slow)
+	if p.Closed {
+		f.n++
+		young := 1 / float64(f.n)
+		f.step += max(stepGain, young) * (m - f.step)
+		f.fast += max(fastGain, young) * (m - f.fast)
+		f.slow += max(slowGain, young) * (m - f.slow)
+		if f.n > 1 {
+			f.rough += max(roughGain, 1/float64(f.n-1)) * (math.Abs(m-f.last) - f.rough)
+		}
+		f.last = m
+	}
 	if f.n > 1 {
-		f.rough += max(roughGain, 1/float64(f.n-1)) * (math.Abs(x-f.last) - f.rough)
-
-		dt := (float64(t) - float64(f.at)) / 1000
+		young := 1 / float64(f.n)
+		dt := (float64(p.T) - float64(f.at)) / 1000
 		dev := x - f.centre
 		// A bin's width keeps the clip open where nothing has deviated yet.
 		most := max(clip*f.mad, float64(f.trees[Value].width))
@@ -226,5 +270,5 @@ func (f *Forest) learn(t int64, x float64) {
 		f.centre += min(max(centreGain*dt, young), 1) * dev
 		f.mad += min(max(madGain*dt, young), 1) * (math.Abs(dev) - f.mad)
 	}
-	f.at, f.last = t, x
+	f.at = p.T
 }

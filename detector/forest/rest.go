@@ -21,7 +21,7 @@ const (
 	// will not be made again.
 	renewal = 0.6
 
-	// restYouth is the age, in samples, at which the channel counts half.
+	// restYouth is the age, in points, at which the channel counts half.
 	restYouth = 300
 )
 
@@ -33,7 +33,8 @@ type Rest struct {
 	level float64
 	own   float64 // mean |level|
 	ref   float64 // the scale when the tree was begun
-	n     uint32  // samples since
+	score float64 // of the last point
+	n     uint32  // points since
 }
 
 // isolate is how isolated the level is once rest is in it. Then it is learned.

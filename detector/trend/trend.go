@@ -15,9 +15,10 @@ package trend
 import "math"
 
 const (
-	// forget is λ, the share of its weight a sample keeps at each new one: a memory
-	// of 1/(1−λ) = 500 samples.
-	forget = 0.998
+	// forget is 1−λ, the share of its weight a sample loses at each new one: a memory
+	// of 500 samples, or of as many minutes where they come faster than one a minute.
+	forget = 0.002
+	aside  = 60 // s
 
 	// miss is the share of values the interval may miss, half of it on either side:
 	// the interval holds 95 % of them.
@@ -110,9 +111,10 @@ func (t *Trend) Learn(at int64, x float64) {
 		t.calibrate(x, point, lower, upper)
 	}
 
-	p00 := (t.p00 + 2*s*t.p01 + s*s*t.p11) / forget
-	p01 := (t.p01 + s*t.p11) / forget
-	p11 := t.p11 / forget
+	kept := 1 - forget*min(s/aside, 1)
+	p00 := (t.p00 + 2*s*t.p01 + s*s*t.p11) / kept
+	p01 := (t.p01 + s*t.p11) / kept
+	p11 := t.p11 / kept
 	k0, k1 := p00/(1+p00), p01/(1+p00)
 
 	level := t.level + t.slope*s

@@ -26,6 +26,7 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 	ears := map[*foreshock.Series]*ear{}
 	tracks := make([]track, len(streams))
 	series := make([][]*foreshock.Series, len(streams))
+	groups := map[string]*ear{} // by stream
 	samples := 0
 	for i, s := range streams {
 		tracks[i] = newTrack(len(s.times))
@@ -36,7 +37,11 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 				model.MetricNameLabel, "v"+strconv.Itoa(j), model.InstanceLabel, s.name))
 			series[i] = append(series[i], of)
 			ears[of] = &ear{times: s.times, scores: make([]float64, len(s.times)), alerts: tracks[i].alerts}
+			if len(s.values) > 1 {
+				ears[of].alerts = make([]float64, len(s.times)) // its group speaks for it
+			}
 		}
+		groups[s.name] = &ear{times: s.times, scores: make([]float64, len(s.times)), alerts: tracks[i].alerts}
 	}
 
 	before := heap()
@@ -47,11 +52,17 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 		Rules:  everything(),
 		Shards: 1,
 		Observe: func(f foreshock.Findings) {
+			to := func(s *foreshock.Series) *ear {
+				if e := ears[s]; e != nil {
+					return e
+				}
+				return groups[s.Labels.Get(model.InstanceLabel)]
+			}
 			for _, s := range f.Scores {
-				ears[s.Series].score(s)
+				to(s.Series).score(s)
 			}
 			for _, a := range f.Anomalies {
-				ears[a.Series].alert(a)
+				to(a.Series).alert(a)
 			}
 		},
 	})
@@ -77,6 +88,10 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 		for _, of := range series[i] {
 			ears[of].rest()
 			tracks[i].add(ears[of].scores, len(s.values))
+		}
+		if len(s.values) > 1 {
+			groups[s.name].rest()
+			tracks[i].top = groups[s.name].scores
 		}
 	}
 	return tracks, cost, nil

@@ -1,0 +1,36 @@
+package detector
+
+import "math"
+
+const (
+	// deviationGain is that of mean and variance, per second: a memory of a day.
+	deviationGain = 1.0 / (24 * 60 * 60)
+
+	// steady is how many bars it takes to know a deviation, farthest the most that counts.
+	steady   = 60
+	farthest = 10
+)
+
+// deviation is how far a series lies from its mean of a day, beside its standard
+// deviation of that day. It says little of one series, and much of many at once: see
+// group.
+type deviation struct {
+	mean, variance float64
+	n              uint32 // samples, up to steady bars' worth
+}
+
+// score is the deviation of x, in units of 3 σ, from 0 to farthest; x, which comes so
+// many seconds after the sample before, is then learned.
+func (d *deviation) score(x, seconds float64, known bool) float64 {
+	x = min(max(x, -1e150), 1e150)
+	dev := x - d.mean
+	s := 0.0
+	if known {
+		s = min(math.Abs(dev)/(3*max(math.Sqrt(d.variance), 1e-9*math.Abs(d.mean), math.SmallestNonzeroFloat64)), farthest)
+	}
+	d.n++
+	gain := min(max(deviationGain*seconds, 1/float64(d.n)), 1)
+	d.mean += gain * dev
+	d.variance = (1 - gain) * (d.variance + gain*dev*dev)
+	return s
+}
