@@ -93,6 +93,9 @@ func (a *App) status() console.Status {
 		Batches: s.Batches, Samples: s.Samples, Scored: s.Scored,
 		Late: s.Late, Refused: s.Refused, Evicted: s.Evicted, Skipped: s.Skipped,
 	}
+	for _, b := range s.Budgets {
+		shown.Budgets = append(shown.Budgets, console.Budget(b))
+	}
 	if !s.Now.IsZero() {
 		shown.Now = record.Instant(s.Now.UnixMilli())
 	}

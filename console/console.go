@@ -51,7 +51,17 @@ type Status struct {
 	Evicted int `json:"evicted"` // series
 	Skipped int `json:"skipped"` // neither scored, late nor refused
 
+	Budgets []Budget `json:"budgets,omitempty"` // the fleet's, then those of groups and rules that have one
+
 	Now record.Instant `json:"now"` // sample time reached; null before the first sample
+}
+
+// Budget is where the alerts of one scope stand against their budget.
+type Budget struct {
+	Scope     string  `json:"scope"`         // fleet, or the name of a group or a rule
+	PerWeek   float64 `json:"budgetPerWeek"` // alerts; 0 where there is none
+	Realised  float64 `json:"realisedPerWeek"`
+	Threshold float64 `json:"threshold"` // raw score at which its series are anomalous
 }
 
 // Series is one series as the detector holds it.

@@ -31,7 +31,7 @@ const noon = int64(1772366400000) // 2026-03-01T12:00:00Z
 func serve(t *testing.T, o Options) *httptest.Server {
 	t.Helper()
 	if o.Status == nil {
-		o.Status = func() Status { return Status{Series: 2} }
+		o.Status = func() Status { return Status{Series: 2, Budgets: []Budget{{"fleet", 2, 1.5, 0.25}}} }
 	}
 	if o.Incidents == nil {
 		o.Incidents = func() []foreshock.Incident { return nil }
@@ -79,7 +79,7 @@ func TestTheAPIAnswersAsPrometheusDoes(t *testing.T) {
 		},
 	})
 	for path, want := range map[string]string{
-		"/api/v1/status":                    `{"status":"success","data":{"series":2,"warming":0,"maxSeries":0,"windowBytes":0,"batches":0,"samples":0,"scored":0,"late":0,"refused":0,"evicted":0,"skipped":0,"now":null}}`,
+		"/api/v1/status":                    `{"status":"success","data":{"series":2,"warming":0,"maxSeries":0,"windowBytes":0,"batches":0,"samples":0,"scored":0,"late":0,"refused":0,"evicted":0,"skipped":0,"budgets":[{"scope":"fleet","budgetPerWeek":2,"realisedPerWeek":1.5,"threshold":0.25}],"now":null}}`,
 		"/api/v1/incidents":                 `{"status":"success","data":[{"id":"1f","kind":"breach","state":"firing","startsAt":"2026-03-01T12:00:00.000Z","endsAt":null,"updatedAt":"2026-03-01T12:01:00.000Z","labels":{"instance":"\u003c/script\u003e\u003cb\u003e"},"alerting":true,"rule":"disk","lead":{"series":"node_filesystem_avail_bytes{instance=\"\u003c/script\u003e\u003cb\u003e\"}","metric":{"__name__":"node_filesystem_avail_bytes","instance":"\u003c/script\u003e\u003cb\u003e"},"rule":"disk","onset":"2026-03-01T12:00:00.000Z","endedAt":null,"peak":1.5,"value":4096,"channel":"level","expected":null,"lower":null,"upper":null,"limit":0,"etaSeconds":5400},"members":[{"series":"node_filesystem_avail_bytes{instance=\"\u003c/script\u003e\u003cb\u003e\"}","metric":{"__name__":"node_filesystem_avail_bytes","instance":"\u003c/script\u003e\u003cb\u003e"},"rule":"disk","onset":"2026-03-01T12:00:00.000Z","endedAt":null,"peak":1.5,"value":4096,"channel":"level","expected":null,"lower":null,"upper":null,"limit":0,"etaSeconds":5400}],"memberCount":1}]}`,
 		"/api/v1/series?match[]=node_load1": `{"status":"success","data":[{"series":"node_load1{instance=\"web-1\"}","metric":{"__name__":"node_load1","instance":"web-1"},"kind":"gauge","rule":"load","ended":false,"warming":false,"last":{"at":"2026-03-01T12:00:00.000Z","value":0.5,"score":2,"expected":0.2,"lower":0.1,"upper":null},"samples":[[1772366340000,null],[1772366400000,0.5]]}]}`,
 	} {

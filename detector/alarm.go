@@ -39,6 +39,10 @@ type alarm struct {
 	told int64 // time of the last alert, ms
 }
 
+// rests reports whether a sample that stands for so much of a bar can begin an anomaly by
+// a score of 1.
+func (a *alarm) rests(share float64) bool { return !a.active && a.refractoryLeft <= share }
+
 // hear takes the score of the sample (t, x) in, relative to the threshold, and
 // completes v. The sample stands for so much of a bar, 1 at most; an alert takes a score
 // of need, which is 1 but for a series that is doubted. It reports whether a new level was accepted as normal: the anomaly

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	prommodel "github.com/prometheus/common/model"
+
+	"github.com/foreshock/foreshock/rules"
 )
 
 // Config is how the detector learns and how much it may hold. All of it but
@@ -23,8 +25,16 @@ type Config struct {
 
 	// Threshold is the raw score, between 0 and 1, at which a series is anomalous
 	// when no rule says otherwise; exported scores are divided by it. A rule's
-	// sensitivity divides it again.
+	// sensitivity divides it again. A budget can only raise it.
 	Threshold float64 `yaml:"threshold"`
+
+	// AlertBudget is how many alerts the watch rules may raise together, such as 2 per
+	// week; a number per hour, day, week or month. Their threshold rises above the one
+	// configured until they keep to it. It is a ceiling and no quota: the threshold
+	// never falls below, so a quiet fleet stays quiet. Alerts less than five minutes
+	// apart count as one. A group or a rule may have a budget of its own instead. Left
+	// out, there is none.
+	AlertBudget rules.Budget `yaml:"alert_budget"`
 
 	// WarmUp is how many samples of a series are learned before it is scored.
 	WarmUp int `yaml:"warm_up"`

@@ -33,7 +33,7 @@ type Options struct {
 	Config Config
 
 	// Rules select what is watched and forecast; nil selects nothing. A series no
-	// rule selects is learned and scored as well, at the default threshold.
+	// rule selects is learned and scored as well, at the fleet's threshold.
 	Rules *rules.Set
 
 	// Observe takes what was found in a batch and owns it. One goroutine calls it,
@@ -70,6 +70,8 @@ type Detector struct {
 	queue        *semaphore.Weighted // of capacity: samples and metadata waiting, plus batchCost for each batch
 	jobs         sync.Pool
 	finished     chan struct{} // closed when Run returns
+
+	calibrator *calibrator // its meetings hand it on
 
 	mu      sync.Mutex // held to pass a batch to all shards: it is what orders batches
 	clock   clock
@@ -111,12 +113,14 @@ func New(o Options) *Detector {
 		order:        make(chan *job, depth),
 		metrics:      newMetrics(o.Registerer, capacity),
 		standing:     standing{shards: make([]levels, o.Shards)},
+		calibrator:   newCalibrator(o.Config, o.Rules),
 	}
 	for i := range o.Shards {
 		d.shards = append(d.shards, newShard(i, depth, share(o.Config, i, o.Shards), o.Rules, o.Newborn))
 	}
 	d.jobs.New = func() any { return newJob(o.Shards) }
 	d.limit(o.Config.MaxSeries)
+	d.show(d.calibrator.choose())
 	return d
 }
 
@@ -186,10 +190,12 @@ func (d *Detector) pass(j *job, b *foreshock.Batch) error {
 		d.recycle(j)
 		return foreshock.ErrClosed
 	}
+	before := d.clock.awake
 	if b != nil {
 		d.clock.advance(b)
 	}
 	j.now, j.awake, j.leaps = d.clock.now, d.clock.awake, d.clock.leaps
+	j.meeting = d.convene(before, j)
 	j.working.Add(len(d.shards))
 	d.metrics.queue.Add(float64(j.cost))
 	d.order <- j
@@ -199,15 +205,15 @@ func (d *Detector) pass(j *job, b *foreshock.Batch) error {
 	return nil
 }
 
-// change has every shard apply f after the batches appended before and ahead of those
+// change has every shard apply f, and the calibrator k, after the batches appended before and ahead of those
 // appended later. It waits for its turn in the queue, however long; a closed detector
 // changes no more.
-func (d *Detector) change(f func(*shard)) {
+func (d *Detector) change(f func(*shard), k func(*calibrator)) {
 	if d.queue.Acquire(context.Background(), batchCost) != nil {
 		return // never: the background does not end
 	}
 	j := d.jobs.Get().(*job)
-	j.cost, j.change = batchCost, f
+	j.cost, j.change, j.recalibrate = batchCost, f, k
 	_ = d.pass(j, nil) // ErrClosed: nothing is left to judge
 }
 
@@ -217,7 +223,7 @@ func (d *Detector) SetRules(s *rules.Set) {
 	if s == nil {
 		s = &rules.Set{}
 	}
-	d.change(func(sh *shard) { sh.setRules(s) })
+	d.change(func(sh *shard) { sh.setRules(s) }, func(k *calibrator) { k.setRules(s) })
 }
 
 // SetConfig replaces the configuration, but for the size of the queue: where that would
@@ -230,7 +236,7 @@ func (d *Detector) SetConfig(c Config) {
 	d.timeout = time.Duration(c.QueueTimeout)
 	d.mu.Unlock()
 	d.limit(c.MaxSeries)
-	d.change(func(sh *shard) { sh.setConfig(share(c, sh.number, len(d.shards))) })
+	d.change(func(sh *shard) { sh.setConfig(share(c, sh.number, len(d.shards))) }, func(k *calibrator) { k.setConfig(c) })
 }
 
 // Close ends the intake. Batches already taken are still scored and observed.

@@ -43,7 +43,14 @@ type verdict struct {
 
 	evidence evidence // for the series' group
 	kind     int      // of a group: the evidence that weighed most
+
+	raw      float64 // the model's score, before anything made it relative
+	news     bool    // no warm-up, gap or earlier alert kept it from alerting,
+	admitted bool    // nor did the rule
 }
+
+// unruled is how a series is judged that no rule watches.
+var unruled = rules.DefaultWatch()
 
 // evidence is what one series says to its group, each kind from 0 to 10.
 type evidence [kinds]float64
@@ -59,9 +66,12 @@ const (
 
 // admits reports whether the rule lets a deviation of x from what was expected alert:
 // on the side it watches, and as large as it asks. What no band says cannot pass a
-// gate that needs one. A nil rule admits everything.
+// gate that needs one. A nil rule asks what a rule does that does not say.
 func admits(w *rules.Watch, b foreshock.Band, x float64) bool {
-	if w == nil || w.Direction == rules.Both && w.MinDeviation == 0 && w.MinRelative == 0 {
+	if w == nil {
+		w = &unruled
+	}
+	if w.Direction == rules.Both && w.MinDeviation == 0 && w.MinRelative == 0 {
 		return true
 	}
 	dev := x - b.Expected

@@ -164,10 +164,14 @@ func (s *shard) judge(g *group) {
 	}
 	g.judged = true
 	score, kind := g.weigh()
-	v := verdict{band: foreshock.NoBand(), kind: kind}
+	scope := s.settings.scopes[g.rule]
+	v := verdict{band: foreshock.NoBand(), kind: kind, raw: score * s.settings.floor, admitted: true}
 	share := min(float64(g.now-g.at)/float64(g.bar), 1)
 	g.at = g.now
-	g.alarm.hear(g.now, max(share, 0), 0, score*sensitivity(g.rule), 1, &v)
+	v.news = g.alarm.rests(max(share, 0))
+	score = v.raw / s.settings.thresholds[scope] * sensitivity(g.rule)
+	g.alarm.hear(g.now, max(share, 0), 0, score, 1, &v)
+	s.weigh(place, scope, g.rule, g.now, &v)
 	g.score = v.score
 	if v.changed {
 		s.tellGroup(g, g.now, v)

@@ -21,6 +21,9 @@ type job struct {
 	awake    int64                // the detector's age after this batch, ms: see clock
 	leaps    int                  // of the clock, so far
 	change   func(*shard)         // instead of samples: new rules, new configuration
+
+	recalibrate func(*calibrator) // what change means for the thresholds; or nil
+	meeting     *meeting          // of all shards ahead of the batch; nil at most batches
 }
 
 // part is what one shard gets of a job and what it makes of it. The two never have
@@ -82,6 +85,7 @@ func (j *job) reset() {
 		}
 	}
 	j.metadata, j.change = emptied(j.metadata), nil
+	j.recalibrate, j.meeting = nil, nil
 }
 
 func emptied[T any](s []T) []T {

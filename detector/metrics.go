@@ -95,6 +95,7 @@ type metrics struct {
 	series, warming, window prometheus.Gauge
 	limit, now              prometheus.Gauge
 	queue                   prometheus.Gauge
+	budgets                 *budgetMetrics
 }
 
 func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
@@ -125,6 +126,7 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		window:     gauge("window_bytes", "Memory the windows hold."),
 		now:        gauge("clock_timestamp_seconds", "Sample time the detector has reached."),
 		queue:      gauge("queue_samples", "Samples and metadata taken in that wait to be scored, plus 64 for each of their batches."),
+		budgets:    newBudgetMetrics(reg),
 	}
 	gauge("queue_capacity_samples", "What queue_samples may reach.").Set(float64(capacity))
 

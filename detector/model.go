@@ -35,6 +35,7 @@ const jerkWeight = 0.058
 // finite.
 func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	band, season := m.expect(t)
+	band = clip(w, band)
 	seen := m.forest.Len()
 	if seen == 0 {
 		m.born = t
@@ -56,14 +57,16 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 		score = far / newbornDistance
 	}
 	score *= sensitivity(w)
+	v.raw, v.news = word.Score, !v.warming && !m.resumed && m.alarm.rests(m.bar.share)
 	quiet := v.warming || m.resumed
 	if quiet {
 		score = 0
 	}
 	m.resumed = false
-	if !admits(w, band, x) {
+	if v.admitted = admits(w, band, x); !v.admitted {
 		quiet, score = true, min(score, ordinary)
 	}
+	score = m.bound(w, x, score, &v)
 	switch {
 	case newborn:
 		m.alarm.glance(t, score, &v)

@@ -106,7 +106,7 @@ func TestFlatLineEndsByItsScore(t *testing.T) {
 	for i := 2000; i < len(values); i++ {
 		values[i] = 20
 	}
-	_, changes := walk(grading{threshold: defaultThreshold, warmUp: 100}, nil, values)
+	_, changes := walk(grading{threshold: defaultThreshold, warmUp: 100}, ungated, values)
 	i := slices.IndexFunc(changes, func(c change) bool { return c.i >= 2000 })
 	if i < 0 || changes[i].phase != foreshock.Started || changes[i].channel != forest.Roughness {
 		t.Fatalf("changes %+v, want a start by roughness after 2000", changes)
@@ -121,7 +121,7 @@ func TestEscalation(t *testing.T) {
 	values := add(noise(4, 20, 700), 600, 601, 5)
 	add(values, 603, 604, 6)
 	add(values, 606, 607, 500)
-	_, changes := walk(grading{threshold: defaultThreshold, warmUp: 100}, nil, values)
+	_, changes := walk(grading{threshold: defaultThreshold, warmUp: 100}, ungated, values)
 	var after []change
 	for _, c := range changes {
 		if c.i >= 600 && c.phase != foreshock.Ended {
@@ -142,6 +142,7 @@ func TestGates(t *testing.T) {
 		started bool
 	}{
 		{"no rule", nil, 60, true},
+		{"no rule, under a fifth", nil, 19, false},
 		{"no gate", &rules.Watch{}, -60, true},
 		{"above, upwards", &rules.Watch{Direction: rules.Above}, 60, true},
 		{"above, downwards", &rules.Watch{Direction: rules.Above}, -60, false},

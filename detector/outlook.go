@@ -64,6 +64,7 @@ func (s *shard) foresee(st *state, t int64) {
 
 	f := foreshock.Forecast{Series: st.series, Rule: o.rule.Name, T: t, Horizon: o.rule.Horizon, Limit: o.rule.Limit, ETA: -1}
 	f.Band, _ = st.model.expect(st.modelTime + o.rule.Horizon.Milliseconds())
+	f.Band = clip(st.watch, f.Band)
 	eta, crossing := o.crossing.Reach(o.rule.Limit, o.rule.Above)
 	if crossing {
 		f.ETA = eta

@@ -8,10 +8,14 @@ import (
 // step has the model judge x, and hands out what is new.
 func (s *shard) step(st *state, t int64, x float64) {
 	st.modelTime, st.learned = t+st.shift, true
+	s.grading.threshold = s.settings.thresholds[st.scope]
 	v := st.model.step(&s.grading, st.watch, st.modelTime, x)
 	s.setWarming(st, v.warming)
 	st.score, st.x, st.band = v.score, x, v.band
 	s.out.counts.scored++
+	s.weighSeries(st, t, &v)
+	// What a series says to its group is not for the budget to turn down: the group is.
+	v.evidence[isolated] *= s.grading.threshold / s.settings.floor
 	if v.changed {
 		s.tell(st, t, v)
 	}
@@ -28,7 +32,7 @@ func (s *shard) tell(st *state, t int64, v verdict) {
 		s.out.counts.started[v.channel]++
 	}
 	rule := ""
-	if st.watch != nil && !st.member.group.speaks() {
+	if st.pages() {
 		rule = st.watch.Name
 	}
 	s.out.anomalies = append(s.out.anomalies, foreshock.Anomaly{

@@ -28,7 +28,7 @@ func TestSeasonIsEarned(t *testing.T) {
 	} {
 		var m model
 		for _, p := range c.stream(1, c.interval, int(6*24*time.Hour/c.interval)).Points {
-			m.step(&ordinaryGrading, nil, p.T, p.V)
+			m.step(&ordinaryGrading, ungated, p.T, p.V)
 		}
 		if earned := m.seasonal != nil; earned != c.earns {
 			t.Errorf("%s: was given a season %v, want %v", c.name, earned, c.earns)
@@ -61,7 +61,7 @@ func TestMissingWaveIsToldByItsSeason(t *testing.T) {
 func TestIncidentDoesNotWidenTheBand(t *testing.T) {
 	const from, to = 2000, 2240
 	values := add(noise(1, 100, 2600), from, to, -100)
-	all, _ := walk(ordinaryGrading, nil, values)
+	all, _ := walk(ordinaryGrading, ungated, values)
 	width := func(i int) float64 { return all[i].band.Upper - all[i].band.Lower }
 	for _, i := range []int{from + 30, to + 130, len(values) - 1} {
 		if w := width(i); w > 2*width(from) {
@@ -81,7 +81,7 @@ func TestAcceptedLevelKeepsItsSeason(t *testing.T) {
 		if i >= from {
 			p.V += 40
 		}
-		v := m.step(&ordinaryGrading, nil, p.T, p.V)
+		v := m.step(&ordinaryGrading, ungated, p.T, p.V)
 		if v.changed && v.phase != foreshock.Ended && i >= from {
 			alerted++
 		}
@@ -104,12 +104,12 @@ func BenchmarkSeasonalStep(b *testing.B) {
 	points := synthetic.Wave(1, time.Minute, 8*perDay).Points
 	var m model
 	for _, p := range points {
-		m.step(&ordinaryGrading, nil, p.T, p.V)
+		m.step(&ordinaryGrading, ungated, p.T, p.V)
 	}
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		m.step(&ordinaryGrading, nil, points[0].T+int64(len(points)+i)*60_000, points[i%len(points)].V)
+		m.step(&ordinaryGrading, ungated, points[0].T+int64(len(points)+i)*60_000, points[i%len(points)].V)
 		i++
 	}
 	b.ReportMetric(float64(unsafe.Sizeof(m)+unsafe.Sizeof(*m.seasonal)), "B/model")

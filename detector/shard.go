@@ -14,12 +14,14 @@ type shard struct {
 	in     chan task
 	asks   chan query
 
-	rules   *rules.Set
-	types   types
-	grading grading
-	limit   int   // series
-	keep    int64 // ms of samples in a window
-	idle    int64 // ms of age after which a series is forgotten
+	rules    *rules.Set
+	types    types
+	grading  grading
+	settings *settings
+	tally    tally
+	limit    int   // series
+	keep     int64 // ms of samples in a window
+	idle     int64 // ms of age after which a series is forgotten
 
 	search  *search // under way, or nil
 	series  registry
@@ -29,6 +31,7 @@ type shard struct {
 	version uint32             // of rules and types: a series of another version looks itself up again
 
 	out     *part // of the batch at hand: where findings go
+	now     int64 // the detector's clock after that batch, ms
 	awake   int64 // the detector's age after that batch, ms
 	warming int   // series
 	windows int   // bytes
@@ -46,13 +49,15 @@ func newShard(number, depth int, c Config, r *rules.Set, newborn bool) *shard {
 		wheel:   map[int64][]uint32{},
 		version: 1, // a new series is of version 0
 	}
+	s.settings = newCalibrator(c, r).choose()
+	s.tally.begin(0, len(s.settings.thresholds))
 	s.setConfig(c)
 	return s
 }
 
 func (s *shard) setConfig(c Config) {
 	s.limit = c.MaxSeries
-	s.grading.threshold, s.grading.warmUp = c.Threshold, c.WarmUp
+	s.grading.warmUp = c.WarmUp
 	s.keep = time.Duration(c.Window).Milliseconds()
 	s.idle = time.Duration(c.IdleAfter).Milliseconds()
 }
@@ -96,7 +101,10 @@ var always = func() <-chan struct{} {
 // work does one job's share.
 func (s *shard) work(t task) {
 	defer t.job.working.Done()
-	s.out, s.awake = t.part, t.job.awake
+	if t.job.meeting != nil {
+		s.meet(t.job.meeting)
+	}
+	s.out, s.now, s.awake = t.part, t.job.now, t.job.awake
 	if t.job.change != nil {
 		t.job.change(s)
 	}
@@ -177,6 +185,7 @@ func (s *shard) resolve(st *state) {
 		st.watch = w
 		s.join(st)
 	}
+	st.scope, st.young = s.settings.scopes[st.watch], classOf(st)
 	s.setForecast(st, s.rules.Forecast(ls))
 	st.version = s.version
 }

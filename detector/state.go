@@ -57,6 +57,8 @@ type state struct {
 	strays uint8
 
 	watch   *rules.Watch
+	scope   uint32     // its alerts count against; the fleet's where no rule watches it
+	young   class      // while it is
 	member  membership // of a group
 	outlook *outlook   // nil where no forecast rule selects it
 

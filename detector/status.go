@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"slices"
 	"time"
 
 	"github.com/foreshock/foreshock"
@@ -22,6 +23,10 @@ type Status struct {
 	Evicted int `json:"evicted"` // series
 	Skipped int `json:"skipped"` // neither scored, late nor refused: the metrics say why
 
+	// Budgets are those of the fleet, then of the groups and rules that have one, as of
+	// the latest ten minutes.
+	Budgets []BudgetStatus `json:"budgets"`
+
 	// Now is the sample time reached; zero before the first sample.
 	Now time.Time `json:"now"`
 }
@@ -41,6 +46,7 @@ type standing struct {
 	counts  counts
 	levels  levels
 	shards  []levels
+	budgets []BudgetStatus
 	full    bool // the latest batch brought new series for which there was no room
 }
 
@@ -59,6 +65,9 @@ func (d *Detector) account(j *job) {
 	}
 	at.counts.add(&sum)
 	d.metrics.batch(&sum, &at.levels)
+	if j.meeting != nil {
+		d.show(j.meeting.chosen)
+	}
 	if j.change != nil {
 		return
 	}
@@ -80,6 +89,12 @@ func (d *Detector) account(j *job) {
 	at.leaps, at.now = j.leaps, j.now
 }
 
+// show notes what the shards judge by now; standingMu is held, or nobody else has d yet.
+func (d *Detector) show(s *settings) {
+	d.standing.budgets = s.budgets
+	d.metrics.budgets.set(s.budgets)
+}
+
 // Status returns where the detector stood after the latest batch.
 func (d *Detector) Status() Status {
 	d.standingMu.Lock()
@@ -96,6 +111,7 @@ func (d *Detector) Status() Status {
 		Late:        at.counts.late,
 		Refused:     at.counts.refused,
 	}
+	st.Budgets = slices.Clone(at.budgets)
 	for _, l := range at.shards {
 		st.Shards = append(st.Shards, ShardStatus{Series: l.series, Warming: l.warming})
 	}

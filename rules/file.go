@@ -19,6 +19,9 @@ type ruleFile struct {
 type ruleGroup struct {
 	// Name of the group, unique within its file. Required.
 	Name string `yaml:"name"`
+	// Budget is how many alerts the watch rules of the group that have no budget of
+	// their own may raise together, such as 1 per day; see budget of a watch rule.
+	Budget Budget `yaml:"budget"`
 	// Rules of the group, in the order in which they are tried.
 	Rules []rule `yaml:"rules"`
 }
@@ -64,7 +67,7 @@ func (r *rule) Choose(keys []string) (any, error) {
 	}
 	switch found[0] {
 	case "watch":
-		w := defaultWatch
+		w := DefaultWatch()
 		r.watch = &w
 		return r.watch, nil
 	case "forecast":
@@ -76,9 +79,10 @@ func (r *rule) Choose(keys []string) (any, error) {
 	}
 }
 
-// defaultWatch keeps changes of less than a fifth from waking anyone, however
-// unusual they are for a series that hardly ever moves.
-var defaultWatch = Watch{Sensitivity: 1, MinRelative: 0.2}
+// DefaultWatch is what a watch rule does not say, and how a series is judged that no
+// rule selects. It keeps changes of less than a fifth from waking anyone, however unusual
+// they are for a series that hardly ever moves.
+func DefaultWatch() Watch { return Watch{Sensitivity: 1, MinRelative: 0.2} }
 
 // limit is a bound and the side from which it must not be crossed; zero is none.
 type limit struct {

@@ -26,6 +26,7 @@ func ParseFile(name string, data []byte) (*Set, error) {
 type builder struct {
 	set      Set
 	given    map[string]string // rule name → file it was first given in
+	scopes   []*Scope
 	mistakes yamlstrict.Mistakes
 }
 
@@ -48,8 +49,9 @@ func (b *builder) add(name string, data []byte) {
 			r.Reject(at+".name", "%q names an earlier group of this file", g.Name)
 		}
 		groups[g.Name] = true
+		scope := r.groupScope(at, &g)
 		for j := range g.Rules {
-			r.rule(fmt.Sprintf("%s.rules[%d]", at, j), &g.Rules[j])
+			r.rule(fmt.Sprintf("%s.rules[%d]", at, j), &g.Rules[j], scope)
 		}
 	}
 	b.mistakes = append(b.mistakes, r.Mistakes()...)
@@ -62,7 +64,8 @@ type reader struct {
 	name string
 }
 
-func (r *reader) rule(at string, one *rule) {
+// rule adds one rule to the set; scope is its group's, or nil.
+func (r *reader) rule(at string, one *rule, scope *Scope) {
 	switch {
 	case one.watch != nil:
 		w := one.watch
@@ -73,6 +76,7 @@ func (r *reader) rule(at string, one *rule) {
 		r.notNegative(at+".min_relative_deviation", w.MinRelative)
 		r.labels(at+".labels", w.Labels)
 		r.annotations(at+".annotations", w.Annotations)
+		r.scope(at, w, scope)
 		r.set.Watches = append(r.set.Watches, w)
 	case one.forecast != nil:
 		f := one.forecast.Forecast

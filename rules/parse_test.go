@@ -65,8 +65,8 @@ func TestParseFile(t *testing.T) {
 	summary := map[string]string{"summary": "{{ $labels.job }} at {{ $value | humanizePercentage }}"}
 
 	for _, c := range []struct{ got, want any }{
-		{clear(full), Watch{"full", nil, 2, Below, 1.5, 0, EmitAll, page, summary}},
-		{clear(bare), Watch{"bare", nil, 1, Both, 0, 0.2, EmitAnomalous, nil, nil}},
+		{clear(full), Watch{Name: "full", Sensitivity: 2, Direction: Below, MinDeviation: 1.5, Emit: EmitAll, Labels: page, Annotations: summary}},
+		{clear(bare), Watch{Name: "bare", Sensitivity: 1, MinRelative: 0.2}},
 		{fmt.Sprint(full.Select), `[[job="a" __name__="up"] [__name__=~"down|out" job!="b"]]`},
 		{[]any{above.Name, above.Horizon, above.Limit, above.Above}, []any{"above", 36 * time.Hour, 0.9, true}},
 		{[]any{below.Name, below.Horizon, below.Limit, below.Above}, []any{"below", 365 * 24 * time.Hour, -1e9, false}},

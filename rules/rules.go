@@ -89,6 +89,15 @@ type Watch struct {
 	// MinRelative is how far a value must at least be from the expected one, as a
 	// share of it: 0.2 is 20 %; 0 switches this off.
 	MinRelative float64 `yaml:"min_relative_deviation"`
+	// DataRange is the values a selected series can have, [lower, upper], of which
+	// one may be .inf or -.inf: [0, 1] for a ratio. A value outside is anomalous in
+	// itself, at once and whatever the other knobs say; bands and forecasts end at it.
+	DataRange *Range `yaml:"data_range"`
+	// Budget is how many alerts the rule may raise, such as 1 per day: its threshold
+	// rises until it keeps to that, and then sensitivity changes nothing but how low
+	// it may be. Left out, its alerts count against the budget of its group, else
+	// that of the fleet, detector.alert_budget.
+	Budget Budget `yaml:"budget"`
 	// Emit says which of the selected series are written out, sample by sample:
 	// anomalous ones while they are, all, or none.
 	Emit Emit `yaml:"emit"`
@@ -98,6 +107,9 @@ type Watch struct {
 	// Annotations are added to the alert. They are templates as in Prometheus's
 	// alerting rules, with $labels, $externalLabels, $externalURL and $value.
 	Annotations map[string]string `yaml:"annotations"`
+
+	// Scope is what the rule's alerts count against; nil is the fleet.
+	Scope *Scope `yaml:"-"`
 }
 
 // Forecast selects series that should not cross a limit within the horizon.

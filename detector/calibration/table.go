@@ -1,0 +1,62 @@
+package calibration
+
+import "math"
+
+// sparse is how many scores at least as high the table must hold to be believed: ten,
+// of which chance moves a third. Beyond, the tail fitted to the highest of all says more.
+const sparse = 10
+
+// Table is how often scores were as high as any, when it was made.
+type Table struct {
+	above [bins + 1]float64 // weight at or above the lower edge of each bin
+	high  float64
+	tail  tail
+	knee  float64 // from here on the tail speaks
+	atK   float64 // what the tail says there
+}
+
+// Table returns what the pool holds now.
+func (p *Pool) Table() *Table {
+	t := &Table{tail: p.tail, high: p.high}
+	for i := bins - 1; i >= 0; i-- {
+		t.above[i] = t.above[i+1] + p.weight[i]
+	}
+	t.knee = math.Inf(1)
+	if t.tail.fitted() {
+		t.knee = max(reach(&p.weight, sparse), t.tail.from)
+		t.atK = t.tail.survival(t.knee)
+		if t.atK == 0 {
+			t.knee = math.Inf(1)
+		}
+	}
+	return t
+}
+
+// Len is the weight of all scores.
+func (t *Table) Len() float64 { return t.above[0] }
+
+// High is how high scores went of late; 0 when there are none.
+func (t *Table) High() float64 { return t.high }
+
+// P is how likely a score is at least as high as this one: (1 + n) / (N + 1) where n of N
+// were, and where hardly any was what the fitted tail says. It falls as the score rises
+// and is 1 while nothing is known; it can be 0 only where the tail has an end.
+func (t *Table) P(score float64) float64 {
+	if score > t.knee {
+		return t.counted(t.knee) * t.tail.survival(score) / t.atK
+	}
+	return t.counted(score)
+}
+
+// counted is P by the table alone.
+func (t *Table) counted(score float64) float64 {
+	return min((1+t.atLeast(score))/(t.above[0]+1), 1)
+}
+
+// atLeast is the weight of the scores at or above score, which share out their bin evenly.
+func (t *Table) atLeast(score float64) float64 {
+	i := bin(score)
+	lower, upper := edge(i), edge(i+1)
+	part := min(max((score-lower)/(upper-lower), 0), 1)
+	return t.above[i] + part*(t.above[i+1]-t.above[i])
+}
