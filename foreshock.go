@@ -22,7 +22,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -45,6 +44,10 @@ type Series struct {
 	// namespace. A detector keeps kin on one shard, where they can be read together.
 	Kin uint64
 
+	// Ownership says that the series tells who owns what in Kubernetes: a detector
+	// has every shard read it.
+	Ownership bool
+
 	// Home is where the detector's shard keeps this series' state. It belongs to
 	// that shard's goroutine: nobody else reads or writes it. Zero means unknown.
 	Home uint32
@@ -53,33 +56,7 @@ type Series struct {
 // NewSeries returns the series with the given labels, which must be sorted, unique
 // and free of empty values.
 func NewSeries(ls labels.Labels) *Series {
-	return &Series{Labels: ls, Fingerprint: labels.StableHash(ls), Kin: kin(ls)}
-}
-
-// podLabel marks the series of a pod, which come and go with it; the workload stays.
-const podLabel = "pod"
-
-// kin is the fingerprint of ls without what sets kin apart: le and the suffix of a
-// histogram's parts and, of a pod's, its name and address.
-func kin(ls labels.Labels) uint64 {
-	b := labels.NewScratchBuilder(ls.Len())
-	pod := ls.Has(podLabel)
-	ls.Range(func(l labels.Label) {
-		switch l.Name {
-		case model.BucketLabel:
-			return
-		case podLabel, model.InstanceLabel:
-			if pod {
-				return
-			}
-		case model.MetricNameLabel:
-			for _, suffix := range [...]string{"_bucket", "_count", "_sum"} {
-				l.Value = strings.TrimSuffix(l.Value, suffix)
-			}
-		}
-		b.Add(l.Name, l.Value)
-	})
-	return labels.StableHash(b.Labels())
+	return &Series{Labels: ls, Fingerprint: labels.StableHash(ls), Kin: kin(ls), Ownership: tellsOwner(ls.Get(model.MetricNameLabel))}
 }
 
 // Name is the metric name.
