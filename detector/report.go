@@ -8,7 +8,11 @@ import (
 // step has the model judge x, and hands out what is new.
 func (s *shard) step(st *state, t int64, x float64) {
 	st.modelTime, st.learned = t+st.shift, true
-	v := st.model.step(&s.grading, st.watch, st.modelTime, x)
+	grading := &s.grading
+	if k := st.kin.stage; k >= pioneer && k <= settling {
+		grading = s.grow(st)
+	}
+	v := st.model.step(grading, st.watch, st.modelTime, x)
 	s.setWarming(st, v.warming)
 	st.score, st.x, st.band = v.score, x, v.band
 	s.out.counts.scored++

@@ -94,7 +94,8 @@ type Forest struct {
 	centre, mad      float64 // of x
 	margin           float64 // by which the next extreme of x may exceed those seen
 
-	n uint32 // samples seen
+	n     uint32 // samples seen
+	lived uint32 // of them, by this stream: fewer than n where a sibling taught it
 }
 
 // Len is the number of samples seen.
@@ -178,11 +179,14 @@ func (f *Forest) isolate(t int64, x float64) (ordinary, top float64, ch Channel)
 	}
 	ordinary = 1
 	for c := range points {
-		if f.n < first[c] {
+		if f.lived < first[c] {
 			continue
 		}
 		tr := &f.trees[c]
 		sc := tr.score(points[c].f, points[c].spread)
+		if sc > 0 && f.lived < f.n {
+			sc = f.temper(Channel(c), sc)
+		}
 		if sc > top {
 			top, ch = sc, Channel(c)
 		}
@@ -211,10 +215,11 @@ func (f *Forest) learn(t int64, x float64) {
 		f.step, f.fast, f.slow, f.centre = x, x, x, x
 	}
 	f.n++
-	young := 1 / float64(f.n)
-	f.step += max(stepGain, young) * (x - f.step)
-	f.fast += max(fastGain, young) * (x - f.fast)
-	f.slow += max(slowGain, young) * (x - f.slow)
+	f.lived++
+	fresh, young := 1/float64(f.lived), 1/float64(f.n)
+	f.step += max(stepGain, fresh) * (x - f.step)
+	f.fast += max(fastGain, fresh) * (x - f.fast)
+	f.slow += max(slowGain, fresh) * (x - f.slow)
 	if f.n > 1 {
 		f.rough += max(roughGain, 1/float64(f.n-1)) * (math.Abs(x-f.last) - f.rough)
 
