@@ -18,6 +18,10 @@ const (
 	// mostPeers is how many siblings a series is compared with.
 	mostPeers = 64
 
+	// apprentice is how long, in ms, who was taught counts no more than those that ended:
+	// the first pod of a release does not speak for the workload.
+	apprentice = int64(time.Hour / time.Millisecond)
+
 	// wiser is how many times as many samples as its heir a series must have learned.
 	wiser = 2
 
@@ -70,15 +74,15 @@ type peers struct {
 }
 
 // worth is how much a sibling is worth as a teacher: one that was anomalous at last
-// teaches only where all are, and one that ended only where none is left, unless the
-// pod is the same and only its address is new.
+// teaches only where all are, and one that ended, or has been taught of late, only where
+// no other is left, unless the pod is the same and only its address is new.
 func (s *shard) worth(p, heir *state) int {
 	switch {
 	case p.model.alarm.active || p.ended && p.kin.sick:
 		return 1
 	case p.series.Labels.Get(foreshock.PodLabel) == heir.series.Labels.Get(foreshock.PodLabel):
 		return 4
-	case s.silent(p):
+	case s.silent(p), p.kin.from != nil && p.modelTime-p.kin.since < apprentice:
 		return 2
 	}
 	return 3
@@ -100,7 +104,8 @@ func (s *shard) peersOf(st *state) peers {
 		sibling := s.series.at(p)
 		p = sibling.kin.next
 		worth := s.worth(sibling, st)
-		if worth < best || sibling.model.forest.Len() < wiser*st.model.forest.Len() || !s.sameSiblings(sibling, st) {
+		if worth < best || sibling.kind != st.kind || sibling.native != st.native ||
+			sibling.model.forest.Len() < wiser*st.model.forest.Len() {
 			continue
 		}
 		level := s.level(sibling, st.modelTime)
@@ -127,11 +132,11 @@ func (s *shard) level(p *state, t int64) float64 {
 // inherit has st, whose pod has settled, know what its most similar sibling does.
 func (s *shard) inherit(st *state) {
 	found := s.peersOf(st)
-	if found.nearest == nil || !st.model.inherit(st.modelTime, found) {
+	if found.nearest == nil || !areSiblings(found.nearest.series, st.series) || !st.model.inherit(st.modelTime, found) {
 		st.kin.stage = pioneer
 		return
 	}
-	st.kin.from = found.nearest.series
+	st.kin.from, st.kin.since = found.nearest.series, st.modelTime
 	s.out.counts.inherited++
 	s.teach(st)
 }
@@ -168,6 +173,7 @@ func (m *model) inherit(t int64, found peers) bool {
 		level = own
 		heir.forest.Resemble(&from.forest, by)
 		if heir.seasonal != nil {
+			heir.seasonal.profile.Rebase(heir.seasonal.profile.Centre() + by)
 			heir.seasonal.rest = forest.Rest{}
 		}
 	} else {

@@ -27,7 +27,8 @@ type kinship struct {
 	stage      stage
 	sick       bool // it ended while anomalous
 
-	from *foreshock.Series // the sibling it inherited from, or nil
+	from  *foreshock.Series // the sibling it inherited from, or nil
+	since int64             // when it inherited, by its model's time, ms
 }
 
 // siblings finds those that can teach. It holds, for every group of siblings, a ring
@@ -81,46 +82,33 @@ func (s *shard) place(st *state) {
 		k.stage = alone
 		return
 	}
-	k.key, k.version = s.siblingKey(ls), s.owners.version
+	k.key, k.version = labels.StableHash(shared(ls, s.owners.workload(ls))), s.owners.version
 	k.stage = pioneer
 	if _, taught := s.siblings.first[k.key]; taught {
 		k.stage = starting
 	}
 }
 
-// siblingKey is what the series of one workload's pods share: all but what only one of
-// the pods has.
-func (s *shard) siblingKey(ls labels.Labels) uint64 {
+// shared is ls without the labels that only its pod has, and with the workload for the
+// pod: what the series of one workload's pods have in common.
+func shared(ls labels.Labels, workload string) labels.Labels {
 	b := labels.NewScratchBuilder(ls.Len())
 	podOnly := foreshock.PodOnly(ls)
 	ls.Range(func(l labels.Label) {
 		switch {
 		case l.Name == foreshock.PodLabel:
-			b.Add(l.Name, s.owners.workload(ls))
+			b.Add(l.Name, workload)
 		case !podOnly(l):
 			b.Add(l.Name, l.Value)
 		}
 	})
-	return labels.StableHash(b.Labels())
-}
-
-// sameSiblings reports whether two series that share a key are siblings.
-func (s *shard) sameSiblings(a, b *state) bool {
-	return a.kind == b.kind && a.native == b.native &&
-		s.owners.workload(a.series.Labels) == s.owners.workload(b.series.Labels) &&
-		labels.Equal(shared(a.series.Labels), shared(b.series.Labels))
-}
-
-// shared is ls without what only its pod has.
-func shared(ls labels.Labels) labels.Labels {
-	b := labels.NewScratchBuilder(ls.Len())
-	podOnly := foreshock.PodOnly(ls)
-	ls.Range(func(l labels.Label) {
-		if !podOnly(l) {
-			b.Add(l.Name, l.Value)
-		}
-	})
 	return b.Labels()
+}
+
+// areSiblings reports whether two series of one workload are siblings indeed. That they
+// share a key may be chance, or malice.
+func areSiblings(a, b *foreshock.Series) bool {
+	return labels.Equal(shared(a.Labels, ""), shared(b.Labels, ""))
 }
 
 // orphan has st forget its siblings, and look for them anew.

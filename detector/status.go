@@ -10,17 +10,19 @@ import (
 type Status struct {
 	Series      int           `json:"series"`
 	Warming     int           `json:"warming"` // of them
+	Owners      int           `json:"owners"`  // of pods, ReplicaSets and Jobs, as kube-state-metrics has them
 	MaxSeries   int           `json:"max_series"`
 	WindowBytes int           `json:"window_bytes"`
 	Shards      []ShardStatus `json:"shards"`
 
-	Batches int `json:"batches"`
-	Samples int `json:"samples"` // taken in
-	Scored  int `json:"scored"`
-	Late    int `json:"late"`
-	Refused int `json:"refused"` // of new series, for want of room
-	Evicted int `json:"evicted"` // series
-	Skipped int `json:"skipped"` // neither scored, late nor refused: the metrics say why
+	Batches   int `json:"batches"`
+	Samples   int `json:"samples"` // taken in
+	Scored    int `json:"scored"`
+	Late      int `json:"late"`
+	Refused   int `json:"refused"`   // of new series, for want of room
+	Evicted   int `json:"evicted"`   // series
+	Inherited int `json:"inherited"` // by series of new pods
+	Skipped   int `json:"skipped"`   // neither scored, late nor refused: the metrics say why
 
 	// Now is the sample time reached; zero before the first sample.
 	Now time.Time `json:"now"`
@@ -88,6 +90,7 @@ func (d *Detector) Status() Status {
 	st := Status{
 		Series:      at.levels.series,
 		Warming:     at.levels.warming,
+		Owners:      at.levels.owners,
 		MaxSeries:   at.limit,
 		WindowBytes: at.levels.windows,
 		Batches:     at.batches,
@@ -95,6 +98,7 @@ func (d *Detector) Status() Status {
 		Scored:      at.counts.scored,
 		Late:        at.counts.late,
 		Refused:     at.counts.refused,
+		Inherited:   at.counts.inherited,
 	}
 	for _, l := range at.shards {
 		st.Shards = append(st.Shards, ShardStatus{Series: l.series, Warming: l.warming})
