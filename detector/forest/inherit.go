@@ -18,11 +18,14 @@ func (f *Forest) Spans(x float64) bool {
 
 // Follow has f, whose stream is young, judge its next samples by what o, the forest of
 // a sibling stream, was taught, as though o's stream had gone on as f's does. What
-// waits in o's quarantine stays with o.
+// waits in o's quarantine stays with o; how rough the stream is, it has shown itself.
 func (f *Forest) Follow(o *Forest) {
-	at, last := f.at, f.last
-	f.take(o)
-	f.at, f.last = at, last
+	at, last, rough := f.at, f.last, f.rough
+	*f = *o
+	f.at, f.last, f.rough = at, last, rough
+	for c := range f.trees {
+		f.trees[c].pend = 0
+	}
 }
 
 // Resemble has f, whose stream is young, know what o, the forest of a sibling stream
@@ -32,9 +35,8 @@ func (f *Forest) Follow(o *Forest) {
 // wanders the fast level's range is worth knowing too. A shift is a shift in both.
 func (f *Forest) Resemble(o *Forest, by float64) {
 	young := *f
-	f.take(o)
+	f.Follow(o)
 	f.lived = min(young.lived, f.n)
-	f.at, f.last = young.at, young.last
 	f.step, f.fast, f.slow = young.step, young.fast, young.slow
 
 	magnitude := func(x float64) float64 { return math.Copysign(math.Log2(1+math.Abs(x)), x) }
@@ -56,14 +58,6 @@ func (f *Forest) temper(c Channel, s float64) float64 {
 		return s
 	}
 	return math.Pow(s, 1+youth/float64(f.lived))
-}
-
-// take copies o but for what waits in its quarantine.
-func (f *Forest) take(o *Forest) {
-	*f = *o
-	for c := range f.trees {
-		f.trees[c].pend = 0
-	}
 }
 
 // ends are the edges of what is occupied.
