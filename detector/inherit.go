@@ -40,6 +40,7 @@ func (s *shard) grow(st *state) *grading {
 	if k.version != s.owners.version && k.stage <= starting && !m.alarm.active {
 		s.place(st) // somebody said whose it is
 	}
+	shown := m.forest.Len() >= fewSamples && st.modelTime-m.born >= startUp
 	switch k.stage {
 	case pioneer:
 		if m.forest.Len() > 0 && !st.warming {
@@ -47,12 +48,12 @@ func (s *shard) grow(st *state) *grading {
 		}
 		return &s.grading
 	case starting:
-		if settled := m.forest.Len() >= fewSamples && st.modelTime-m.born >= startUp; settled {
+		if shown {
 			st.model = model{resumed: m.resumed}
 			k.stage = settling
 		}
 	case settling:
-		if m.forest.Len() >= fewSamples && st.modelTime-m.born >= startUp {
+		if shown {
 			s.inherit(st)
 			return &s.grading
 		}
