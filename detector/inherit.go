@@ -193,7 +193,7 @@ func (m *model) resembles(found peers) bool {
 	switch strong := from.seasonal != nil && from.seasonal.profile.Strong(); {
 	case strong:
 		noise = from.seasonal.profile.Residual() // the wave is theirs at the same hour
-	case from.forest.Spans(own):
+	case from.forest.Stood(own):
 		return true
 	}
 	reach := found.hi - found.lo + odd*noise + unequal*math.Abs(found.level)

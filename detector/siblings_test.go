@@ -125,6 +125,22 @@ func TestPodUnlikeItsSiblings(t *testing.T) {
 	}
 }
 
+// A moment of trouble, as every latency has, is no excuse for a pod that is always slow.
+func TestPodUnlikeItsSpikySiblings(t *testing.T) {
+	s := tell(t, Options{})
+	olds := fleet("5d78c9869d", 5)
+	for range 6 {
+		s.play(240, olds...)
+		s.playAt(1, 400, 50, olds...)
+	}
+	s.play(240, olds...)
+	pod := fleet("7f6b9d4c85", 1)[0]
+	s.playAt(40, 200, 1, pod)
+	if s.started(0, pod) == 0 {
+		t.Error("a pod twice as slow is not found")
+	}
+}
+
 // What a pod does while its caches fill is neither told nor taken for normal.
 func TestPodStartsSlowly(t *testing.T) {
 	s := tell(t, Options{})

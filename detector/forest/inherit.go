@@ -9,11 +9,12 @@ import (
 // is constant.
 func (f *Forest) Deviation() float64 { return f.mad }
 
-// Spans reports whether x lies between the lowest and the highest value remembered.
-func (f *Forest) Spans(x float64) bool {
-	t := &f.trees[Value]
+// Stood reports whether x lies between the lowest and the highest level remembered:
+// where the stream stood, not where it only went for a moment.
+func (f *Forest) Stood(x float64) bool {
+	t := &f.trees[Fast]
 	lo, hi := t.ends()
-	return x >= lo && x <= hi
+	return t.width > 0 && x >= lo && x <= hi
 }
 
 // Follow has f, whose stream is young, judge its next samples by what o, the forest of
