@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"detector/forest":      0,
 	"detector/season":      0,
 	"detector/trend":       0,
+	"detector/workload":    0,
 	"internal/annotation":  0,
 	"internal/api":         0,
 	"internal/logthrottle": 0,

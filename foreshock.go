@@ -22,7 +22,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -50,6 +49,10 @@ type Series struct {
 	// read together; kin are neighbours.
 	Neighbourhood uint64
 
+	// Ownership says that the series tells who owns what in Kubernetes: a detector
+	// has every shard read it.
+	Ownership bool
+
 	// Home is where the detector's shard keeps this series' state. It belongs to
 	// that shard's goroutine: nobody else reads or writes it. Zero means unknown.
 	Home uint32
@@ -58,64 +61,9 @@ type Series struct {
 // NewSeries returns the series with the given labels, which must be sorted, unique
 // and free of empty values.
 func NewSeries(ls labels.Labels) *Series {
-	s := &Series{Labels: ls, Fingerprint: labels.StableHash(ls), Kin: kin(ls)}
+	s := &Series{Labels: ls, Fingerprint: labels.StableHash(ls), Kin: kin(ls), Ownership: tellsOwner(ls.Get(model.MetricNameLabel))}
 	s.Neighbourhood = s.neighbourhood()
 	return s
-}
-
-// podLabel marks the series of a pod, which come and go with it; the workload stays.
-const podLabel = "pod"
-
-// places are the labels that say where a series is, the first that it has, and
-// districts those within which that means something.
-var (
-	places    = []string{podLabel, model.InstanceLabel, "node", "service", "svc", "app"}
-	districts = []string{"namespace", "cluster"}
-)
-
-// Place is where the series is, a pod, an instance, a node or a service: the labels that
-// say so, none where nothing does.
-func (s *Series) Place() labels.Labels {
-	for _, name := range places {
-		if s.Labels.Has(name) {
-			return labels.NewBuilder(s.Labels).Keep(append(districts[:len(districts):len(districts)], name)...).Labels()
-		}
-	}
-	return labels.EmptyLabels()
-}
-
-func (s *Series) neighbourhood() uint64 {
-	at := s.Place()
-	switch {
-	case at.IsEmpty():
-		return s.Kin
-	case at.Has(podLabel):
-		at = labels.NewBuilder(at).Del(podLabel).Labels()
-	}
-	return labels.StableHash(at)
-}
-
-// kin is the fingerprint of ls without what sets kin apart: le and the suffix of a
-// histogram's parts and, of a pod's, its name and address.
-func kin(ls labels.Labels) uint64 {
-	b := labels.NewScratchBuilder(ls.Len())
-	pod := ls.Has(podLabel)
-	ls.Range(func(l labels.Label) {
-		switch l.Name {
-		case model.BucketLabel:
-			return
-		case podLabel, model.InstanceLabel:
-			if pod {
-				return
-			}
-		case model.MetricNameLabel:
-			for _, suffix := range [...]string{"_bucket", "_count", "_sum"} {
-				l.Value = strings.TrimSuffix(l.Value, suffix)
-			}
-		}
-		b.Add(l.Name, l.Value)
-	})
-	return labels.StableHash(b.Labels())
 }
 
 // Name is the metric name.

@@ -24,6 +24,13 @@ func TestKin(t *testing.T) {
 		{"bucket of another job", bucket, series("__name__", "rpc_seconds_bucket", "job", "b", "le", "0.1"), false},
 		{"pods", pod, series("__name__", "restarts", "namespace", "shop", "pod", "cart-2", "instance", "10.0.0.2:80"), true},
 		{"pods of another namespace", pod, series("__name__", "restarts", "namespace", "bank", "pod", "cart-1"), false},
+		{"containers", series("__name__", "container_memory_bytes", "pod", "cart-1", "id", "/kubepods/1", "image", "cart:1", "name", "k8s_1", "container", "app"),
+			series("__name__", "container_memory_bytes", "pod", "cart-2", "id", "/kubepods/2", "image", "cart:2", "name", "k8s_2", "container", "app"), true},
+		{"memory pools", series("__name__", "jvm_memory_bytes", "pod", "cart-1", "id", "Eden"), series("__name__", "jvm_memory_bytes", "pod", "cart-1", "id", "Survivor"), false},
+		{"hosts named like pods", series("__name__", "up", "pod", "cart-5d78c9869d-x7k2p", "host", "cart-5d78c9869d-x7k2p.svc"),
+			series("__name__", "up", "pod", "cart-5d78c9869d-b4f5q", "host", "cart-5d78c9869d-b4f5q.svc"), true},
+		{"paths", series("__name__", "up", "pod", "a", "path", "/a"), series("__name__", "up", "pod", "b", "path", "/b"), false},
+		{"nodes", series("__name__", "load", "node", "a"), series("__name__", "load", "node", "b"), false},
 		{"instances", series("__name__", "up", "instance", "a"), series("__name__", "up", "instance", "b"), false},
 	} {
 		if kin := c.a.Kin == c.b.Kin; kin != c.kin {

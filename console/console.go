@@ -67,10 +67,12 @@ type Budget struct {
 // Series is one series as the detector holds it.
 type Series struct {
 	Series *foreshock.Series
-	Kind   string          // how its samples are read: counter, gauge, …
-	Rule   string          // the watch rule that selects it; may be empty
-	Ended  bool            // a staleness marker was its last word
-	Last   foreshock.Score // of the newest sample
+	Kind   string // how its samples are read: counter, gauge, …
+	Rule   string // the watch rule that selects it; may be empty
+	Ended  bool   // a staleness marker was its last word
+	// Inherited is the series of a sibling pod whose knowledge it started with, or nil.
+	Inherited *foreshock.Series
+	Last      foreshock.Score // of the newest sample
 	// Samples are its window, oldest first, as they were sent.
 	Samples []foreshock.Sample
 }

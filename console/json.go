@@ -27,11 +27,13 @@ func (c *console) answer(f func(*http.Request) (any, error)) http.Handler {
 
 type seriesJSON struct {
 	record.Series
-	Kind    string   `json:"kind,omitempty"`
-	Rule    string   `json:"rule,omitempty"`
-	Ended   bool     `json:"ended"`
-	Warming bool     `json:"warming"`
-	Last    lastJSON `json:"last"`
+	Kind    string `json:"kind,omitempty"`
+	Rule    string `json:"rule,omitempty"`
+	Ended   bool   `json:"ended"`
+	Warming bool   `json:"warming"`
+	// Inherited is the sibling whose knowledge a new pod's series started with.
+	Inherited string   `json:"inherited,omitempty"`
+	Last      lastJSON `json:"last"`
 	// Samples are pairs of Unix milliseconds and a value, oldest first.
 	Samples [][2]record.Number `json:"samples"`
 }
@@ -51,6 +53,9 @@ func newSeriesJSON(s Series) seriesJSON {
 		Kind:   s.Kind, Rule: s.Rule, Ended: s.Ended, Warming: s.Last.Warming,
 		Last:    lastJSON{record.Instant(s.Last.T), record.Number(s.Last.Value), record.Number(s.Last.Score), record.NewBand(s.Last.Band)},
 		Samples: make([][2]record.Number, len(newest)),
+	}
+	if s.Inherited != nil {
+		shown.Inherited = s.Inherited.String()
 	}
 	for i, sample := range newest {
 		shown.Samples[i] = [2]record.Number{record.Number(sample.T), record.Number(sample.V)}

@@ -40,7 +40,8 @@ type Config struct {
 	WarmUp int `yaml:"warm_up"`
 
 	// IdleAfter is how long a series may go unheard, while others are heard, before
-	// what was learned of it is forgotten.
+	// what was learned of it is forgotten. Until then it teaches the pods that follow
+	// where it is a pod's, though the pod has ended.
 	IdleAfter prommodel.Duration `yaml:"idle_after"`
 
 	// QueueSamples is how many samples may wait to be scored, 67108864 at most. Beyond

@@ -15,6 +15,7 @@ import (
 type job struct {
 	parts    []part
 	metadata []foreshock.Metadata // for every shard to read: families cross shards
+	owners   []foreshock.Sample   // for every shard to read as well
 	cost     int64                // of the queue
 	working  sync.WaitGroup       // shards that are not done yet
 	now      int64                // the detector's clock after this batch, ms
@@ -55,6 +56,9 @@ func (j *job) split(b *foreshock.Batch) {
 	for i := range b.Samples {
 		p := &j.parts[shardOf(b.Samples[i].Series, n)]
 		p.samples = append(p.samples, b.Samples[i])
+		if b.Samples[i].Series.Ownership {
+			j.owners = append(j.owners, b.Samples[i])
+		}
 	}
 	for _, h := range b.Histograms {
 		s := foreshock.Sample{Series: h.Series, T: h.T, V: h.Count}
@@ -84,7 +88,7 @@ func (j *job) reset() {
 			gone:      emptied(p.gone),
 		}
 	}
-	j.metadata, j.change = emptied(j.metadata), nil
+	j.metadata, j.owners, j.change = emptied(j.metadata), emptied(j.owners), nil
 	j.recalibrate, j.meeting = nil, nil
 }
 

@@ -50,6 +50,8 @@ type counts struct {
 	started                        [forest.Channels]int // anomalies by channel
 	breaches, groups               int                  // anomalies of groups
 	families                       int                  // refused
+	owners                         int                  // refused by the first shard, and so by each
+	inherited                      int                  // series
 }
 
 func (c *counts) add(o *counts) {
@@ -69,17 +71,21 @@ func (c *counts) add(o *counts) {
 	c.breaches += o.breaches
 	c.groups += o.groups
 	c.families += o.families
+	c.owners += o.owners
+	c.inherited += o.inherited
 }
 
 // levels are where a shard stands.
 type levels struct {
 	series, warming, windows int // windows in bytes
+	owners                   int // known to each shard
 }
 
 func (l *levels) add(o *levels) {
 	l.series += o.series
 	l.warming += o.warming
 	l.windows += o.windows
+	l.owners = max(l.owners, o.owners)
 }
 
 type metrics struct {
@@ -96,6 +102,8 @@ type metrics struct {
 	limit, now              prometheus.Gauge
 	queue                   prometheus.Gauge
 	budgets                 *budgetMetrics
+	inherited, ownersFull   prometheus.Counter
+	owners                  prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
@@ -119,6 +127,9 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		breaches:   counter("breaches_total", "Foreseen crossings of a forecast rule's limit."),
 		groups:     counter("group_anomalies_total", "Anomalies that started of groups: of the series one rule watches at one place."),
 		families:   counter("metadata_refused_total", "Metric types not remembered because too many families have one."),
+		inherited:  counter("series_inherited_total", "Series of new pods that took over what a sibling had learned."),
+		ownersFull: counter("owners_refused_total", "Owners of pods, replica sets and jobs not remembered because too many are."),
+		owners:     gauge("owners", "Owners of pods, replica sets and jobs known from kube-state-metrics."),
 		leaps:      counter("clock_leaps_total", "Times the samples moved the clock by more than an hour at once."),
 		series:     gauge("series", "Series known."),
 		warming:    gauge("series_warming", "Series known that are still warming up."),
@@ -154,6 +165,8 @@ func (m *metrics) batch(c *counts, l *levels) {
 	m.breaches.Add(float64(c.breaches))
 	m.groups.Add(float64(c.groups))
 	m.families.Add(float64(c.families))
+	m.inherited.Add(float64(c.inherited))
+	m.ownersFull.Add(float64(c.owners))
 	for r := skipTime; r < skips; r++ {
 		m.skipped[r].Add(float64(c.skipped[r]))
 	}
@@ -165,5 +178,6 @@ func (m *metrics) batch(c *counts, l *levels) {
 	}
 	m.series.Set(float64(l.series))
 	m.warming.Set(float64(l.warming))
+	m.owners.Set(float64(l.owners))
 	m.window.Set(float64(l.windows))
 }

@@ -9,7 +9,11 @@ import (
 func (s *shard) step(st *state, t int64, x float64) {
 	st.modelTime, st.learned = t+st.shift, true
 	s.grading.threshold = s.settings.thresholds[st.scope]
-	v := st.model.step(&s.grading, st.watch, st.modelTime, x)
+	grading := &s.grading
+	if k := st.kin.stage; k >= pioneer && k <= settling {
+		grading = s.grow(st)
+	}
+	v := st.model.step(grading, st.watch, st.modelTime, x)
 	s.setWarming(st, v.warming)
 	st.score, st.x, st.band = v.score, x, v.band
 	s.out.counts.scored++

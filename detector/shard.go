@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"math"
 	"time"
 
 	"github.com/foreshock/foreshock"
@@ -17,18 +18,21 @@ type shard struct {
 	rules    *rules.Set
 	types    types
 	grading  grading
+	grace    grading // of a pod that starts
 	settings *settings
 	tally    tally
 	limit    int   // series
 	keep     int64 // ms of samples in a window
 	idle     int64 // ms of age after which a series is forgotten
 
-	search  *search // under way, or nil
-	series  registry
-	groups  map[groupKey]*group
-	wheel   map[int64][]uint32 // minute of the detector's age → slots to ask then
-	minute  int64              // all before were asked
-	version uint32             // of rules and types: a series of another version looks itself up again
+	search   *search // under way, or nil
+	series   registry
+	groups   map[groupKey]*group
+	owners   owners
+	siblings siblings
+	wheel    map[int64][]uint32 // minute of the detector's age → slots to ask then
+	minute   int64              // all before were asked
+	version  uint32             // of rules and types: a series of another version looks itself up again
 
 	out     *part // of the batch at hand: where findings go
 	now     int64 // the detector's clock after that batch, ms
@@ -58,6 +62,7 @@ func newShard(number, depth int, c Config, r *rules.Set, newborn bool) *shard {
 func (s *shard) setConfig(c Config) {
 	s.limit = c.MaxSeries
 	s.grading.warmUp = c.WarmUp
+	s.grace = grading{threshold: c.Threshold, warmUp: math.MaxInt}
 	s.keep = time.Duration(c.Window).Milliseconds()
 	s.idle = time.Duration(c.IdleAfter).Milliseconds()
 }
@@ -117,6 +122,11 @@ func (s *shard) work(t task) {
 			s.out.counts.families++
 		}
 	}
+	for i := range t.job.owners {
+		if full := s.owners.learn(&t.job.owners[i], s.awake, s.idle); full && s.number == 0 {
+			s.out.counts.owners++
+		}
+	}
 	s.series.newBatch()
 	for i := range t.part.samples {
 		s.take(&t.part.samples[i], false)
@@ -125,7 +135,7 @@ func (s *shard) work(t task) {
 		s.take(&t.part.natives[i], true)
 	}
 	s.age()
-	s.out.levels = levels{series: s.series.len(), warming: s.warming, windows: s.windows}
+	s.out.levels = levels{series: s.series.len(), warming: s.warming, windows: s.windows, owners: len(s.owners.known)}
 	s.out = nil
 }
 
@@ -188,4 +198,7 @@ func (s *shard) resolve(st *state) {
 	st.scope, st.young = s.settings.scopes[st.watch], classOf(st)
 	s.setForecast(st, s.rules.Forecast(ls))
 	st.version = s.version
+	if st.kin.stage == unplaced {
+		s.place(st)
+	}
 }

@@ -68,6 +68,8 @@ type state struct {
 
 	window window.Window
 	model  model
+
+	kin kinship // what every sample reads of it is its stage
 }
 
 // observe takes the sample into st.
@@ -170,6 +172,7 @@ func (st *state) read(t int64, v float64) (x float64, reason skip) {
 
 // end closes a stretch: st's staleness marker came. What it learned stays.
 func (s *shard) end(st *state) {
+	s.retire(st)
 	s.endAnomalies(st, st.last)
 	s.leave(st, st.last)
 	st.model.resume()
@@ -214,6 +217,7 @@ func (s *shard) align(st *state, t int64) {
 func (s *shard) relearn(st *state) {
 	s.endAnomalies(st, st.last)
 	s.setWarming(st, false)
+	s.orphan(st)
 	st.model, st.shift = model{}, 0
 	st.learned, st.counting = false, false
 }

@@ -11,17 +11,19 @@ import (
 type Status struct {
 	Series      int           `json:"series"`
 	Warming     int           `json:"warming"` // of them
+	Owners      int           `json:"owners"`  // of pods, ReplicaSets and Jobs, as kube-state-metrics has them
 	MaxSeries   int           `json:"max_series"`
 	WindowBytes int           `json:"window_bytes"`
 	Shards      []ShardStatus `json:"shards"`
 
-	Batches int `json:"batches"`
-	Samples int `json:"samples"` // taken in
-	Scored  int `json:"scored"`
-	Late    int `json:"late"`
-	Refused int `json:"refused"` // of new series, for want of room
-	Evicted int `json:"evicted"` // series
-	Skipped int `json:"skipped"` // neither scored, late nor refused: the metrics say why
+	Batches   int `json:"batches"`
+	Samples   int `json:"samples"` // taken in
+	Scored    int `json:"scored"`
+	Late      int `json:"late"`
+	Refused   int `json:"refused"`   // of new series, for want of room
+	Evicted   int `json:"evicted"`   // series
+	Inherited int `json:"inherited"` // by series of new pods
+	Skipped   int `json:"skipped"`   // neither scored, late nor refused: the metrics say why
 
 	// Budgets are those of the fleet, then of the groups and rules that have one, as of
 	// the latest ten minutes.
@@ -103,6 +105,7 @@ func (d *Detector) Status() Status {
 	st := Status{
 		Series:      at.levels.series,
 		Warming:     at.levels.warming,
+		Owners:      at.levels.owners,
 		MaxSeries:   at.limit,
 		WindowBytes: at.levels.windows,
 		Batches:     at.batches,
@@ -110,6 +113,7 @@ func (d *Detector) Status() Status {
 		Scored:      at.counts.scored,
 		Late:        at.counts.late,
 		Refused:     at.counts.refused,
+		Inherited:   at.counts.inherited,
 	}
 	st.Budgets = slices.Clone(at.budgets)
 	for _, l := range at.shards {

@@ -19,6 +19,8 @@ type View struct {
 	Kind   string // how its samples are read: gauge, counter, bucket, histogram
 	Rule   string // the watch rule that selects it; "" when none does
 	Ended  bool   // a staleness marker was its last word
+	// Inherited is the series of a sibling pod whose knowledge it started with, or nil.
+	Inherited *foreshock.Series
 	// Last is what was said of the newest sample that was scored. Its T is the newest
 	// sample's, scored or not.
 	Last foreshock.Score
@@ -134,11 +136,12 @@ func (q *search) keep(h hit) {
 func (st *state) view() View {
 	warming := st.warming || !st.learned && st.kind != bucket
 	v := View{
-		Series:  st.series,
-		Kind:    st.kind.String(),
-		Ended:   st.ended,
-		Last:    foreshock.Score{Series: st.series, T: st.last, Value: st.x, Score: st.score, Band: st.band, Warming: warming},
-		Samples: make([]foreshock.Sample, 0, st.window.Len()),
+		Series:    st.series,
+		Kind:      st.kind.String(),
+		Ended:     st.ended,
+		Inherited: st.kin.from,
+		Last:      foreshock.Score{Series: st.series, T: st.last, Value: st.x, Score: st.score, Band: st.band, Warming: warming},
+		Samples:   make([]foreshock.Sample, 0, st.window.Len()),
 	}
 	if st.native {
 		v.Kind = "histogram"

@@ -206,6 +206,7 @@ function plot(series) {
 function seriesItem(s) {
 	const said = [s.kind || 'series'];
 	if (s.ended) said.push('ended');
+	if (s.inherited) said.push(`started as ${s.inherited}`);
 	if (s.warming) said.push('warming up');
 	else said.push(`score ${number(s.last.score)}${s.last.score > 1 ? ', anomalous' : ''}`);
 	if (s.last.lower !== null && s.last.upper !== null) {

@@ -115,7 +115,8 @@ type Forest struct {
 
 	levels verdict // of the channels that are made of points, on the last of them
 
-	n uint32 // points seen
+	n     uint32 // points seen
+	lived uint32 // of them, by this stream: fewer than n where a sibling taught it
 }
 
 // verdict gathers what trees say of a point.
@@ -222,11 +223,15 @@ func (f *Forest) isolate(p Point) verdict {
 
 // ask has the tree of channel c score the value at, and keep time with the points.
 func (f *Forest) ask(c Channel, at, spread float64, closed bool, v *verdict) {
-	if f.n < first[c] {
+	if f.lived < first[c] {
 		return
 	}
 	t := &f.trees[c]
-	v.add(t.score(at, spread), c)
+	s := t.score(at, spread)
+	if s > 0 && f.lived < f.n {
+		s = f.temper(c, s)
+	}
+	v.add(s, c)
 	if !closed {
 		return
 	}
@@ -251,10 +256,11 @@ func (f *Forest) learn(p Point, x float64) {
 	}
 	if p.Closed {
 		f.n++
-		young := 1 / float64(f.n)
-		f.step += max(stepGain, young) * (m - f.step)
-		f.fast += max(fastGain, young) * (m - f.fast)
-		f.slow += max(slowGain, young) * (m - f.slow)
+		f.lived++
+		fresh := 1 / float64(f.lived)
+		f.step += max(stepGain, fresh) * (m - f.step)
+		f.fast += max(fastGain, fresh) * (m - f.fast)
+		f.slow += max(slowGain, fresh) * (m - f.slow)
 		if f.n > 1 {
 			f.rough += max(roughGain, 1/float64(f.n-1)) * (math.Abs(m-f.last) - f.rough)
 		}
