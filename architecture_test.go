@@ -20,6 +20,7 @@ var floors = map[string]int{
 	".":                    0,
 	"detector/window":      0,
 	"detector/forest":      0,
+	"detector/quantile":    0,
 	"detector/season":      0,
 	"detector/trend":       0,
 	"internal/annotation":  0,

@@ -41,8 +41,8 @@ type Series struct {
 	Fingerprint uint64
 
 	// Kin is the fingerprint of what the series shares with its kin: the buckets, the
-	// count and the sum of one histogram, and the same metric of the pods of one
-	// namespace. A detector keeps kin on one shard, where they can be read together.
+	// count and the sum of one histogram and what is made of them, and the same metric
+	// of the pods of one namespace. A detector keeps kin on one shard, where they can be read together.
 	Kin uint64
 
 	// Home is where the detector's shard keeps this series' state. It belongs to
@@ -73,13 +73,27 @@ func kin(ls labels.Labels) uint64 {
 				return
 			}
 		case model.MetricNameLabel:
-			for _, suffix := range [...]string{"_bucket", "_count", "_sum"} {
-				l.Value = strings.TrimSuffix(l.Value, suffix)
-			}
+			l.Value = withoutParts(l.Value)
 		}
 		b.Add(l.Name, l.Value)
 	})
 	return labels.StableHash(b.Labels())
+}
+
+// withoutParts is name without what the parts of a histogram, and what the detector
+// makes of it, add to it. All such suffixes go: which of them are the family's own name,
+// as in x_sum_count, nobody can tell.
+func withoutParts(name string) string {
+	for {
+		bare := name
+		for _, suffix := range [...]string{"_bucket", "_count", "_sum", "_mean", "_p50", "_p99"} {
+			bare = strings.TrimSuffix(bare, suffix)
+		}
+		if bare == name {
+			return name
+		}
+		name = bare
+	}
 }
 
 // Name is the metric name.

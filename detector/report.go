@@ -11,7 +11,11 @@ func (s *shard) step(st *state, t int64, x float64) {
 	v := st.model.step(&s.grading, st.watch, st.modelTime, x)
 	s.setWarming(st, v.warming)
 	st.score, st.x, st.band = v.score, x, v.band
-	s.out.counts.scored++
+	if st.kind == derived {
+		s.out.counts.derived++
+	} else {
+		s.out.counts.scored++
+	}
 	if v.changed {
 		s.tell(st, t, v)
 	}

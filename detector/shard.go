@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector/quantile"
 	"github.com/foreshock/foreshock/rules"
 )
 
@@ -21,11 +22,13 @@ type shard struct {
 	keep    int64 // ms of samples in a window
 	idle    int64 // ms of age after which a series is forgotten
 
-	search  *search // under way, or nil
-	series  registry
-	wheel   map[int64][]uint32 // minute of the detector's age → slots to ask then
-	minute  int64              // all before were asked
-	version uint32             // of rules and types: a series of another version looks itself up again
+	search   *search // under way, or nil
+	series   registry
+	families map[uint64]*family  // by the hash of their labels
+	buckets  quantile.Cumulative // scratch
+	wheel    map[int64][]uint32  // minute of the detector's age → slots to ask then
+	minute   int64               // all before were asked
+	version  uint32              // of rules and types: a series of another version looks itself up again
 
 	out     *part // of the batch at hand: where findings go
 	awake   int64 // the detector's age after that batch, ms
@@ -35,14 +38,15 @@ type shard struct {
 
 func newShard(number, depth int, c Config, r *rules.Set, newborn bool) *shard {
 	s := &shard{
-		number:  number,
-		in:      make(chan task, depth),
-		asks:    make(chan query),
-		rules:   r,
-		grading: grading{newborn: newborn},
-		types:   types{},
-		wheel:   map[int64][]uint32{},
-		version: 1, // a new series is of version 0
+		number:   number,
+		in:       make(chan task, depth),
+		asks:     make(chan query),
+		rules:    r,
+		grading:  grading{newborn: newborn},
+		types:    types{},
+		wheel:    map[int64][]uint32{},
+		families: map[uint64]*family{},
+		version:  1, // a new series is of version 0
 	}
 	s.setConfig(c)
 	return s
@@ -133,6 +137,9 @@ func (s *shard) take(x *foreshock.Sample, native bool) {
 		return
 	}
 	st.seen = s.awake
+	if st.kind == derived {
+		s.disown(st)
+	}
 	if st.native != native {
 		s.out.counts.skipped[skipMixed]++
 		return
@@ -166,9 +173,13 @@ func (s *shard) lookup(x *foreshock.Series, native bool) *state {
 // resolve looks up what the metadata and the rules say of st.
 func (s *shard) resolve(st *state) {
 	ls := st.series.Labels
-	if k := s.types.kind(ls); k != st.kind && !st.native {
+	if k := s.types.kind(ls); k != st.kind && !st.native && st.kind != derived {
+		s.leave(st)
 		s.relearn(st)
 		st.kind = k
+	}
+	if st.piece == nil {
+		s.join(st)
 	}
 	st.watch = s.rules.Watch(ls)
 	s.setForecast(st, s.rules.Forecast(ls))

@@ -56,6 +56,7 @@ type state struct {
 	strayT int64 // the newest of the samples that fell back
 	strays uint8
 
+	piece   *piece // nil: of no histogram or summary
 	watch   *rules.Watch
 	outlook *outlook // nil where no forecast rule selects it
 
@@ -95,16 +96,23 @@ func (s *shard) observe(st *state, sample *foreshock.Sample) {
 	st.window.Append(t, v, s.keep)
 	s.windows += st.window.Bytes() - before
 
+	st.ended = false // before others may look for room: it is not this one's
 	if sample.Stale() {
 		s.out.counts.skipped[skipStale]++
+		if st.piece != nil {
+			s.silence(st.piece, t)
+		}
 		s.end(st)
 		return
 	}
-	st.ended = false
-	if x, reason := st.read(t, v); reason != scored {
+	x, reason := st.read(t, v)
+	if reason != scored {
 		s.out.counts.skipped[reason]++
 	} else {
 		s.step(st, t, x)
+	}
+	if st.piece != nil && reason != skipNotFinite {
+		s.hear(st.piece, t, v)
 	}
 }
 
@@ -147,11 +155,14 @@ func (st *state) read(t int64, v float64) (x float64, reason skip) {
 	if st.kind == bucket {
 		return 0, skipBucket
 	}
-	if st.kind == gauge && !st.native {
+	if (st.kind == gauge || st.kind == derived) && !st.native {
 		return v, scored
 	}
 	prev, prevT, counting := st.prev, st.prevT, st.counting
 	st.prev, st.prevT, st.counting = v, t, true
+	if st.piece.replaced() {
+		return 0, skipSum
+	}
 	if !counting || v < prev {
 		return 0, skipFirst
 	}
@@ -187,6 +198,9 @@ func (s *shard) restart(st *state, t int64) {
 	st.model.resume()
 	if st.learned {
 		s.align(st, t)
+	}
+	if st.piece != nil {
+		s.rewind(st.piece.family, t)
 	}
 }
 

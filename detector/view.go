@@ -16,7 +16,7 @@ const maxViewed = 1000
 // View is one series as the detector sees it.
 type View struct {
 	Series *foreshock.Series
-	Kind   string // how its samples are read: gauge, counter, bucket, histogram
+	Kind   string // how its samples are read: gauge, counter, bucket, histogram, derived
 	Rule   string // the watch rule that selects it; "" when none does
 	Ended  bool   // a staleness marker was its last word
 	// Last is what was said of the newest sample that was scored. Its T is the newest
@@ -132,7 +132,7 @@ func (q *search) keep(h hit) {
 }
 
 func (st *state) view() View {
-	warming := st.warming || !st.learned && st.kind != bucket
+	warming := st.warming || !st.learned && st.kind != bucket && !st.piece.replaced()
 	v := View{
 		Series:  st.series,
 		Kind:    st.kind.String(),
