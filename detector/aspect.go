@@ -71,7 +71,9 @@ func (s *shard) sumUp(f *family) {
 		s.out.counts.incomplete++
 	}
 	f.noteMissing()
-	s.hand(f, f.t, &told)
+	if !f.waitsFor(f.native) {
+		s.hand(f, f.t, &told)
+	}
 }
 
 // waitsFor reports whether there is a p, and a scrape is not whole without it.
@@ -136,6 +138,11 @@ func (f *family) noteMissing() {
 		if p.away || p.at == f.t {
 			continue
 		}
+		if p.missed++; p.missed >= gap {
+			f.dismiss(p)
+		}
+	}
+	if p := f.native; f.waitsFor(p) && p.at < f.t {
 		if p.missed++; p.missed >= gap {
 			f.dismiss(p)
 		}

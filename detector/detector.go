@@ -144,7 +144,7 @@ func share(c Config, i, n int) Config {
 // returns foreshock.ErrOverloaded. After Close it returns foreshock.ErrClosed.
 func (d *Detector) Append(ctx context.Context, b *foreshock.Batch) error {
 	// A batch beyond the whole queue passes when it is alone in it.
-	cost := min(int64(b.Len()+len(b.Metadata))+batchCost, d.capacity)
+	cost := min(weight(b)+batchCost, d.capacity)
 	if err := d.reserve(ctx, cost); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector/quantile"
 )
 
 const (
@@ -30,6 +31,7 @@ const (
 	theBucket role = iota
 	theCount
 	theSum
+	theNative // all of it in one
 )
 
 // piece is one series of a family.
@@ -45,9 +47,10 @@ type piece struct {
 	at, since int64   // their times, ms
 }
 
-// family is a classic histogram or a summary: the series X_bucket, X_count and X_sum
-// whose other labels are the same, and the streams that are made of them. Its pieces
-// meet in a scrape, which is one timestamp; they come in any order, in many batches.
+// family is a histogram or a summary: the series X_bucket, X_count and X_sum whose other
+// labels are the same, or the native histogram X, and the streams that are made of them.
+// Its pieces meet in a scrape, which is one timestamp; they come in any order, in many
+// batches. What is native comes at once, and is read by itself.
 //
 // The first piece of the next scrape ends the one before: what comes later is dropped
 // and counted. Deltas are taken between scrapes that brought every bucket, or both
@@ -60,6 +63,9 @@ type family struct {
 	count, sum *piece
 	buckets    []*piece // by bound
 	crowded    bool     // there were more buckets than are read together
+
+	native *piece           // read by itself
+	base   *quantile.Native // what native deltas are taken from
 
 	t     int64 // of the scrape under way, or of the last, ms
 	open  bool  // it is under way
@@ -91,6 +97,13 @@ func pieceOf(ls labels.Labels, k kind) (family string, r role, bound float64, ok
 // join has st take its place in its family, if it has one.
 func (s *shard) join(st *state) {
 	ls := st.series.Labels
+	if st.native {
+		f := s.family(ls)
+		f.native = &piece{family: f, slot: st.slot, role: theNative, at: noTime, since: noTime}
+		f.base = &quantile.Native{}
+		st.piece = f.native
+		return
+	}
 	name, r, bound, ok := pieceOf(ls, st.kind)
 	if !ok {
 		return
@@ -149,8 +162,10 @@ func (s *shard) leave(st *state) {
 		f.count = nil
 	case theSum:
 		f.sum = nil
+	case theNative:
+		f.native, f.base = nil, nil
 	}
-	if f.count != nil || f.sum != nil || len(f.buckets) > 0 {
+	if f.native != nil || f.count != nil || f.sum != nil || len(f.buckets) > 0 {
 		return
 	}
 	first := s.families[f.hash]
@@ -177,6 +192,9 @@ func (f *family) dismiss(p *piece) {
 		return
 	}
 	p.away, p.since = true, noTime
+	if p.role == theNative {
+		return
+	}
 	f.known--
 	if f.open && p.at == f.t {
 		f.here--
@@ -185,6 +203,10 @@ func (f *family) dismiss(p *piece) {
 
 // hear takes in the value v that the piece p has at t.
 func (s *shard) hear(p *piece, t int64, v float64) {
+	if p.role == theNative {
+		s.hearNative(p)
+		return
+	}
 	f := p.family
 	if t > f.t {
 		s.turn(f, t)
@@ -219,11 +241,11 @@ func (s *shard) turn(f *family, t int64) {
 	f.t, f.open, f.here = t, true, 0
 }
 
-// silence takes in that p ended at t. A count's end is the family's, as is that of the
-// last bucket the quantiles'.
+// silence takes in that p ended at t. A count's end is the family's, as is a native
+// histogram's, and the last bucket's is the quantiles'.
 func (s *shard) silence(p *piece, t int64) {
 	f := p.family
-	if t > f.t {
+	if p.role != theNative && t > f.t {
 		s.turn(f, t)
 	}
 	f.dismiss(p)
@@ -240,6 +262,10 @@ func (s *shard) silence(p *piece, t int64) {
 		f.forget()
 	case theSum:
 		s.endStream(f, theMean)
+	case theNative:
+		for a := range aspects {
+			s.endStream(f, a)
+		}
 	}
 	if f.open && f.here > 0 && f.here == f.known {
 		s.sumUp(f)
@@ -253,24 +279,27 @@ func (f *family) forget() {
 	}
 }
 
-// rewind has the family go on at t, which is earlier than the time it had.
-func (s *shard) rewind(f *family, t int64) {
-	if t >= f.t {
-		return
+// rewind has the family go on at t, since what p had later was from a time that is not.
+func (s *shard) rewind(p *piece, t int64) {
+	f := p.family
+	switch {
+	case p.role == theNative:
+		p.at, p.since = noTime, noTime
+	case t < f.t:
+		f.forget()
+		for p := range f.pieces {
+			p.at = noTime
+		}
+		f.t, f.open, f.here = t, true, 0
 	}
-	f.forget()
-	for p := range f.pieces {
-		p.at = noTime
-	}
-	f.t, f.open, f.here = t, true, 0
 	for a := range aspects {
-		if st := s.streamState(f, a); st != nil {
+		if st := s.streamState(f, a); st != nil && st.last > t {
 			s.restart(st, t)
 		}
 	}
 }
 
-// pieces yields all of them.
+// pieces yields all of them but the native one.
 func (f *family) pieces(yield func(*piece) bool) {
 	for _, p := range [...]*piece{f.count, f.sum} {
 		if p != nil && !yield(p) {

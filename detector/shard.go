@@ -22,13 +22,15 @@ type shard struct {
 	keep    int64 // ms of samples in a window
 	idle    int64 // ms of age after which a series is forgotten
 
-	search   *search // under way, or nil
-	series   registry
-	families map[uint64]*family  // by the hash of their labels
-	buckets  quantile.Cumulative // scratch
-	wheel    map[int64][]uint32  // minute of the detector's age → slots to ask then
-	minute   int64               // all before were asked
-	version  uint32              // of rules and types: a series of another version looks itself up again
+	search       *search // under way, or nil
+	series       registry
+	families     map[uint64]*family   // by the hash of their labels
+	buckets      quantile.Cumulative  // scratch
+	histogram    *foreshock.Histogram // at hand, while a native one is taken in
+	now, between quantile.Native      // scratch: it, and what it observed since the one before
+	wheel        map[int64][]uint32   // minute of the detector's age → slots to ask then
+	minute       int64                // all before were asked
+	version      uint32               // of rules and types: a series of another version looks itself up again
 
 	out     *part // of the batch at hand: where findings go
 	awake   int64 // the detector's age after that batch, ms
@@ -116,7 +118,7 @@ func (s *shard) work(t task) {
 		s.take(&t.part.samples[i], false)
 	}
 	for i := range t.part.natives {
-		s.take(&t.part.natives[i], true)
+		s.takeNative(&t.part.natives[i])
 	}
 	s.age()
 	s.out.levels = levels{series: s.series.len(), warming: s.warming, windows: s.windows}
@@ -165,6 +167,9 @@ func (s *shard) lookup(x *foreshock.Series, native bool) *state {
 	}
 	st := s.series.add(x)
 	st.native = native
+	if native {
+		st.kind = counter
+	}
 	st.seen = s.awake
 	s.expect(st)
 	return st

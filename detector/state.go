@@ -105,6 +105,9 @@ func (s *shard) observe(st *state, sample *foreshock.Sample) {
 		s.end(st)
 		return
 	}
+	if st.native {
+		s.readAs(st)
+	}
 	x, reason := st.read(t, v)
 	if reason != scored {
 		s.out.counts.skipped[reason]++
@@ -155,7 +158,7 @@ func (st *state) read(t int64, v float64) (x float64, reason skip) {
 	if st.kind == bucket {
 		return 0, skipBucket
 	}
-	if (st.kind == gauge || st.kind == derived) && !st.native {
+	if st.kind == gauge || st.kind == derived {
 		return v, scored
 	}
 	prev, prevT, counting := st.prev, st.prevT, st.counting
@@ -200,7 +203,7 @@ func (s *shard) restart(st *state, t int64) {
 		s.align(st, t)
 	}
 	if st.piece != nil {
-		s.rewind(st.piece.family, t)
+		s.rewind(st.piece, t)
 	}
 }
 
