@@ -216,11 +216,11 @@ func (s *shard) endStream(f *family, a aspect) {
 }
 
 // disown gives st, made of a histogram, to the series of that name that is sent.
-func (s *shard) disown(st *state) {
+func (s *shard) disown(st *state, native bool) {
 	s.endReporting(st)
 	s.relearn(st)
 	s.windows -= st.window.Bytes()
 	st.window.Reset()
-	st.kind, st.version = gauge, 0
+	st.native, st.kind, st.version = native, gauge, 0 // resolve and readAs know more
 	st.heard, st.ended, st.interval = false, false, 0
 }

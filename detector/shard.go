@@ -140,7 +140,7 @@ func (s *shard) take(x *foreshock.Sample, native bool) {
 	}
 	st.seen = s.awake
 	if st.kind == derived {
-		s.disown(st)
+		s.disown(st, native)
 	}
 	if st.native != native {
 		s.out.counts.skipped[skipMixed]++
