@@ -22,6 +22,7 @@ var floors = map[string]int{
 	"detector/calibration": 0,
 	"detector/burst":       0,
 	"detector/forest":      0,
+	"detector/quantile":    0,
 	"detector/season":      0,
 	"detector/trend":       0,
 	"detector/workload":    0,

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 )
@@ -40,8 +41,8 @@ type Series struct {
 	Fingerprint uint64
 
 	// Kin is the fingerprint of what the series shares with its kin: the buckets, the
-	// count and the sum of one histogram, and the same metric of the pods of one
-	// namespace.
+	// count and the sum of one histogram and what is made of them, and the same metric
+	// of the pods of one namespace.
 	Kin uint64
 
 	// Neighbourhood is the fingerprint of where the series is: of its Place, or of the
@@ -109,11 +110,48 @@ type Sample struct {
 // the series has ended, and V is not a value.
 func (s Sample) Stale() bool { return value.IsStaleNaN(s.V) }
 
-// Histogram is one native histogram of one series, reduced to what is scored.
+// Histogram is one native histogram of one series. Beside Count and Sum it is as in
+// histogram.FloatHistogram, whatever form it was sent in.
 type Histogram struct {
 	Series     *Series
 	T          int64 // ms since the epoch
 	Count, Sum float64
+
+	Hint                             histogram.CounterResetHint
+	Schema                           int32
+	ZeroThreshold, ZeroCount         float64
+	PositiveSpans, NegativeSpans     []histogram.Span
+	PositiveBuckets, NegativeBuckets []float64 // counts of single buckets
+	CustomValues                     []float64
+}
+
+// NewHistogram returns h as the histogram of x at t. They share what is in slices.
+func NewHistogram(x *Series, t int64, h *histogram.FloatHistogram) Histogram {
+	return Histogram{
+		Series: x, T: t, Count: h.Count, Sum: h.Sum,
+		Hint: h.CounterResetHint, Schema: h.Schema,
+		ZeroThreshold: h.ZeroThreshold, ZeroCount: h.ZeroCount,
+		PositiveSpans: h.PositiveSpans, NegativeSpans: h.NegativeSpans,
+		PositiveBuckets: h.PositiveBuckets, NegativeBuckets: h.NegativeBuckets,
+		CustomValues: h.CustomValues,
+	}
+}
+
+// Float is h as Prometheus has it. They share what is in slices.
+func (h *Histogram) Float() histogram.FloatHistogram {
+	return histogram.FloatHistogram{
+		Count: h.Count, Sum: h.Sum,
+		CounterResetHint: h.Hint, Schema: h.Schema,
+		ZeroThreshold: h.ZeroThreshold, ZeroCount: h.ZeroCount,
+		PositiveSpans: h.PositiveSpans, NegativeSpans: h.NegativeSpans,
+		PositiveBuckets: h.PositiveBuckets, NegativeBuckets: h.NegativeBuckets,
+		CustomValues: h.CustomValues,
+	}
+}
+
+// Len is the number of what is in h's slices.
+func (h *Histogram) Len() int {
+	return len(h.PositiveSpans) + len(h.NegativeSpans) + len(h.PositiveBuckets) + len(h.NegativeBuckets) + len(h.CustomValues)
 }
 
 // Stale reports whether the histogram is a staleness marker, which travels in Sum.

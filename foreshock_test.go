@@ -21,6 +21,8 @@ func TestKin(t *testing.T) {
 		{"buckets", bucket, series("__name__", "rpc_seconds_bucket", "job", "a", "le", "+Inf"), true},
 		{"bucket and count", bucket, series("__name__", "rpc_seconds_count", "job", "a"), true},
 		{"bucket and sum", bucket, series("__name__", "rpc_seconds_sum", "job", "a"), true},
+		{"bucket and what is made of it", bucket, series("__name__", "rpc_seconds_p99", "job", "a"), true},
+		{"the parts of an odd name", series("__name__", "x_sum_count"), series("__name__", "x_sum_sum"), true},
 		{"bucket of another job", bucket, series("__name__", "rpc_seconds_bucket", "job", "b", "le", "0.1"), false},
 		{"pods", pod, series("__name__", "restarts", "namespace", "shop", "pod", "cart-2", "instance", "10.0.0.2:80"), true},
 		{"pods of another namespace", pod, series("__name__", "restarts", "namespace", "bank", "pod", "cart-1"), false},

@@ -32,9 +32,7 @@ func kin(ls labels.Labels) uint64 {
 		case l.Name == model.BucketLabel || podOnly(l):
 			return
 		case l.Name == model.MetricNameLabel:
-			for _, suffix := range [...]string{"_bucket", "_count", "_sum"} {
-				l.Value = strings.TrimSuffix(l.Value, suffix)
-			}
+			l.Value = withoutParts(l.Value)
 		}
 		b.Add(l.Name, l.Value)
 	})
@@ -68,6 +66,22 @@ func (s *Series) neighbourhood() uint64 {
 		at = labels.NewBuilder(at).Del(PodLabel).Labels()
 	}
 	return labels.StableHash(at)
+}
+
+// withoutParts is name without what the parts of a histogram, and what the detector
+// makes of it, add to it. All such suffixes go: which of them are the family's own name,
+// as in x_sum_count, nobody can tell.
+func withoutParts(name string) string {
+	for {
+		bare := name
+		for _, suffix := range [...]string{"_bucket", "_count", "_sum", "_mean", "_p50", "_p99"} {
+			bare = strings.TrimSuffix(bare, suffix)
+		}
+		if bare == name {
+			return name
+		}
+		name = bare
+	}
 }
 
 // Labels of a pod's series that only that pod has, or only the pods of one release:

@@ -48,6 +48,7 @@ func (s *shard) evict(st *state, why eviction) {
 	s.endReporting(st)
 	s.setWarming(st, false)
 	s.siblings.leave(&s.series, st)
+	s.leaveFamily(st)
 	s.windows -= st.window.Bytes()
 	s.out.counts.evicted[why]++
 	s.series.remove(st)

@@ -14,9 +14,10 @@ import (
 // Config is how the detector learns and how much it may hold. All of it but
 // queue_samples can be reloaded; what a reload changes holds from the next batch.
 type Config struct {
-	// MaxSeries is how many series may be known at once. Each shard holds an equal
-	// share. At the limit the series that have been idle make room; where none has,
-	// samples of new series are refused and counted, and known ones go on as ever.
+	// MaxSeries is how many series may be known at once, the three made of each histogram
+	// among them. Each shard holds an equal share. At the limit the series that have been
+	// idle make room; where none has, samples of new series are refused and counted, and
+	// known ones go on as ever.
 	MaxSeries int `yaml:"max_series"`
 
 	// Window is how far back raw samples are kept for the console and the API,

@@ -4,8 +4,9 @@
 // A Detector takes Batches in through Append and hands Findings out through
 // Observe, one for each batch and in the same order. Between the two, shards share
 // the series by fingerprint: one goroutine owns a series' window, model and
-// forecasts, so there is no lock below it. A shard makes rates of counters, finds
-// gaps, duplicates and late samples, and steps the model with what is left.
+// forecasts, so there is no lock below it. A shard makes rates of counters,
+// means and quantiles of histograms, finds gaps, duplicates and late samples, and steps
+// the model with what is left.
 //
 // Only sample time counts, and every batch passes through every shard, so the same
 // batches give the same Findings whatever the number of shards or of processors.
@@ -148,7 +149,7 @@ func share(c Config, i, n int) Config {
 // returns foreshock.ErrOverloaded. After Close it returns foreshock.ErrClosed.
 func (d *Detector) Append(ctx context.Context, b *foreshock.Batch) error {
 	// A batch beyond the whole queue passes when it is alone in it.
-	cost := min(int64(b.Len()+len(b.Metadata))+batchCost, d.capacity)
+	cost := min(weight(b)+batchCost, d.capacity)
 	if err := d.reserve(ctx, cost); err != nil {
 		return err
 	}

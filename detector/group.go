@@ -41,6 +41,7 @@ type group struct {
 // membership is what one series holds of its group.
 type membership struct {
 	group *group
+	asked bool // whether there is one for it
 	parts [kinds]int32 // its part of the sums
 	odd   bool
 }
@@ -64,8 +65,10 @@ const fewDeviating = 15
 // groupKey tells groups of a shard apart.
 type groupKey struct{ rule, place string }
 
-// join makes st a member of the group that its rule has at its place, if any.
+// join makes st, which has a score, a member of the group that its rule has at its
+// place, if any.
 func (s *shard) join(st *state) {
+	st.member.asked = true
 	place := st.series.Place()
 	if st.watch == nil || place.IsEmpty() {
 		return
@@ -84,6 +87,7 @@ func (s *shard) join(st *state) {
 // leave ends st's membership, and with the last but one what the group has to say.
 func (s *shard) leave(st *state, t int64) {
 	g := st.member.group
+	st.member.asked = false
 	if g == nil {
 		return
 	}
@@ -140,6 +144,9 @@ func (g *group) speaks() bool { return g != nil && g.members > 1 }
 // gather takes in what the sample of st at t says to its group. A time is judged when
 // all members have spoken of it, or when one speaks of a later time.
 func (s *shard) gather(st *state, t int64, v *verdict) {
+	if !st.member.asked {
+		s.join(st)
+	}
 	g := st.member.group
 	if !g.speaks() {
 		return

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
@@ -31,7 +32,9 @@ type job struct {
 // a concurrent user: the shard has it from task to working.Done, the collector after.
 type part struct {
 	samples []foreshock.Sample
-	natives []foreshock.Sample // V is a native histogram's count
+	natives []foreshock.Histogram
+	spans   []histogram.Span // of natives, one behind the other; so are values
+	values  []float64
 
 	scores    []foreshock.Score
 	anomalies []foreshock.Anomaly
@@ -61,14 +64,31 @@ func (j *job) split(b *foreshock.Batch) {
 		}
 	}
 	for _, h := range b.Histograms {
-		s := foreshock.Sample{Series: h.Series, T: h.T, V: h.Count}
-		if h.Stale() {
-			s.V = h.Sum // the marker
-		}
 		p := &j.parts[shardOf(h.Series, n)]
-		p.natives = append(p.natives, s)
+		h.PositiveSpans, h.NegativeSpans = kept(&p.spans, h.PositiveSpans), kept(&p.spans, h.NegativeSpans)
+		h.PositiveBuckets, h.NegativeBuckets = kept(&p.values, h.PositiveBuckets), kept(&p.values, h.NegativeBuckets)
+		h.CustomValues = kept(&p.values, h.CustomValues)
+		p.natives = append(p.natives, h)
 	}
 	j.metadata = append(j.metadata, b.Metadata...)
+}
+
+// kept copies s behind what memory holds. Where that grows, what was handed out stays
+// where it is.
+func kept[T any](memory *[]T, s []T) []T {
+	from := len(*memory)
+	*memory = append(*memory, s...)
+	return slices.Clip((*memory)[from:])
+}
+
+// weight is what b takes of the queue beside the cost of a batch: one for each sample,
+// histogram and type, and one for three numbers in a histogram, which take as much.
+func weight(b *foreshock.Batch) int64 {
+	numbers := 0
+	for i := range b.Histograms {
+		numbers += b.Histograms[i].Len()
+	}
+	return int64(b.Len() + len(b.Metadata) + numbers/3)
 }
 
 // shardOf is the shard of n that owns s: its neighbourhood's upper half, scaled to n.
@@ -81,6 +101,8 @@ func (j *job) reset() {
 		*p = part{
 			samples:   emptied(p.samples),
 			natives:   emptied(p.natives),
+			spans:     p.spans[:0],
+			values:    p.values[:0],
 			scores:    emptied(p.scores),
 			anomalies: emptied(p.anomalies),
 			forecasts: emptied(p.forecasts),

@@ -16,10 +16,11 @@ const (
 	gauge   kind = iota // as they are
 	counter             // as a rate per second
 	bucket              // kept, not scored: one bucket of a classic histogram says nothing
+	derived             // as they are: made of a histogram, sent by nobody
 )
 
 // String is the kind as people read it.
-func (k kind) String() string { return [...]string{"gauge", "counter", "bucket"}[k] }
+func (k kind) String() string { return [...]string{"gauge", "counter", "bucket", "derived"}[k] }
 
 // maxFamilies bounds what metadata may make a shard remember: 65 536 × ~100 B ≈ 6 MiB.
 const maxFamilies = 1 << 16

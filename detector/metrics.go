@@ -19,6 +19,7 @@ const (
 	skipNotFinite             // NaN or infinite, or a rate that is
 	skipFirst                 // a counter's first, or first since a reset we know not when: there is no rate yet
 	skipBucket                // of a classic histogram
+	skipSum                   // of a histogram or summary, whose mean is scored instead
 	skipMixed                 // a float where there are native histograms, or the reverse
 
 	skips
@@ -26,7 +27,7 @@ const (
 
 // String is the reason as the metric's label has it.
 func (r skip) String() string {
-	return [...]string{"", "time", "duplicate", "conflict", "stale", "not_finite", "first", "bucket", "mixed"}[r]
+	return [...]string{"", "time", "duplicate", "conflict", "stale", "not_finite", "first", "bucket", "sum", "mixed"}[r]
 }
 
 // eviction is why a series was forgotten.
@@ -45,6 +46,9 @@ func (e eviction) String() string { return [...]string{"idle", "room"}[e] }
 // counts are what happened to samples and series.
 type counts struct {
 	samples, scored, late, refused int
+	derived, derivedRefused        int // values made of histograms
+	piecesLate, incomplete         int // of histograms: series' samples, scrapes
+	crowded                        int // buckets
 	skipped                        [skips]int
 	evicted                        [evictions]int
 	started                        [forest.Channels]int // anomalies by channel
@@ -59,6 +63,11 @@ func (c *counts) add(o *counts) {
 	c.scored += o.scored
 	c.late += o.late
 	c.refused += o.refused
+	c.derived += o.derived
+	c.derivedRefused += o.derivedRefused
+	c.piecesLate += o.piecesLate
+	c.incomplete += o.incomplete
+	c.crowded += o.crowded
 	for i, n := range o.skipped {
 		c.skipped[i] += n
 	}
@@ -92,6 +101,9 @@ type metrics struct {
 	batches, overloaded     prometheus.Counter
 	samples, scored         prometheus.Counter
 	late, refused           prometheus.Counter
+	derived, derivedRefused prometheus.Counter
+	piecesLate, incomplete  prometheus.Counter
+	crowded                 prometheus.Counter
 	skipped                 [skips]prometheus.Counter
 	evicted                 [evictions]prometheus.Counter
 	anomalies               [forest.Channels]prometheus.Counter
@@ -118,26 +130,31 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		return f.NewGauge(prometheus.GaugeOpts{Name: "foreshock_detector_" + name, Help: help})
 	}
 	m := &metrics{
-		batches:    counter("batches_total", "Batches scored."),
-		overloaded: counter("batches_overloaded_total", "Batches not taken because the queue stayed full."),
-		samples:    counter("samples_total", "Samples taken in."),
-		scored:     counter("samples_scored_total", "Samples scored and learned."),
-		late:       counter("samples_late_total", "Samples older than the newest of their series, not scored."),
-		refused:    counter("samples_refused_total", "Samples of new series not scored because the detector was full."),
-		breaches:   counter("breaches_total", "Foreseen crossings of a forecast rule's limit."),
-		groups:     counter("group_anomalies_total", "Anomalies that started of groups: of the series one rule watches at one place."),
-		families:   counter("metadata_refused_total", "Metric types not remembered because too many families have one."),
-		inherited:  counter("series_inherited_total", "Series of new pods that took over what a sibling had learned."),
-		ownersFull: counter("owners_refused_total", "Owners of pods, replica sets and jobs not remembered because too many are."),
-		owners:     gauge("owners", "Owners of pods, replica sets and jobs known from kube-state-metrics."),
-		leaps:      counter("clock_leaps_total", "Times the samples moved the clock by more than an hour at once."),
-		series:     gauge("series", "Series known."),
-		warming:    gauge("series_warming", "Series known that are still warming up."),
-		limit:      gauge("series_limit", "Series that may be known."),
-		window:     gauge("window_bytes", "Memory the windows hold."),
-		now:        gauge("clock_timestamp_seconds", "Sample time the detector has reached."),
-		queue:      gauge("queue_samples", "Samples and metadata taken in that wait to be scored, plus 64 for each of their batches."),
-		budgets:    newBudgetMetrics(reg),
+		batches:        counter("batches_total", "Batches scored."),
+		overloaded:     counter("batches_overloaded_total", "Batches not taken because the queue stayed full."),
+		samples:        counter("samples_total", "Samples taken in."),
+		scored:         counter("samples_scored_total", "Samples scored and learned."),
+		late:           counter("samples_late_total", "Samples older than the newest of their series, not scored."),
+		refused:        counter("samples_refused_total", "Samples of new series not scored because the detector was full."),
+		derived:        counter("derived_scored_total", "Means and quantiles of histograms scored and learned."),
+		derivedRefused: counter("derived_refused_total", "Means and quantiles of histograms not scored because the detector was full, or is sent a series of their name."),
+		piecesLate:     counter("histogram_parts_late_total", "Samples of a histogram that came when its next scrape had begun, left out of its mean and quantiles."),
+		incomplete:     counter("histograms_incomplete_total", "Scrapes of a histogram that lacked a part, and so its mean or its quantiles."),
+		crowded:        counter("histogram_buckets_refused_total", "Buckets beyond 256 of one histogram, which has no quantiles then."),
+		breaches:       counter("breaches_total", "Foreseen crossings of a forecast rule's limit."),
+		families:       counter("metadata_refused_total", "Metric types not remembered because too many families have one."),
+		leaps:          counter("clock_leaps_total", "Times the samples moved the clock by more than an hour at once."),
+		series:         gauge("series", "Series known."),
+		warming:        gauge("series_warming", "Series known that are still warming up."),
+		limit:          gauge("series_limit", "Series that may be known."),
+		window:         gauge("window_bytes", "Memory the windows hold."),
+		now:            gauge("clock_timestamp_seconds", "Sample time the detector has reached."),
+		queue:          gauge("queue_samples", "Samples and metadata taken in that wait to be scored, plus 64 for each of their batches."),
+		groups:         counter("group_anomalies_total", "Anomalies that started of groups: of the series one rule watches at one place."),
+		inherited:      counter("series_inherited_total", "Series of new pods that took over what a sibling had learned."),
+		ownersFull:     counter("owners_refused_total", "Owners of pods, replica sets and jobs not remembered because too many are."),
+		owners:         gauge("owners", "Owners of pods, replica sets and jobs known from kube-state-metrics."),
+		budgets:        newBudgetMetrics(reg),
 	}
 	gauge("queue_capacity_samples", "What queue_samples may reach.").Set(float64(capacity))
 
@@ -162,6 +179,11 @@ func (m *metrics) batch(c *counts, l *levels) {
 	m.scored.Add(float64(c.scored))
 	m.late.Add(float64(c.late))
 	m.refused.Add(float64(c.refused))
+	m.derived.Add(float64(c.derived))
+	m.derivedRefused.Add(float64(c.derivedRefused))
+	m.piecesLate.Add(float64(c.piecesLate))
+	m.incomplete.Add(float64(c.incomplete))
+	m.crowded.Add(float64(c.crowded))
 	m.breaches.Add(float64(c.breaches))
 	m.groups.Add(float64(c.groups))
 	m.families.Add(float64(c.families))

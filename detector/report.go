@@ -16,7 +16,11 @@ func (s *shard) step(st *state, t int64, x float64) {
 	v := st.model.step(grading, st.watch, st.modelTime, x)
 	s.setWarming(st, v.warming)
 	st.score, st.x, st.band = v.score, x, v.band
-	s.out.counts.scored++
+	if st.kind == derived {
+		s.out.counts.derived++
+	} else {
+		s.out.counts.scored++
+	}
 	s.weighSeries(st, t, &v)
 	// What a series says to its group is not for the budget to turn down: the group is.
 	v.evidence[isolated] *= s.grading.threshold / s.settings.floor

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector/quantile"
 	"github.com/foreshock/foreshock/rules"
 )
 
@@ -28,11 +29,16 @@ type shard struct {
 	search   *search // under way, or nil
 	series   registry
 	groups   map[groupKey]*group
+	families map[uint64]*family // by the hash of their labels
 	owners   owners
 	siblings siblings
 	wheel    map[int64][]uint32 // minute of the detector's age → slots to ask then
 	minute   int64              // all before were asked
 	version  uint32             // of rules and types: a series of another version looks itself up again
+
+	buckets          quantile.Cumulative  // scratch
+	histogram        *foreshock.Histogram // at hand, while a native one is taken in
+	current, between quantile.Native      // scratch: it, and what it observed since the one before
 
 	out     *part // of the batch at hand: where findings go
 	now     int64 // the detector's clock after that batch, ms
@@ -43,15 +49,16 @@ type shard struct {
 
 func newShard(number, depth int, c Config, r *rules.Set, newborn bool) *shard {
 	s := &shard{
-		number:  number,
-		in:      make(chan task, depth),
-		asks:    make(chan query),
-		rules:   r,
-		grading: grading{newborn: newborn},
-		types:   types{},
-		groups:  map[groupKey]*group{},
-		wheel:   map[int64][]uint32{},
-		version: 1, // a new series is of version 0
+		number:   number,
+		in:       make(chan task, depth),
+		asks:     make(chan query),
+		rules:    r,
+		grading:  grading{newborn: newborn},
+		types:    types{},
+		groups:   map[groupKey]*group{},
+		families: map[uint64]*family{},
+		wheel:    map[int64][]uint32{},
+		version:  1, // a new series is of version 0
 	}
 	s.settings = newCalibrator(c, r).choose()
 	s.tally.begin(0, len(s.settings.thresholds))
@@ -132,7 +139,7 @@ func (s *shard) work(t task) {
 		s.take(&t.part.samples[i], false)
 	}
 	for i := range t.part.natives {
-		s.take(&t.part.natives[i], true)
+		s.takeNative(&t.part.natives[i])
 	}
 	s.age()
 	s.out.levels = levels{series: s.series.len(), warming: s.warming, windows: s.windows, owners: len(s.owners.known)}
@@ -153,6 +160,9 @@ func (s *shard) take(x *foreshock.Sample, native bool) {
 		return
 	}
 	st.seen = s.awake
+	if st.kind == derived {
+		s.disown(st, native)
+	}
 	if st.native != native {
 		s.out.counts.skipped[skipMixed]++
 		return
@@ -178,6 +188,9 @@ func (s *shard) lookup(x *foreshock.Series, native bool) *state {
 	}
 	st := s.series.add(x)
 	st.native = native
+	if native {
+		st.kind = counter
+	}
 	st.seen = s.awake
 	s.expect(st)
 	return st
@@ -186,14 +199,17 @@ func (s *shard) lookup(x *foreshock.Series, native bool) *state {
 // resolve looks up what the metadata and the rules say of st.
 func (s *shard) resolve(st *state) {
 	ls := st.series.Labels
-	if k := s.types.kind(ls); k != st.kind && !st.native {
+	if k := s.types.kind(ls); k != st.kind && !st.native && st.kind != derived {
+		s.leaveFamily(st)
 		s.relearn(st)
 		st.kind = k
+	}
+	if st.piece == nil {
+		s.joinFamily(st)
 	}
 	if w := s.rules.Watch(ls); w != st.watch {
 		s.leave(st, st.last)
 		st.watch = w
-		s.join(st)
 	}
 	st.scope, st.young = s.settings.scopes[st.watch], classOf(st)
 	s.setForecast(st, s.rules.Forecast(ls))

@@ -56,6 +56,7 @@ type state struct {
 	strayT int64 // the newest of the samples that fell back
 	strays uint8
 
+	piece   *piece // nil: of no histogram or summary
 	watch   *rules.Watch
 	scope   uint32     // its alerts count against; the fleet's where no rule watches it
 	young   class      // while it is
@@ -100,19 +101,27 @@ func (s *shard) observe(st *state, sample *foreshock.Sample) {
 	st.window.Append(t, v, s.keep)
 	s.windows += st.window.Bytes() - before
 
+	st.ended = false // before others may look for room: it is not this one's
 	if sample.Stale() {
 		s.out.counts.skipped[skipStale]++
+		if st.piece != nil {
+			s.silence(st.piece, t)
+		}
 		s.end(st)
 		return
 	}
-	if st.ended {
-		st.ended = false
-		s.join(st)
+	st.ended = false
+	if st.native {
+		s.readAs(st)
 	}
-	if x, reason := st.read(t, v); reason != scored {
+	x, reason := st.read(t, v)
+	if reason != scored {
 		s.out.counts.skipped[reason]++
 	} else {
 		s.step(st, t, x)
+	}
+	if st.piece != nil && reason != skipNotFinite {
+		s.hear(st.piece, t, v)
 	}
 }
 
@@ -155,11 +164,14 @@ func (st *state) read(t int64, v float64) (x float64, reason skip) {
 	if st.kind == bucket {
 		return 0, skipBucket
 	}
-	if st.kind == gauge && !st.native {
+	if st.kind == gauge || st.kind == derived {
 		return v, scored
 	}
 	prev, prevT, counting := st.prev, st.prevT, st.counting
 	st.prev, st.prevT, st.counting = v, t, true
+	if st.piece.replaced() {
+		return 0, skipSum
+	}
 	if !counting || v < prev {
 		return 0, skipFirst
 	}
@@ -198,6 +210,9 @@ func (s *shard) restart(st *state, t int64) {
 	if st.learned {
 		s.align(st, t)
 	}
+	if st.piece != nil {
+		s.rewind(st.piece, t)
+	}
 }
 
 // align sets the shift so that the model's time goes on from where it stood to the
@@ -216,6 +231,7 @@ func (s *shard) align(st *state, t int64) {
 // something else.
 func (s *shard) relearn(st *state) {
 	s.endAnomalies(st, st.last)
+	s.leave(st, st.last)
 	s.setWarming(st, false)
 	s.orphan(st)
 	st.model, st.shift = model{}, 0

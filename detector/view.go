@@ -16,7 +16,7 @@ const maxViewed = 1000
 // View is one series as the detector sees it.
 type View struct {
 	Series *foreshock.Series
-	Kind   string // how its samples are read: gauge, counter, bucket, histogram
+	Kind   string // how its samples are read: gauge, counter, bucket, histogram, derived
 	Rule   string // the watch rule that selects it; "" when none does
 	Ended  bool   // a staleness marker was its last word
 	// Inherited is the series of a sibling pod whose knowledge it started with, or nil.
@@ -134,7 +134,7 @@ func (q *search) keep(h hit) {
 }
 
 func (st *state) view() View {
-	warming := st.warming || !st.learned && st.kind != bucket
+	warming := st.warming || !st.learned && st.kind != bucket && !st.piece.replaced()
 	v := View{
 		Series:    st.series,
 		Kind:      st.kind.String(),

@@ -47,6 +47,7 @@ type decoder struct {
 
 	raw    []byte
 	batch  foreshock.Batch
+	arena  arena // of the batch's histograms
 	tally  tally
 	budget int // objects left
 	points int // samples and histograms left
@@ -94,6 +95,7 @@ func (d *decoder) decode(v version, body []byte, decodedLen int, latest int64) e
 	d.version, d.latest = v, latest
 	d.budget, d.points, d.room = d.limits.MaxObjects, d.limits.MaxSamples, int(d.limits.MaxLearned)
 	d.batch.Samples, d.batch.Histograms, d.batch.Metadata = d.batch.Samples[:0], d.batch.Histograms[:0], d.batch.Metadata[:0]
+	d.arena.reset()
 	d.tally.reset()
 	d.last, d.lastText = nil, nil
 	if cap(d.raw) < decodedLen {
@@ -128,6 +130,9 @@ func (d *decoder) trim() {
 	}
 	if d.native.oversized() {
 		d.native = nativeHistogram{}
+	}
+	if d.arena.oversized() {
+		d.arena, d.batch.Histograms = arena{}, nil
 	}
 }
 
@@ -226,7 +231,7 @@ func (d *decoder) histogram(msg []byte) error {
 		}
 		return nil
 	}
-	d.batch.Histograms = append(d.batch.Histograms, foreshock.Histogram{T: d.native.t, Count: count, Sum: d.native.sum})
+	d.batch.Histograms = append(d.batch.Histograms, d.native.into(&d.arena, count))
 	return nil
 }
 

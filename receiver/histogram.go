@@ -1,13 +1,19 @@
 package receiver
 
 import (
+	"slices"
+
 	"github.com/prometheus/prometheus/model/histogram"
+
+	"github.com/foreshock/foreshock"
 )
 
 // nativeHistogram is the room one histogram is decoded into, used again for the
-// next. Prometheus's own types judge it; only Count and Sum outlive the judgement.
+// next. Prometheus's own types judge it, and what outlives the judgement is a float
+// histogram in the batch's memory, whatever form it was sent in.
 type nativeHistogram struct {
 	t         int64
+	hint      histogram.CounterResetHint
 	sum       float64
 	schema    int32
 	threshold float64
@@ -44,7 +50,7 @@ func (h *nativeHistogram) oversized() bool {
 
 // verdict judges the histogram as Prometheus does on ingestion, and returns its
 // count of observations. Schemas 9 to 52 are legal on the wire: Prometheus merges
-// their buckets down to schema 8, which changes neither Count nor Sum, so they are
+// their buckets down to schema 8, which whoever reads them may do as well; they are
 // judged as they stand.
 func (h *nativeHistogram) verdict() (count float64, err error) {
 	schema := h.schema
@@ -118,7 +124,8 @@ func (d *decoder) decodeHistogram(msg []byte) error {
 		case 13:
 			h.posCounts, err = d.doubles(&r, wire, h.posCounts)
 		case 14:
-			_, err = r.varint(wire)
+			v, err = r.varint(wire)
+			h.hint = resetHint(v)
 		case 15:
 			v, err = r.varint(wire)
 			h.t = int64(v)
@@ -137,6 +144,67 @@ func (d *decoder) decodeHistogram(msg []byte) error {
 		}
 	}
 	return nil
+}
+
+// resetHint is the hint of that number on the wire, cut to a byte as Prometheus does;
+// one that a later version may add says nothing.
+func resetHint(v uint64) histogram.CounterResetHint {
+	if hint := histogram.CounterResetHint(v); hint <= histogram.GaugeType {
+		return hint
+	}
+	return histogram.UnknownCounterReset
+}
+
+// arena is where the slices of a batch's histograms lie, one behind the other. It is
+// used again with the batch. Where it grows, what was handed out stays where it is.
+type arena struct {
+	spans  []histogram.Span
+	values []float64
+}
+
+func (a *arena) reset() { a.spans, a.values = a.spans[:0], a.values[:0] }
+
+// oversized reports whether the room is worth giving back to the collector.
+func (a *arena) oversized() bool { return max(cap(a.spans), cap(a.values)) > 4*mostKeptObjects }
+
+func (a *arena) keepSpans(s []histogram.Span) []histogram.Span {
+	from := len(a.spans)
+	a.spans = append(a.spans, s...)
+	return slices.Clip(a.spans[from:])
+}
+
+func (a *arena) keep(v []float64) []float64 {
+	from := len(a.values)
+	a.values = append(a.values, v...)
+	return slices.Clip(a.values[from:])
+}
+
+// absolute keeps the counts that deltas, of one bucket to the next, come to.
+func (a *arena) absolute(deltas []int64) []float64 {
+	from, count := len(a.values), int64(0)
+	for _, d := range deltas {
+		count += d
+		a.values = append(a.values, float64(count))
+	}
+	return slices.Clip(a.values[from:])
+}
+
+// into makes a histogram of the batch of h, which must be valid.
+func (h *nativeHistogram) into(a *arena, count float64) foreshock.Histogram {
+	to := foreshock.Histogram{
+		T: h.t, Count: count, Sum: h.sum,
+		Hint: h.hint, Schema: h.schema, ZeroThreshold: h.threshold,
+		PositiveSpans: a.keepSpans(h.posSpans), NegativeSpans: a.keepSpans(h.negSpans),
+		CustomValues: a.keep(h.bounds),
+	}
+	if h.float {
+		to.ZeroCount = h.zeroF
+		to.PositiveBuckets, to.NegativeBuckets = a.keep(h.posCounts), a.keep(h.negCounts)
+	} else {
+		to.ZeroCount = float64(h.zero)
+		to.PositiveBuckets, to.NegativeBuckets = a.absolute(h.posDeltas), a.absolute(h.negDeltas)
+	}
+	return to
 }
 
 func (d *decoder) span(r *reader, wire int, to []histogram.Span) ([]histogram.Span, error) {

@@ -35,8 +35,15 @@ func (o *outcome) sample(ls labels.Labels, t int64, v float64) {
 	o.Samples = append(o.Samples, fmt.Sprintf("%s %d %x", ls, t, math.Float64bits(v)))
 }
 
-func (o *outcome) histogram(ls labels.Labels, t int64, count, sum float64) {
-	o.Histograms = append(o.Histograms, fmt.Sprintf("%s %d %x %x", ls, t, math.Float64bits(count), math.Float64bits(sum)))
+func (o *outcome) histogram(ls labels.Labels, t int64, h histogram.FloatHistogram) {
+	bits := func(xs []float64) (all []uint64) {
+		for _, x := range xs {
+			all = append(all, math.Float64bits(x))
+		}
+		return all
+	}
+	o.Histograms = append(o.Histograms, fmt.Sprintf("%s %d %x %d %d %v %x %v %x %x", ls, t, bits([]float64{h.Count, h.Sum, h.ZeroThreshold, h.ZeroCount}),
+		h.CounterResetHint, h.Schema, h.PositiveSpans, bits(h.PositiveBuckets), h.NegativeSpans, bits(h.NegativeBuckets), bits(h.CustomValues)))
 }
 
 // ours is what our decoder makes of a message.
@@ -54,7 +61,7 @@ func outcomeOf(d *decoder, err error) outcome {
 		o.sample(s.Series.Labels, s.T, s.V)
 	}
 	for _, h := range d.batch.Histograms {
-		o.histogram(h.Series.Labels, h.T, h.Count, h.Sum)
+		o.histogram(h.Series.Labels, h.T, h.Float())
 	}
 	for _, m := range d.batch.Metadata {
 		o.Metadata = append(o.Metadata, m.Family+" "+string(m.Type))
@@ -77,17 +84,48 @@ func validLabels(ls labels.Labels) (labels.Labels, bool) {
 	return ls, ls.Has(model.MetricNameLabel) && ls.IsValid(model.UTF8Validation) && !repeated
 }
 
-func validHistogram(ih *histogram.Histogram, fh *histogram.FloatHistogram) (count, sum float64, ok bool) {
-	if ih != nil {
-		if ih.Schema > histogram.ExponentialSchemaMax && ih.Schema <= histogram.ExponentialSchemaMaxReserved {
-			ih.Schema = histogram.ExponentialSchemaMax
+// validHistogram is the histogram as Prometheus judges it, but at the schema it was
+// sent with. An integer histogram becomes what its own conversion makes of it, but for
+// the rounding of counts beyond 2^53, which ours does once and not at every bucket.
+func validHistogram(ih *histogram.Histogram, fh *histogram.FloatHistogram) (histogram.FloatHistogram, bool) {
+	judged := func(schema int32) int32 {
+		if schema > histogram.ExponentialSchemaMax && schema <= histogram.ExponentialSchemaMaxReserved {
+			return histogram.ExponentialSchemaMax
 		}
-		return float64(ih.Count), ih.Sum, ih.Validate() == nil
+		return schema
 	}
-	if fh.Schema > histogram.ExponentialSchemaMax && fh.Schema <= histogram.ExponentialSchemaMaxReserved {
-		fh.Schema = histogram.ExponentialSchemaMax
+	if ih != nil {
+		schema := ih.Schema
+		ih.Schema = judged(schema)
+		if ih.Validate() != nil {
+			return histogram.FloatHistogram{}, false
+		}
+		ih.Schema = schema
+		h := *ih.ToFloat(nil)
+		for _, side := range []struct {
+			deltas []int64
+			counts []float64
+		}{{ih.PositiveBuckets, h.PositiveBuckets}, {ih.NegativeBuckets, h.NegativeBuckets}} {
+			count := int64(0)
+			for i, d := range side.deltas {
+				count += d
+				side.counts[i] = float64(count)
+			}
+		}
+		return knownHint(h), true
 	}
-	return fh.Count, fh.Sum, fh.Validate() == nil
+	schema := fh.Schema
+	fh.Schema = judged(schema)
+	ok := fh.Validate() == nil
+	fh.Schema = schema
+	return knownHint(*fh), ok
+}
+
+func knownHint(h histogram.FloatHistogram) histogram.FloatHistogram {
+	if h.CounterResetHint > histogram.GaugeType {
+		h.CounterResetHint = histogram.UnknownCounterReset
+	}
+	return h
 }
 
 // prometheusV1 is what Prometheus's types and validation make of a message.
@@ -135,12 +173,12 @@ func (o *outcome) metadata(m string) {
 }
 
 func (o *outcome) judge(ls labels.Labels, t, latest int64, ih *histogram.Histogram, fh *histogram.FloatHistogram) {
-	count, sum, ok := validHistogram(ih, fh)
+	h, ok := validHistogram(ih, fh)
 	if t > latest || !ok {
 		o.BadHistograms++
 		return
 	}
-	o.histogram(ls, t, count, sum)
+	o.histogram(ls, t, h)
 }
 
 // prometheusV2 is the same for version 2.0.

@@ -27,6 +27,8 @@ func nativeHistograms() (ints []*histogram.Histogram, floats []*histogram.FloatH
 		change(func(h *histogram.Histogram) { h.Count = 8 }),
 		change(func(h *histogram.Histogram) { h.Sum = math.NaN(); h.Count = 8 }),
 		change(func(h *histogram.Histogram) { h.Sum = math.NaN(); h.Count = 6 }),
+		change(func(h *histogram.Histogram) { h.CounterResetHint = histogram.CounterReset }),
+		change(func(h *histogram.Histogram) { h.CounterResetHint = histogram.GaugeType }),
 		change(func(h *histogram.Histogram) { h.Schema = 20 }),
 		change(func(h *histogram.Histogram) { h.Schema = 53 }),
 		change(func(h *histogram.Histogram) { h.Schema = -5 }),

@@ -198,7 +198,7 @@ func (s *Scenario) load(interval time.Duration, text string) error {
 		switch {
 		case v.Omitted:
 		case v.Histogram != nil:
-			s.histograms = append(s.histograms, foreshock.Histogram{Series: series, T: t, Count: v.Histogram.Count, Sum: v.Histogram.Sum})
+			s.histograms = append(s.histograms, foreshock.NewHistogram(series, t, v.Histogram))
 		default:
 			s.samples = append(s.samples, foreshock.Sample{Series: series, T: t, V: v.Value})
 		}
