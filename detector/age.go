@@ -46,6 +46,7 @@ func (s *shard) evict(st *state, why eviction) {
 	s.endAnomalies(st, st.last)
 	s.endReporting(st)
 	s.setWarming(st, false)
+	s.discard(st)
 	s.windows -= st.window.Bytes()
 	s.out.counts.evicted[why]++
 	s.series.remove(st)

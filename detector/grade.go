@@ -40,6 +40,11 @@ type verdict struct {
 	phase   foreshock.Phase
 	onset   int64 // ms
 	channel forest.Channel
+
+	// What explains it: see foreshock.Moment.
+	reason                 foreshock.Reason
+	raw, threshold, needed float64
+	each                   forest.Scores
 }
 
 // admits reports whether the rule lets a deviation of x from what was expected alert:

@@ -50,6 +50,7 @@ type counts struct {
 	started                        [forest.Channels]int // anomalies by channel
 	breaches                       int
 	families                       int // refused
+	unexplained                    [unexplaineds]int
 }
 
 func (c *counts) add(o *counts) {
@@ -68,17 +69,22 @@ func (c *counts) add(o *counts) {
 	}
 	c.breaches += o.breaches
 	c.families += o.families
+	for i, n := range o.unexplained {
+		c.unexplained[i] += n
+	}
 }
 
 // levels are where a shard stands.
 type levels struct {
 	series, warming, windows int // windows in bytes
+	diaries                  int
 }
 
 func (l *levels) add(o *levels) {
 	l.series += o.series
 	l.warming += o.warming
 	l.windows += o.windows
+	l.diaries += o.diaries
 }
 
 type metrics struct {
@@ -91,6 +97,8 @@ type metrics struct {
 	breaches                prometheus.Counter
 	families                prometheus.Counter
 	leaps                   prometheus.Counter
+	unexplained             [unexplaineds]prometheus.Counter
+	diaries                 prometheus.Gauge
 	series, warming, window prometheus.Gauge
 	limit, now              prometheus.Gauge
 	queue                   prometheus.Gauge
@@ -121,6 +129,7 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		warming:    gauge("series_warming", "Series known that are still warming up."),
 		limit:      gauge("series_limit", "Series that may be known."),
 		window:     gauge("window_bytes", "Memory the windows hold."),
+		diaries:    gauge("explained_series", "Series whose latest anomaly, or what came near one, is kept in detail to be explained."),
 		now:        gauge("clock_timestamp_seconds", "Sample time the detector has reached."),
 		queue:      gauge("queue_samples", "Samples and metadata taken in that wait to be scored, plus 64 for each of their batches."),
 	}
@@ -133,6 +142,10 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 	evicted := vector("series_evicted_total", "Series forgotten, by reason.", "reason")
 	for e := range evictions {
 		m.evicted[e] = evicted.WithLabelValues(e.String())
+	}
+	unexplained := vector("explanations_dropped_total", "Samples not kept in detail because every record was in use (full), and series whose records made room for another's (room).", "reason")
+	for u := range m.unexplained {
+		m.unexplained[u] = unexplained.WithLabelValues(unexplainedReason(u).String())
 	}
 	anomalies := vector("anomalies_total", "Anomalies that started, by the channel that isolated them.", "channel")
 	for c := range m.anomalies {
@@ -155,10 +168,14 @@ func (m *metrics) batch(c *counts, l *levels) {
 	for e, n := range c.evicted {
 		m.evicted[e].Add(float64(n))
 	}
+	for u, n := range c.unexplained {
+		m.unexplained[u].Add(float64(n))
+	}
 	for ch, n := range c.started {
 		m.anomalies[ch].Add(float64(n))
 	}
 	m.series.Set(float64(l.series))
 	m.warming.Set(float64(l.warming))
 	m.window.Set(float64(l.windows))
+	m.diaries.Set(float64(l.diaries))
 }

@@ -33,31 +33,36 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	if newborn {
 		far = m.forest.Isolation(x)
 	}
-	s, channel := m.score(t, x, season)
+	v := verdict{band: band, warming: seen < g.warmUp, needed: m.alarm.needed()}
+	s, channel := m.score(t, x, season, &v.each)
+	v.raw, v.channel, v.threshold = s, channel, g.threshold/sensitivity(w)
 
-	v := verdict{band: band, warming: seen < g.warmUp, channel: channel}
-	score := s / g.threshold
+	score := s / v.threshold
 	if newborn {
 		v.warming, v.channel = seen < forest.LeastIsolating, forest.Value
-		score = far / newbornDistance
+		score = sensitivity(w) * far / newbornDistance
 	}
-	score *= sensitivity(w)
+	found := score
 	if v.warming || m.resumed {
 		score = 0
 	}
-	m.resumed = false
 	if !admits(w, band, x) {
 		score = min(score, ordinary)
 	}
+	accepted := false
 	if newborn {
 		m.alarm.glance(t, score, &v)
-	} else if m.alarm.hear(t, x, score, &v) {
-		m.accept(t, x)
-		return v
+	} else {
+		accepted = m.alarm.hear(t, x, score, &v)
 	}
-	// What an incident brings is not what is expected. The forest has a quarantine for
-	// it; trend and season do not hear of it.
-	if !v.active {
+	v.reason = m.reason(w, x, found, accepted, &v)
+	m.resumed = false
+	switch {
+	case accepted:
+		m.accept(t, x)
+	case !v.active:
+		// What an incident brings is not what is expected. The forest has a quarantine for
+		// it; trend and season do not hear of it.
 		m.learn(t, x, season)
 	}
 	return v

@@ -10,12 +10,15 @@ func (s *shard) step(st *state, t int64, x float64) {
 	st.modelTime, st.learned = t+st.shift, true
 	v := st.model.step(&s.grading, st.watch, st.modelTime, x)
 	s.setWarming(st, v.warming)
-	st.score, st.x, st.band = v.score, x, v.band
+	st.score, st.x, st.band, st.reason = v.score, x, v.band, v.reason
 	s.out.counts.scored++
 	if v.changed {
 		s.tell(st, t, v)
 	}
 	s.report(st, t, v)
+	if hot := v.notable(); hot || st.diary != nil {
+		s.note(st, t, &v, hot)
+	}
 	if st.outlook != nil {
 		s.foresee(st, t)
 	}

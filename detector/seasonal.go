@@ -47,13 +47,14 @@ func (m *model) season(t int64) float64 {
 	return m.seasonal.profile.Expect(t)
 }
 
-// score is the forest's word on the sample (t, x), of which season is the season's.
-func (m *model) score(t int64, x, season float64) (s float64, channel forest.Channel) {
+// score is the forest's word on the sample (t, x), of which season is the season's, and
+// in each that of its channels.
+func (m *model) score(t int64, x, season float64, each *forest.Scores) (s float64, channel forest.Channel) {
 	if m.seasonal == nil || !m.seasonal.profile.Strong() {
-		return m.forest.Score(t, x)
+		return m.forest.ScoreEach(t, x, each)
 	}
 	p := &m.seasonal.profile
-	return m.forest.ScoreSeasonal(t, x, &m.seasonal.rest, x-p.Centre()-season, p.Residual())
+	return m.forest.ScoreSeasonal(t, x, &m.seasonal.rest, x-p.Centre()-season, p.Residual(), each)
 }
 
 // learn takes an ordinary sample in, of which season is the season's. What the trend

@@ -23,6 +23,7 @@ type shard struct {
 
 	search  *search // under way, or nil
 	series  registry
+	diaries library
 	wheel   map[int64][]uint32 // minute of the detector's age → slots to ask then
 	minute  int64              // all before were asked
 	version uint32             // of rules and types: a series of another version looks itself up again
@@ -43,6 +44,7 @@ func newShard(number, depth int, c Config, r *rules.Set, newborn bool) *shard {
 		types:   types{},
 		wheel:   map[int64][]uint32{},
 		version: 1, // a new series is of version 0
+		diaries: library{room: maxDiaries},
 	}
 	s.setConfig(c)
 	return s
@@ -115,7 +117,8 @@ func (s *shard) work(t task) {
 		s.take(&t.part.natives[i], true)
 	}
 	s.age()
-	s.out.levels = levels{series: s.series.len(), warming: s.warming, windows: s.windows}
+	s.clearShelves()
+	s.out.levels = levels{series: s.series.len(), warming: s.warming, windows: s.windows, diaries: s.diaries.len()}
 	s.out = nil
 }
 

@@ -134,16 +134,26 @@ func (f *Forest) Isolation(x float64) float64 {
 // Then x is learned. t must not fall from call to call; x must be finite, and
 // counts as ±1e36 beyond that.
 func (f *Forest) Score(t int64, x float64) (s float64, ch Channel) {
-	ordinary, _, ch := f.isolate(t, x)
+	var each Scores
+	return f.ScoreEach(t, x, &each)
+}
+
+// Scores are what every channel said of a point; 0 of one that is too young to say.
+type Scores [Channels]float32
+
+// ScoreEach is Score that says in each what every channel found.
+func (f *Forest) ScoreEach(t int64, x float64, each *Scores) (s float64, ch Channel) {
+	ordinary, _, ch := f.isolate(t, x, each)
 	return f.total(ordinary), ch
 }
 
-// ScoreSeasonal is Score for a stream whose season is known: rest is what level and
-// season leave of x, scale its usual magnitude, and r has learned what is ordinary of
-// it.
-func (f *Forest) ScoreSeasonal(t int64, x float64, r *Rest, rest, scale float64) (s float64, ch Channel) {
-	ordinary, top, ch := f.isolate(t, x)
+// ScoreSeasonal is ScoreEach for a stream whose season is known: rest is what level
+// and season leave of x, scale its usual magnitude, and r has learned what is ordinary
+// of it.
+func (f *Forest) ScoreSeasonal(t int64, x float64, r *Rest, rest, scale float64, each *Scores) (s float64, ch Channel) {
+	ordinary, top, ch := f.isolate(t, x, each)
 	sc := r.isolate(rest, scale)
+	each[Season] = float32(sc)
 	if sc > top {
 		ch = Season
 	}
@@ -159,8 +169,8 @@ func (f *Forest) total(ordinary float64) float64 {
 }
 
 // isolate has every tree score x, then learn it: ordinary is what they leave of 1, top
-// the highest score and ch whose it is.
-func (f *Forest) isolate(t int64, x float64) (ordinary, top float64, ch Channel) {
+// the highest score and ch whose it is, each what every one of them said.
+func (f *Forest) isolate(t int64, x float64, each *Scores) (ordinary, top float64, ch Channel) {
 	x = min(max(x, -huge), huge)
 	mad := f.mad // before x
 	f.learn(t, x)
@@ -183,6 +193,7 @@ func (f *Forest) isolate(t int64, x float64) (ordinary, top float64, ch Channel)
 		}
 		tr := &f.trees[c]
 		sc := tr.score(points[c].f, points[c].spread)
+		each[c] = float32(sc)
 		if sc > top {
 			top, ch = sc, Channel(c)
 		}
