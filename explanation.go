@@ -1,5 +1,7 @@
 package foreshock
 
+import "math"
+
 // Reason is why a sample did or did not alert.
 type Reason uint8
 
@@ -71,6 +73,9 @@ type Moment struct {
 	Onset int64 // of the anomaly it is part of, ms; 0 where it is part of none
 }
 
+// Newest asks for the explanation of the newest sample, whenever that was.
+const Newest = math.MaxInt64
+
 // Explanation is why a series did or did not alert at one time.
 type Explanation struct {
 	Series *Series
@@ -86,7 +91,8 @@ type Explanation struct {
 	// Peaks are the highest each channel scored in what is known of the anomaly, highest
 	// first: a shift is an odd value before it is a shift. None without an anomaly.
 	Peaks []ChannelScore
-	// Around are the records of the ten minutes before and after, oldest first.
+	// Around is what is known of the ten minutes before and after, oldest first; empty
+	// where nothing was noted in them.
 	Around []Moment
 
 	// Incident is the ID of the incident that the series was part of at that time; ""

@@ -3,6 +3,7 @@ package detector
 import (
 	"cmp"
 	"context"
+	"iter"
 	"math"
 	"slices"
 	"time"
@@ -14,9 +15,6 @@ import (
 )
 
 const (
-	// Newest asks Explain about the newest sample, whenever that was.
-	Newest = math.MaxInt64
-
 	// lookback is how old, in ms, the sample may be that stands for a time: Prometheus's
 	// five minutes, or where samples are rarer than one a minute what makes a gap.
 	lookback = 5 * minute
@@ -26,7 +24,7 @@ const (
 )
 
 // Explain says of the first limit series that all matchers match, by labels, why they
-// did or did not alert at the time at, ms, or at their newest sample. What is known of
+// did or did not alert at the time at, ms, which may be foreshock.Newest. What is known of
 // a time before that is what was noted, since the series was anomalous or near it, and
 // the samples of the window. It returns errors as Select does.
 func (d *Detector) Explain(ctx context.Context, matchers []*labels.Matcher, at int64, limit int) ([]foreshock.Explanation, error) {
@@ -47,21 +45,18 @@ func (s *shard) explain(st *state, at int64) foreshock.Explanation {
 	if st.watch != nil {
 		e.Rule = st.watch.Name
 	}
-	if at == Newest {
+	if at == foreshock.Newest {
 		e.Asked = st.last
 	}
 	e.Moment = s.moment(st, e.Asked)
 	e.Because = s.because(st, &e)
-	if st.diary == nil {
+	e.Around = st.around(e.Asked)
+	if st.diary == nil || e.Onset == 0 {
 		return e
 	}
 	var peaks forest.Scores
 	for i := range st.diary.notes {
-		n := &st.diary.notes[i]
-		if n.t-e.Asked <= around && e.Asked-n.t <= around {
-			e.Around = append(e.Around, n.moment())
-		}
-		if n.onset == e.Onset && e.Onset != 0 {
+		if n := &st.diary.notes[i]; n.onset == e.Onset {
 			for c, s := range n.each {
 				peaks[c] = max(peaks[c], s)
 			}
@@ -107,27 +102,68 @@ func (s *shard) moment(st *state, at int64) foreshock.Moment {
 	return was
 }
 
-// sampleAt is the newest sample of the window that is not after at, with the value that
-// was scored of it.
+// sampleAt is the newest sample of the window that is not after at.
 func (st *state) sampleAt(at int64) (m foreshock.Moment, ok bool) {
 	m = unknown(foreshock.NothingNoted)
-	rate := st.kind == counter || st.native
-	prev, prevT := math.NaN(), int64(0)
-	for t, v := range st.window.All() {
+	for t, x := range st.values() {
 		if t > at {
 			break
 		}
-		ok = true
-		m.T, m.Value = t, v
-		if rate {
-			// A counter that fell, or had a NaN before, has no rate.
-			if m.Value = (v - prev) / (float64(t-prevT) / 1000); v < prev {
-				m.Value = math.NaN()
-			}
-			prev, prevT = v, t
-		}
+		m.T, m.Value, ok = t, x, true
 	}
 	return m, ok
+}
+
+// values are the samples of the window as they were scored, oldest first: a counter's
+// as rates, NaN where there was none.
+func (st *state) values() iter.Seq2[int64, float64] {
+	if st.kind != counter && !st.native {
+		return st.window.All()
+	}
+	return func(yield func(int64, float64) bool) {
+		prev, prevT := math.NaN(), int64(0)
+		for t, v := range st.window.All() {
+			rate := (v - prev) / (float64(t-prevT) / 1000)
+			if v < prev {
+				rate = math.NaN() // it started again
+			}
+			prev, prevT = v, t
+			if !yield(t, rate) {
+				return
+			}
+		}
+	}
+}
+
+// around is what is known of the minutes about the time at: the notes, and before them
+// the values the window holds, one a minute.
+func (st *state) around(at int64) (all []foreshock.Moment) {
+	if st.diary == nil {
+		return nil
+	}
+	var noted []foreshock.Moment
+	for i := range st.diary.notes {
+		if n := &st.diary.notes[i]; n.t-at <= around && at-n.t <= around {
+			noted = append(noted, n.moment())
+		}
+	}
+	if noted == nil {
+		return nil
+	}
+	for t, x := range st.values() {
+		if t >= noted[0].T {
+			break
+		}
+		if k := len(all); at-t > around || k > 0 && all[k-1].T/minute == t/minute {
+			continue
+		}
+		m := unknown(foreshock.NothingNoted)
+		if m.T, m.Value = t, x; t <= st.diary.lost {
+			m.Reason = foreshock.Forgotten
+		}
+		all = append(all, m)
+	}
+	return append(all, noted...)
 }
 
 // unknown is a moment of which nothing is known but the reason for that.
