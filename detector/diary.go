@@ -57,8 +57,10 @@ type diary struct {
 	of    *state
 	notes []note // oldest first
 	hot   int64  // the newest notable sample, ms
-	lost  int64  // the newest note that had to go, ms
 	told  bool   // a note is of an alert
+
+	lossy            bool  // notes had to go,
+	lostFrom, lostTo int64 // of the times between these, ms
 
 	written    int64 // the detector's age at the newest note, ms
 	prev, next *diary
@@ -81,11 +83,16 @@ func (d *diary) write(n *note) {
 				break
 			}
 		}
-		d.lost = d.notes[oldest].t
+		if d.lostTo = d.notes[oldest].t; !d.lossy {
+			d.lossy, d.lostFrom = true, d.lostTo
+		}
 		d.notes = d.notes[:oldest+copy(d.notes[oldest:], d.notes[oldest+1:])]
 	}
 	d.notes = append(d.notes, *n)
 }
+
+// lost reports whether a note of the time t may have had to go.
+func (d *diary) lost(t int64) bool { return d.lossy && t >= d.lostFrom && t <= d.lostTo }
 
 // wants reports whether a calm sample at t should be noted: it follows a notable one,
 // and nothing was of its minute.

@@ -94,7 +94,7 @@ func (s *shard) moment(st *state, at int64) foreshock.Moment {
 		was.Reason = foreshock.NotScored
 	case st.warming:
 		was.Reason = foreshock.WarmingUp
-	case was.T <= s.diaries.forgotten || st.diary != nil && was.T <= st.diary.lost:
+	case was.T <= s.diaries.forgotten || st.diary != nil && st.diary.lost(was.T):
 		was.Reason = foreshock.Forgotten
 	default:
 		was.Reason = foreshock.NothingNoted
@@ -158,7 +158,7 @@ func (st *state) around(at int64) (all []foreshock.Moment) {
 			continue
 		}
 		m := unknown(foreshock.NothingNoted)
-		if m.T, m.Value = t, x; t <= st.diary.lost {
+		if m.T, m.Value = t, x; st.diary.lost(t) {
 			m.Reason = foreshock.Forgotten
 		}
 		all = append(all, m)

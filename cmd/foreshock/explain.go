@@ -18,10 +18,7 @@ import (
 	"github.com/foreshock/foreshock/internal/record"
 )
 
-const explainHelp = `It asks a running Foreshock: what the value was and what was expected, which channel of the stream gave it away, how far the score was from the threshold, what kept it from alerting, and what else moved at the time. Without --at it speaks of the newest sample.
-
-  foreshock explain 'node_load1{instance="web-1:9100"}'
-  foreshock explain 'node_load1{instance="web-1:9100"}' --at 03:00`
+const explainHelp = `Ask a running Foreshock why a series alerted, or why it did not: what was expected, which channel gave it away, how far the score was from the threshold, what held it back, and what moved with it.`
 
 const (
 	explainPatience = 10 * time.Second
@@ -37,9 +34,9 @@ type explainer struct {
 // addExplain adds the command that asks a running Foreshock about one series.
 func addExplain(app *kingpin.Application) (string, command) {
 	var e explainer
-	cmd := app.Command("explain", "Say why a series alerted, or why it did not.").HelpLong(explainHelp)
-	cmd.Arg("series", "A selector of one series, as in PromQL.").Required().StringVar(&e.series)
-	cmd.Flag("at", "The time to explain: RFC 3339, seconds since 1970, a time of day in UTC (03:00 is the last one there was), or how long ago (90m).").PlaceHolder("TIME").StringVar(&e.at)
+	cmd := app.Command("explain", explainHelp)
+	cmd.Arg("series", "A selector of one series, as in PromQL: 'node_load1{instance=\"web-1:9100\"}'.").Required().StringVar(&e.series)
+	cmd.Flag("at", "The time to explain instead of the newest sample: RFC 3339, seconds since 1970, a time of day in UTC (03:00 is the last one there was), or how long ago (90m).").PlaceHolder("TIME").StringVar(&e.at)
 	cmd.Flag("url", "Where Foreshock listens.").Default("http://localhost:9797").StringVar(&e.url)
 	cmd.Flag("http.config.file", "HTTP client settings, such as credentials and TLS, as promtool takes them.").PlaceHolder("FILE").StringVar(&e.clientFile)
 	output := cmd.Flag("output", "How the answer is written: text, or json as the API has it.").Short('o').Default("text").Enum("text", "json")
