@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/internal/record"
@@ -24,7 +27,8 @@ const (
 )
 
 // explain answers ?series=SELECTOR&at=TIME: why the one series that the selector
-// selects did or did not alert then, or at its newest sample.
+// selects did or did not alert then, or at its newest sample. A series' own name is
+// enough: of several it stands for the one that has no other labels.
 func (c *console) explain(r *http.Request) (any, error) {
 	text := r.URL.Query().Get("series")
 	matchers, err := selectorOf(text)
@@ -38,6 +42,12 @@ func (c *console) explain(r *http.Request) (any, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
 	found, err := c.Explain(ctx, matchers, at, maxNamed+1)
+	if err == nil && len(found) > 1 {
+		var alone []foreshock.Explanation
+		if alone, err = c.Explain(ctx, bare(matchers, found), at, 2); len(alone) == 1 {
+			found = alone
+		}
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -47,6 +57,20 @@ func (c *console) explain(r *http.Request) (any, error) {
 		return nil, badRequest{fmt.Errorf("series: several match, add matchers until one is left: %s", named(found))}
 	}
 	return record.NewExplanation(found[0], maxTogether), nil
+}
+
+// bare is matchers for series without the labels that those found have on top of what
+// the matchers speak of.
+func bare(matchers rules.Matchers, found []foreshock.Explanation) rules.Matchers {
+	matchers = slices.Clone(matchers)
+	for _, e := range found {
+		e.Series.Labels.Range(func(l labels.Label) {
+			if !slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return m.Name == l.Name }) {
+				matchers = append(matchers, labels.MustNewMatcher(labels.MatchEqual, l.Name, ""))
+			}
+		})
+	}
+	return matchers
 }
 
 // selectorOf is the one selector to explain by.
