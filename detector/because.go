@@ -26,11 +26,11 @@ func (s *shard) because(st *state, e *foreshock.Explanation) string {
 	case foreshock.Unselected:
 		return fmt.Sprintf("this sample scores %s, which is anomalous, but no watch rule selects the series: it is shown and nobody is told; to be told, select it in a rule", own)
 	case foreshock.ActiveAlready:
-		return fmt.Sprintf("the anomaly since %s was told of already; %s would alert again, and this sample scores %s", since, needed, own)
+		return fmt.Sprintf("the anomaly is no news; a sample that scores %s would alert again, and this one scores %s%s", needed, own, untold(e))
 	case foreshock.OutsideBand:
-		return fmt.Sprintf("the anomaly since %s was told of already and lasts, as the value is not back in its band; %s would alert again, and this sample scores %s", since, needed, own)
+		return fmt.Sprintf("the anomaly lasts, as the value is not back in its band; a sample that scores %s would alert again, and this one scores %s%s", needed, own, untold(e))
 	case foreshock.WayBack:
-		return fmt.Sprintf("the value is back in its band, so the anomaly since %s is about to end; recovering is no news", since)
+		return "the value is back in its band, so the anomaly is about to end; recovering is no news" + untold(e)
 	case foreshock.Over:
 		return fmt.Sprintf("the anomaly since %s ended here", since)
 	case foreshock.Accepted:
@@ -60,6 +60,14 @@ func (s *shard) because(st *state, e *foreshock.Explanation) string {
 		return fmt.Sprintf("the series scores %s, and 1 is enough to alert", short(e.Score))
 	}
 	return fmt.Sprintf("this sample scores %s, and %s would alert", own, needed)
+}
+
+// untold goes on from what is said of an anomaly that nobody heard of.
+func untold(e *foreshock.Explanation) string {
+	if e.Rule == "" {
+		return "; no watch rule selects the series, so nobody is told"
+	}
+	return ""
 }
 
 // unscored is why the sample e speaks of has no score.

@@ -171,28 +171,30 @@ func namesItsChannel(t *testing.T, s synthetic.Stream, within int, first, anytim
 		p.samples = append(p.samples, foreshock.Sample{Series: x, T: point.T, V: point.V})
 		j.working.Add(1)
 		sh.work(task{job: j, part: p})
-		e := sh.explain(sh.series.find(x), point.T)
-		alerted := false
-		for _, a := range p.anomalies {
-			alerted = a.Phase != foreshock.Ended
-			if alerted && (e.Channels[0].Channel != a.Channel || e.Score != a.Score || e.Onset != a.Onset) {
+		alerted := slices.ContainsFunc(p.anomalies, func(a foreshock.Anomaly) bool { return a.Phase != foreshock.Ended })
+		st := sh.series.find(x)
+		if st.reason.Alerts() != alerted {
+			t.Fatalf("sample %d: alerted %t, and the reason is %s", i, alerted, st.reason)
+		}
+		if alerted {
+			e := sh.explain(st, point.T)
+			if a := p.anomalies[0]; e.Reason != foreshock.Alerting || e.Channels[0].Channel != a.Channel || e.Score != a.Score || e.Onset != a.Onset {
 				t.Fatalf("the anomaly %+v is explained by %+v", a, e.Moment)
 			}
-		}
-		if e.Reason.Alerts() != alerted {
-			t.Fatalf("sample %d: alerted %t, and the explanation is %s: %s", i, alerted, e.Reason, e.Because)
-		}
-		if own := e.Raw / e.Threshold; alerted && (own < e.Needed || math.Abs(own-e.Score) > 1e-12 || e.Threshold != defaultThreshold) {
-			t.Fatalf("sample %d alerts at %v of %v with %v needed, and exports %v", i, e.Raw, e.Threshold, e.Needed, e.Score)
-		}
-		if i >= s.From && alerted {
-			told++
-			if first != nil && !slices.Contains(first, e.Channels[0].Channel) {
-				t.Errorf("sample %d after the onset is said to be odd by %v, want one of %v", i-s.From, e.Channels, first)
+			if own := e.Raw / e.Threshold; own < e.Needed || math.Abs(own-e.Score) > 1e-12 || e.Threshold != defaultThreshold {
+				t.Fatalf("sample %d alerts at %v of %v with %v needed, and exports %v", i, e.Raw, e.Threshold, e.Needed, e.Score)
+			}
+			if i >= s.From {
+				told++
+				if first != nil && !slices.Contains(first, e.Channels[0].Channel) {
+					t.Errorf("sample %d after the onset is said to be odd by %v, want one of %v", i-s.From, e.Channels, first)
+				}
 			}
 		}
-		if i >= s.From && e.Onset != 0 && (anomaly.Onset == 0 || anomaly.Onset == e.Onset) {
-			anomaly = e
+		if i >= s.From && st.model.alarm.active {
+			if e := sh.explain(st, point.T); anomaly.Onset == 0 || anomaly.Onset == e.Onset {
+				anomaly = e
+			}
 		}
 		j.reset()
 	}

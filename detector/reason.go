@@ -43,6 +43,7 @@ func closed(w *rules.Watch, b foreshock.Band, x float64) foreshock.Reason {
 	switch dev := x - b.Expected; {
 	case !b.Known():
 		return foreshock.NothingExpected
+	case w == nil:
 	case w.Direction == rules.Above && !(dev > 0), w.Direction == rules.Below && !(dev < 0):
 		return foreshock.OtherDirection
 	}

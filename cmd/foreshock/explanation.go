@@ -106,7 +106,7 @@ func observed(m *record.Moment) string {
 
 // scored is how the score came about.
 func scored(m *record.Moment) string {
-	text := figure(float64(m.Score))
+	text := exported(m.Score)
 	if !known(m.Raw) {
 		return text + " (1 is anomalous)"
 	}
@@ -167,12 +167,15 @@ func writeAround(w io.Writer, x *record.Explanation) {
 		if len(m.Channels) > 0 {
 			by = m.Channels[0].Channel
 		}
-		verdict := m.Reason
+		value, verdict := "–", m.Reason
+		if known(m.Value) {
+			value = figure(float64(m.Value))
+		}
 		if verdict == foreshock.NothingNoted.String() {
 			verdict = "" // the usual before an anomaly
 		}
 		fmt.Fprintf(t, "%s %s\t%s\t%s\t%s\t%s\t%s\n", mark, foreshock.Time(int64(m.At)).Format("15:04:05"),
-			figureOr(m.Value, "–"), band(m.Band), figureOr(m.Score, "<0.5"), by, verdict)
+			value, band(m.Band), exported(m.Score), by, verdict)
 	}
 	_ = t.Flush()
 }
@@ -184,11 +187,17 @@ func band(b record.Band) string {
 	return figure(float64(b.Lower)) + " to " + figure(float64(b.Upper))
 }
 
-func figureOr(n record.Number, unknown string) string {
-	if !known(n) {
-		return unknown
+// exported writes an exported score; one just below 1 does not look like 1, and one that
+// was too low to be noted is what that takes.
+func exported(n record.Number) string {
+	text := figure(float64(n))
+	switch {
+	case !known(n):
+		return "<0.5"
+	case n < 1 && text == "1":
+		return "<1"
 	}
-	return figure(float64(n))
+	return text
 }
 
 func known(n record.Number) bool { return !math.IsNaN(float64(n)) }
