@@ -22,8 +22,8 @@ const (
 	// note: who is asked in the afternoon what happened at night can still look.
 	remembered = 24 * 60 * minute
 
-	// maxDiaries is how many series may have one: 10 000 × 64 × ~0.1 KiB ≈ 67 MB if all
-	// are full. Each shard has an equal share.
+	// maxDiaries is how many series may have one: 10 000 × 64 × 112 B, in blocks of 8 KiB,
+	// ≈ 82 MB if all are full. Each shard has an equal share.
 	maxDiaries = 10_000
 )
 
@@ -43,9 +43,17 @@ type note struct {
 	channel forest.Channel
 }
 
+// turn reports whether an anomaly began, got worse or ended with n.
+func (n *note) turn() bool {
+	return n.reason.Alerts() || n.reason == foreshock.Over || n.reason == foreshock.Accepted
+}
+
 // tells reports whether n says more than o, which is of the same slot and came before.
 func (n *note) tells(o *note) bool {
 	if a, b := n.reason.Alerts(), o.reason.Alerts(); a != b {
+		return a
+	}
+	if a, b := n.turn(), o.turn(); a != b {
 		return a
 	}
 	return n.score >= o.score
@@ -67,7 +75,7 @@ type diary struct {
 }
 
 // write adds n. Where a slot has a note, the more telling one stays; where the diary is
-// full the oldest goes, but those of alerts last.
+// full the oldest goes, but those of a turn last.
 func (d *diary) write(n *note) {
 	if k := len(d.notes) - 1; k >= 0 && d.notes[k].t/slot == n.t/slot {
 		if n.tells(&d.notes[k]) {
@@ -78,7 +86,7 @@ func (d *diary) write(n *note) {
 	if len(d.notes) == maxNotes {
 		oldest := 0
 		for i := range d.notes {
-			if !d.notes[i].reason.Alerts() {
+			if !d.notes[i].turn() {
 				oldest = i
 				break
 			}

@@ -177,7 +177,8 @@ func (n *note) moment() foreshock.Moment {
 	m := foreshock.Moment{
 		T: n.t, Value: n.x, Band: n.band, Reason: n.reason,
 		Score: n.score, Raw: n.raw, Threshold: n.theta, Needed: n.needed,
-		P: math.NaN(), Onset: n.onset,
+		P:     math.NaN(), // nobody pools the scores of all series
+		Onset: n.onset,
 	}
 	m.Channels = ranked(&n.each, n.channel)
 	return m

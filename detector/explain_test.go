@@ -41,7 +41,7 @@ func TestEveryReasonIsTold(t *testing.T) {
 		edit   func(values []float64)
 		skip   func(i int) bool // samples that never come
 		len    int
-		ask    int // sample to explain; -1: the newest
+		ask    int // sample to explain; -1: the newest, -2: whichever it holds for from the odd one on
 		want   foreshock.Reason
 		text   string // of the sentence
 	}{
@@ -53,9 +53,13 @@ func TestEveryReasonIsTold(t *testing.T) {
 			want: foreshock.Unselected, text: "nobody is told"},
 		{name: "it lasts", rule: plain, edit: func(v []float64) { add(v, odd, len(v), 30) }, len: odd + 6, ask: odd + 5,
 			want: foreshock.OutsideBand, text: "not back in its band"},
-		{name: "it recovers", rule: plain, edit: func(v []float64) { add(v, odd, odd+20, 30) }, len: odd + 22, ask: odd + 21,
+		{name: "it lasts within its band", rule: plain, edit: func(v []float64) { add(v, odd, len(v), 100-v[odd]); flatten(v[odd:]) }, len: odd + 40, ask: -2,
+			want: foreshock.ActiveAlready, text: "is no news"},
+		{name: "it stays for good", rule: plain, edit: func(v []float64) { add(v, odd, len(v), 30) }, len: odd + 300, ask: -2,
+			want: foreshock.Accepted, text: "the new normal"},
+		{name: "it recovers", rule: plain, edit: func(v []float64) { add(v, odd, odd+20, 30) }, len: odd + 40, ask: -2,
 			want: foreshock.WayBack, text: "recovering is no news"},
-		{name: "it is over", rule: plain, edit: func(v []float64) { v[odd] += 30 }, len: odd + 30, ask: odd + 5,
+		{name: "it is over", rule: plain, edit: func(v []float64) { v[odd] += 30 }, len: odd + 30, ask: -2,
 			want: foreshock.Over, text: "ended here"},
 		{name: "again, too soon", rule: plain, edit: func(v []float64) { v[odd-40] += 40; v[odd] -= 12 }, ask: odd,
 			want: foreshock.Refractory, text: "within 100 samples after an alert only"},
@@ -105,11 +109,17 @@ func TestEveryReasonIsTold(t *testing.T) {
 					b.append(foreshock.Sample{Series: x, T: at(i), V: v})
 				}
 			}
-			asked := foreshock.Newest
-			if c.ask >= 0 {
-				asked = int(at(c.ask))
+			asked := int64(foreshock.Newest)
+			switch {
+			case c.ask >= 0:
+				asked = at(c.ask)
+			case c.ask == -2:
+				asked = at(odd)
 			}
-			e := b.explained(metric, int64(asked))
+			for c.ask == -2 && b.explained(metric, asked).Reason != c.want && asked < at(c.len) {
+				asked += 60_000
+			}
+			e := b.explained(metric, asked)
 			if e.Reason != c.want || !strings.Contains(e.Because, c.text) {
 				t.Errorf("%s: %s\nwant %s: …%s…", e.Reason, e.Because, c.want, c.text)
 			}
@@ -119,6 +129,39 @@ func TestEveryReasonIsTold(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// flatten makes all values the first.
+func flatten(values []float64) {
+	for i := range values {
+		values[i] = values[0]
+	}
+}
+
+// A rule's gates are told apart.
+func TestTheGateThatIsClosedIsNamed(t *testing.T) {
+	known := foreshock.Band{Expected: 100, Lower: 98, Upper: 102}
+	for _, c := range []struct {
+		w    rules.Watch
+		b    foreshock.Band
+		x    float64
+		want foreshock.Reason
+	}{
+		{rules.Watch{Direction: rules.Above}, known, 50, foreshock.OtherDirection},
+		{rules.Watch{Direction: rules.Below}, known, 150, foreshock.OtherDirection},
+		{rules.Watch{Direction: rules.Above, MinDeviation: 60}, known, 150, foreshock.SmallDeviation},
+		{rules.Watch{Direction: rules.Above, MinDeviation: 60}, known, 50, foreshock.OtherDirection},
+		{rules.Watch{MinRelative: 0.6}, known, 50, foreshock.SmallDeviation},
+		{rules.Watch{MinDeviation: 1}, foreshock.NoBand(), 50, foreshock.NothingExpected},
+		{rules.Watch{Direction: rules.Above}, foreshock.NoBand(), 50, foreshock.NothingExpected},
+	} {
+		if admits(&c.w, c.b, c.x) {
+			t.Errorf("%+v lets %v pass", c.w, c.x)
+		}
+		if got := closed(&c.w, c.b, c.x); got != c.want {
+			t.Errorf("%+v stops %v for %s, want %s", c.w, c.x, got, c.want)
+		}
 	}
 }
 
