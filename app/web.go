@@ -67,6 +67,7 @@ func (a *App) routes() http.Handler {
 		Status:    a.status,
 		Incidents: a.incidents.list,
 		Series:    a.series,
+		Explain:   a.explain,
 		Logger:    a.logger.With("component", "console"),
 	}))
 	return mux

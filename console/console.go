@@ -33,7 +33,10 @@ type Options struct {
 	Incidents func() []foreshock.Incident
 	// Series returns at most limit series that all matchers match.
 	Series func(ctx context.Context, matchers []*labels.Matcher, limit int) ([]Series, error)
-	Logger *slog.Logger // nil means none
+	// Explain says why at most limit series that all matchers match did or did not alert
+	// at a time, ms, or at their newest sample where that is foreshock.Newest.
+	Explain func(ctx context.Context, matchers []*labels.Matcher, at int64, limit int) ([]foreshock.Explanation, error)
+	Logger  *slog.Logger // nil means none
 }
 
 // Status is where the detector stands since it was made, in JSON as it is here.
@@ -100,7 +103,7 @@ var assets embed.FS
 
 type console struct{ Options }
 
-// New returns the handler of /, /assets/… and /api/v1/{status,incidents,series}. It
+// New returns the handler of /, /assets/… and /api/v1/{status,incidents,series,explain}. It
 // answers 405 to anything but GET and HEAD.
 func New(o Options) http.Handler {
 	if o.Logger == nil {
@@ -119,6 +122,7 @@ func New(o Options) http.Handler {
 	mux.Handle("GET /api/v1/status", c.answer(c.status))
 	mux.Handle("GET /api/v1/incidents", c.answer(c.incidents))
 	mux.Handle("GET /api/v1/series", c.answer(c.series))
+	mux.Handle("GET /api/v1/explain", c.answer(c.explain))
 	return secured(mux)
 }
 
@@ -218,12 +222,18 @@ func (c *console) series(r *http.Request) (any, error) {
 // badRequest is the asker's mistake.
 type badRequest struct{ error }
 
+// notFound is a question about something that is not there.
+type notFound struct{ error }
+
 // statusOf maps an error to what HTTP calls it.
 func statusOf(err error) int {
 	var bad badRequest
+	var missing notFound
 	switch {
 	case errors.As(err, &bad):
 		return http.StatusBadRequest
+	case errors.As(err, &missing):
+		return http.StatusNotFound
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusGatewayTimeout
 	case errors.Is(err, context.Canceled):

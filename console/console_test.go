@@ -215,7 +215,7 @@ func TestIncidentsAreBounded(t *testing.T) {
 func TestOnlyReadingIsAllowed(t *testing.T) {
 	s := serve(t, Options{})
 	for path, code := range map[string]int{
-		"/": 405, "/assets/console.js": 405, "/api/v1/status": 405, "/api/v1/incidents": 405, "/api/v1/series": 405,
+		"/": 405, "/assets/console.js": 405, "/api/v1/status": 405, "/api/v1/incidents": 405, "/api/v1/series": 405, "/api/v1/explain": 405,
 		"/api/v1/nothing": 404, "/assets/": 404, "/assets/console.go": 404, "/index.html": 404,
 	} {
 		for _, method := range []string{"POST", "PUT", "DELETE"} {

@@ -49,6 +49,7 @@ func (s *shard) evict(st *state, why eviction) {
 	s.setWarming(st, false)
 	s.siblings.leave(&s.series, st)
 	s.leaveFamily(st)
+	s.discard(st)
 	s.windows -= st.window.Bytes()
 	s.out.counts.evicted[why]++
 	s.series.remove(st)

@@ -117,7 +117,9 @@ func New(o Options) *Detector {
 		calibrator:   newCalibrator(o.Config, o.Rules),
 	}
 	for i := range o.Shards {
-		d.shards = append(d.shards, newShard(i, depth, share(o.Config, i, o.Shards), o.Rules, o.Newborn))
+		s := newShard(i, depth, share(o.Config, i, o.Shards), o.Rules, o.Newborn)
+		s.diaries.room = portion(maxDiaries, i, o.Shards)
+		d.shards = append(d.shards, s)
 	}
 	d.jobs.New = func() any { return newJob(o.Shards) }
 	d.limit(o.Config.MaxSeries)
@@ -136,12 +138,16 @@ func (d *Detector) limit(series int) {
 // share is what shard i of n gets of c: max_series in equal parts, the remainder one
 // by one, so that the shards together never hold more.
 func share(c Config, i, n int) Config {
-	all := c.MaxSeries
-	c.MaxSeries = all / n
-	if i < all%n {
-		c.MaxSeries++
-	}
+	c.MaxSeries = portion(c.MaxSeries, i, n)
 	return c
+}
+
+// portion is the part of all that is shard i's of n.
+func portion(all, i, n int) int {
+	if i < all%n {
+		return all/n + 1
+	}
+	return all / n
 }
 
 // Append takes in all of b or nothing, and keeps no reference to b's slices. It

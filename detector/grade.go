@@ -47,6 +47,11 @@ type verdict struct {
 	raw      float64 // the model's score, before anything made it relative
 	news     bool    // no warm-up, gap or earlier alert kept it from alerting,
 	admitted bool    // nor did the rule
+
+	// What explains it besides: see foreshock.Moment.
+	reason            foreshock.Reason
+	threshold, needed float64
+	each              forest.Scores
 }
 
 // unruled is how a series is judged that no rule watches.

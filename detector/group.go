@@ -41,7 +41,7 @@ type group struct {
 // membership is what one series holds of its group.
 type membership struct {
 	group *group
-	asked bool // whether there is one for it
+	asked bool         // whether there is one for it
 	parts [kinds]int32 // its part of the sums
 	odd   bool
 }

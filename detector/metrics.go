@@ -56,6 +56,7 @@ type counts struct {
 	families                       int                  // refused
 	owners                         int                  // refused by the first shard, and so by each
 	inherited                      int                  // series
+	unexplained                    [unexplaineds]int
 }
 
 func (c *counts) add(o *counts) {
@@ -82,12 +83,16 @@ func (c *counts) add(o *counts) {
 	c.families += o.families
 	c.owners += o.owners
 	c.inherited += o.inherited
+	for i, n := range o.unexplained {
+		c.unexplained[i] += n
+	}
 }
 
 // levels are where a shard stands.
 type levels struct {
 	series, warming, windows int // windows in bytes
 	owners                   int // known to each shard
+	diaries                  int
 }
 
 func (l *levels) add(o *levels) {
@@ -95,6 +100,7 @@ func (l *levels) add(o *levels) {
 	l.warming += o.warming
 	l.windows += o.windows
 	l.owners = max(l.owners, o.owners)
+	l.diaries += o.diaries
 }
 
 type metrics struct {
@@ -110,6 +116,8 @@ type metrics struct {
 	breaches, groups        prometheus.Counter
 	families                prometheus.Counter
 	leaps                   prometheus.Counter
+	unexplained             [unexplaineds]prometheus.Counter
+	diaries                 prometheus.Gauge
 	series, warming, window prometheus.Gauge
 	limit, now              prometheus.Gauge
 	queue                   prometheus.Gauge
@@ -154,6 +162,7 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		inherited:      counter("series_inherited_total", "Series of new pods that took over what a sibling had learned."),
 		ownersFull:     counter("owners_refused_total", "Owners of pods, replica sets and jobs not remembered because too many are."),
 		owners:         gauge("owners", "Owners of pods, replica sets and jobs known from kube-state-metrics."),
+		diaries:        gauge("explained_series", "Series whose latest anomaly, or what came near one, is kept in detail to be explained."),
 		budgets:        newBudgetMetrics(reg),
 	}
 	gauge("queue_capacity_samples", "What queue_samples may reach.").Set(float64(capacity))
@@ -165,6 +174,10 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 	evicted := vector("series_evicted_total", "Series forgotten, by reason.", "reason")
 	for e := range evictions {
 		m.evicted[e] = evicted.WithLabelValues(e.String())
+	}
+	unexplained := vector("explanations_dropped_total", "Samples not kept in detail because every record was in use (full), and series whose records made room for another's (room).", "reason")
+	for u := range m.unexplained {
+		m.unexplained[u] = unexplained.WithLabelValues(unexplainedReason(u).String())
 	}
 	anomalies := vector("anomalies_total", "Anomalies that started, by the channel that isolated them.", "channel")
 	for c := range m.anomalies {
@@ -195,6 +208,9 @@ func (m *metrics) batch(c *counts, l *levels) {
 	for e, n := range c.evicted {
 		m.evicted[e].Add(float64(n))
 	}
+	for u, n := range c.unexplained {
+		m.unexplained[u].Add(float64(n))
+	}
 	for ch, n := range c.started {
 		m.anomalies[ch].Add(float64(n))
 	}
@@ -202,4 +218,5 @@ func (m *metrics) batch(c *counts, l *levels) {
 	m.warming.Set(float64(l.warming))
 	m.owners.Set(float64(l.owners))
 	m.window.Set(float64(l.windows))
+	m.diaries.Set(float64(l.diaries))
 }

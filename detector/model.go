@@ -47,53 +47,59 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	if newborn {
 		far = m.forest.Isolation(x)
 	}
+	doubt := m.doubt.need(t)
+	v := verdict{band: band, warming: seen < g.warmUp, needed: m.alarm.needed(doubt)}
 	word := m.score(t, x, season, apart)
-	v := verdict{band: band, warming: seen < g.warmUp, channel: word.Channel}
+	v.raw, v.channel, v.each, v.threshold = word.Score, word.Channel, word.Each, g.threshold/sensitivity(w)
+	v.news = !v.warming && !m.resumed && m.alarm.rests(m.bar.share)
 	v.evidence[deviating] = m.deviation.score(x, float64(apart)/1000, seen >= steady)
 	v.evidence[jerking] = m.jerk
-	score := word.Score / g.threshold
+
+	score := v.raw / v.threshold
 	if newborn {
 		v.warming, v.channel = seen < forest.LeastIsolating, forest.Value
-		score = far / newbornDistance
+		score = sensitivity(w) * far / newbornDistance
 	}
-	score *= sensitivity(w)
-	v.raw, v.news = word.Score, !v.warming && !m.resumed && m.alarm.rests(m.bar.share)
-	quiet := v.warming || m.resumed
-	if quiet {
+	found := score
+	silent := v.warming || m.resumed
+	if silent {
 		score = 0
 	}
-	m.resumed = false
 	if v.admitted = admits(w, band, x); !v.admitted {
-		quiet, score = true, min(score, ordinary)
+		silent, score = true, min(score, ordinary)
 	}
 	score = m.bound(w, x, score, &v)
-	switch {
-	case newborn:
+	accepted := false
+	if newborn {
 		m.alarm.glance(t, score, &v)
-	case m.alarm.hear(t, m.bar.share, x, score, m.doubt.need(t), &v):
-		m.accept(t, x)
-		v.close(m, quiet)
-		return v
-	case v.changed && v.phase != foreshock.Ended:
+	} else {
+		accepted = m.alarm.hear(t, m.bar.share, x, score, doubt, &v)
+	}
+	v.reason = m.reason(w, x, found, doubt, accepted, &v)
+	m.resumed = false
+	if v.changed && v.phase != foreshock.Ended {
 		m.doubt.add(t)
 	}
-	// What an incident brings is not what is expected. The forest has a quarantine for
-	// it; trend and season do not hear of it.
-	if !v.active {
+	switch {
+	case accepted:
+		m.accept(t, x)
+	case !v.active:
+		// What an incident brings is not what is expected. The forest has a quarantine for
+		// it; trend and season do not hear of it.
 		m.learn(t, x, season)
 	}
-	v.close(m, quiet)
+	v.close(m, silent)
 	return v
 }
 
 // close begins the next bar where one ended, and keeps the evidence of a series that has
 // no say in anything from its group.
-func (v *verdict) close(m *model, quiet bool) {
+func (v *verdict) close(m *model, silent bool) {
 	if m.bar.closed {
 		m.bar.next()
 	}
 	v.evidence[isolated] = v.score
-	if quiet {
+	if silent {
 		v.evidence = evidence{}
 	}
 }

@@ -15,7 +15,10 @@ func (s *shard) step(st *state, t int64, x float64) {
 	}
 	v := st.model.step(grading, st.watch, st.modelTime, x)
 	s.setWarming(st, v.warming)
-	st.score, st.x, st.band = v.score, x, v.band
+	if v.reason == foreshock.Alerting && st.member.group.speaks() {
+		v.reason = foreshock.Spoken
+	}
+	st.score, st.x, st.band, st.reason = v.score, x, v.band, v.reason
 	if st.kind == derived {
 		s.out.counts.derived++
 	} else {
@@ -29,6 +32,9 @@ func (s *shard) step(st *state, t int64, x float64) {
 	}
 	s.report(st, t, v)
 	s.gather(st, t, &v)
+	if hot := v.notable(); hot || st.diary != nil {
+		s.note(st, t, &v, hot)
+	}
 	if st.outlook != nil {
 		s.foresee(st, t)
 	}

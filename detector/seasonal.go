@@ -61,8 +61,10 @@ func (m *model) score(t int64, x, season float64, apart int64) forest.Word {
 	if m.bar.closed {
 		m.jerk = m.burst.Score(t, m.bar.mean, max(apart, aBar))
 	}
-	if s := jerkWeight * m.jerk; s > w.Score {
-		w = forest.Word{Score: s, Channel: forest.Burst}
+	s := jerkWeight * m.jerk
+	w.Each[forest.Burst] = float32(s)
+	if s > w.Score {
+		w.Score, w.Channel = s, forest.Burst
 	}
 	return w
 }

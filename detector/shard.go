@@ -32,6 +32,7 @@ type shard struct {
 	families map[uint64]*family // by the hash of their labels
 	owners   owners
 	siblings siblings
+	diaries  library
 	wheel    map[int64][]uint32 // minute of the detector's age → slots to ask then
 	minute   int64              // all before were asked
 	version  uint32             // of rules and types: a series of another version looks itself up again
@@ -58,6 +59,7 @@ func newShard(number, depth int, c Config, r *rules.Set, newborn bool) *shard {
 		groups:   map[groupKey]*group{},
 		families: map[uint64]*family{},
 		wheel:    map[int64][]uint32{},
+		diaries:  library{room: maxDiaries},
 		version:  1, // a new series is of version 0
 	}
 	s.settings = newCalibrator(c, r).choose()
@@ -142,7 +144,11 @@ func (s *shard) work(t task) {
 		s.takeNative(&t.part.natives[i])
 	}
 	s.age()
-	s.out.levels = levels{series: s.series.len(), warming: s.warming, windows: s.windows, owners: len(s.owners.known)}
+	s.clearShelves()
+	s.out.levels = levels{
+		series: s.series.len(), warming: s.warming, windows: s.windows,
+		owners: len(s.owners.known), diaries: s.diaries.len(),
+	}
 	s.out = nil
 }
 

@@ -39,7 +39,8 @@ type state struct {
 	counting bool // prev and prevT are of this stretch
 	learned  bool // the model has had a sample, at modelTime
 	warming  bool
-	reported bool // a score was handed out, and not taken back since
+	reported bool             // a score was handed out, and not taken back since
+	reason   foreshock.Reason // of the model's last word
 
 	last     int64  // ms: time of the newest sample
 	bits     uint64 // its value's
@@ -62,6 +63,7 @@ type state struct {
 	young   class      // while it is
 	member  membership // of a group
 	outlook *outlook   // nil where no forecast rule selects it
+	diary   *diary     // nil where nothing was notable of late
 
 	score float64 // the model's last word: for View
 	x     float64
@@ -205,6 +207,7 @@ func (s *shard) interrupt(st *state, t int64) {
 func (s *shard) restart(st *state, t int64) {
 	s.windows -= st.window.Bytes()
 	st.window.Reset()
+	s.discard(st) // its times are not to be compared with those to come
 	st.heard, st.counting, st.interval = false, false, 0
 	st.model.resume()
 	if st.learned {

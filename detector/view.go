@@ -34,7 +34,7 @@ type query struct {
 	ctx      context.Context // of the one who asks
 	matchers rules.Matchers
 	limit    int
-	answer   chan []View // has room for every shard's
+	answer   func([]*state) // takes what the shard found; must not block
 }
 
 // Select returns the series whose labels all matchers match, by labels, at most
@@ -42,17 +42,40 @@ type query struct {
 // time has the shards search, and batches go before it. It returns ctx's error when
 // that ends first, and foreshock.ErrClosed after Run has returned.
 func (d *Detector) Select(ctx context.Context, matchers []*labels.Matcher, limit int) ([]View, error) {
-	if limit <= 0 || limit > maxViewed {
-		limit = maxViewed
+	all, err := ask(ctx, d, matchers, limit, func(_ *shard, st *state) View { return st.view() })
+	if err != nil {
+		return nil, err
 	}
+	slices.SortFunc(all, func(a, b View) int { return labels.Compare(a.Series.Labels, b.Series.Labels) })
+	return all[:min(limited(limit), len(all))], nil
+}
+
+// limited is how many series may be asked about where limit is asked for.
+func limited(limit int) int {
+	if limit <= 0 || limit > maxViewed {
+		return maxViewed
+	}
+	return limit
+}
+
+// ask has every shard look at the first limit of its series that all matchers match,
+// and returns what they saw in no order: see Select.
+func ask[T any](ctx context.Context, d *Detector, matchers rules.Matchers, limit int, look func(*shard, *state) T) ([]T, error) {
 	select {
 	case d.asking <- struct{}{}:
 		defer func() { <-d.asking }()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	q := query{ctx: ctx, matchers: matchers, limit: limit, answer: make(chan []View, len(d.shards))}
+	answers := make(chan []T, len(d.shards)) // room for every shard's
 	for _, s := range d.shards {
+		q := query{ctx: ctx, matchers: matchers, limit: limited(limit), answer: func(found []*state) {
+			seen := make([]T, len(found))
+			for i, st := range found {
+				seen[i] = look(s, st)
+			}
+			answers <- seen
+		}}
 		select {
 		case s.asks <- q:
 		case <-ctx.Done():
@@ -61,19 +84,18 @@ func (d *Detector) Select(ctx context.Context, matchers []*labels.Matcher, limit
 			return nil, foreshock.ErrClosed
 		}
 	}
-	var all []View
+	var all []T
 	for range d.shards {
 		select {
-		case views := <-q.answer:
-			all = append(all, views...)
+		case seen := <-answers:
+			all = append(all, seen...)
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-d.finished:
 			return nil, foreshock.ErrClosed
 		}
 	}
-	slices.SortFunc(all, func(a, b View) int { return labels.Compare(a.Series.Labels, b.Series.Labels) })
-	return all[:min(limit, len(all))], nil
+	return all, nil
 }
 
 // stretchSlots is how many slots of the registry a search looks at between two batches:
@@ -110,13 +132,13 @@ func (q *search) stretch(r *registry) (over bool) {
 	if q.slot < r.used {
 		return false
 	}
-	var views []View
+	var found []*state
 	for _, h := range q.best {
 		if st := r.at(h.slot); st.series != nil && st.series.Equal(h.series) {
-			views = append(views, st.view())
+			found = append(found, st)
 		}
 	}
-	q.answer <- views
+	q.answer(found)
 	return true
 }
 

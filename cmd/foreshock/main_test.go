@@ -13,5 +13,8 @@ func TestMain(m *testing.M) {
 // TestTranscripts runs the command as a person would: testdata/*.txt hold what was
 // typed and what was answered.
 func TestTranscripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata"})
+	testscript.Run(t, testscript.Params{
+		Dir:  "testdata",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"history": history},
+	})
 }

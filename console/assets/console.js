@@ -203,7 +203,13 @@ function plot(series) {
 	return svg;
 }
 
-function seriesItem(s) {
+// because says why a series did or did not alert, as of its newest sample.
+function because(why) {
+	const by = why.channels.slice(0, 3).map((c) => `${c.channel} ${number(c.score)}`).join(', ');
+	return element('div', {class: 'quiet'}, `${why.reason}: ${why.because}`, by ? `; isolated by ${by}` : '');
+}
+
+function seriesItem(s, why) {
 	const said = [s.kind || 'series'];
 	if (s.ended) said.push('ended');
 	if (s.inherited) said.push(`started as ${s.inherited}`);
@@ -214,7 +220,7 @@ function seriesItem(s) {
 		said.push(`${text(s.last.value)}${s.kind === 'counter' ? ' as a rate' : ''} where ${text(s.last.lower)} to ${text(s.last.upper)} is expected`);
 	}
 	said.push(s.rule ? `watched by ${s.rule}` : 'no rule watches it');
-	return element('li', {}, element('div', {class: 'name'}, s.series), element('div', {class: 'quiet'}, said.join(' · ')), plot(s));
+	return element('li', {}, element('div', {class: 'name'}, s.series), element('div', {class: 'quiet'}, said.join(' · ')), why ? because(why) : null, plot(s));
 }
 
 async function lookup() {
@@ -228,9 +234,11 @@ async function lookup() {
 	}
 	try {
 		const found = await ask('/api/v1/series?' + new URLSearchParams({'match[]': match, limit: 20}));
+		// One series is explained; without an explanation it is shown all the same.
+		const why = found.length === 1 ? await ask('/api/v1/explain?' + new URLSearchParams({series: found[0].series})).catch(() => null) : null;
 		if (page('match').value.trim() !== match) return; // another question was asked since
 		page('lookup-error').textContent = '';
-		page('series').replaceChildren(...(found.length ? found.map(seriesItem) : [element('li', {}, 'No series matches.')]));
+		page('series').replaceChildren(...(found.length ? found.map((s) => seriesItem(s, why)) : [element('li', {}, 'No series matches.')]));
 	} catch (error) {
 		page('lookup-error').textContent = error.message;
 		page('series').replaceChildren();

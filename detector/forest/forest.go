@@ -96,10 +96,14 @@ type Point struct {
 // Alone is the point of a sample that is one by itself.
 func Alone(t int64, x float64) Point { return Point{T: t, X: x, Mean: x, Closed: true} }
 
+// Scores are what every channel said of a sample; 0 of one that is too young to say.
+type Scores [Channels]float32
+
 // Word is what a Forest says of a sample.
 type Word struct {
 	Score   float64 // 0 for nothing new, 1 for unheard of
 	Channel Channel // the one that isolated it most
+	Each    Scores
 }
 
 // Forest is what one stream has taught. The zero value is ready.
@@ -113,7 +117,7 @@ type Forest struct {
 	centre, mad      float64 // of x
 	margin           float64 // by which the next extreme of x may exceed those seen
 
-	levels verdict // of the channels that are made of points, on the last of them
+	levels [own]float32 // what the channels said of the last point that are made of points
 
 	n     uint32 // points seen
 	lived uint32 // of them, by this stream: fewer than n where a sibling taught it
@@ -124,10 +128,12 @@ type verdict struct {
 	ordinary float64 // the product of 1 − score
 	top      float64 // the highest score, and whose it is
 	channel  Channel
+	each     Scores
 }
 
 func (v *verdict) add(s float64, c Channel) {
 	v.ordinary *= 1 - s
+	v.each[c] = float32(s)
 	if s > v.top {
 		v.top, v.channel = s, c
 	}
@@ -184,7 +190,7 @@ func (f *Forest) ScoreSeasonal(p Point, r *Rest, rest, scale float64) Word {
 
 // word is the score of a sample: a young forest is harder to surprise.
 func (f *Forest) word(v verdict) Word {
-	w := Word{Channel: v.channel}
+	w := Word{Channel: v.channel, Each: v.each}
 	if v.ordinary != 1 {
 		w.Score = math.Pow(1-v.ordinary, 1+youth/float64(f.n))
 	}
@@ -204,20 +210,20 @@ func (f *Forest) isolate(p Point) verdict {
 	v := verdict{ordinary: 1}
 	f.ask(Value, x, spread, p.Closed, &v)
 	f.ask(Log, math.Copysign(math.Log2(1+math.Abs(x)), x), spread*inLog, p.Closed, &v)
-	if p.Closed {
-		f.levels = verdict{ordinary: 1}
-		f.ask(Fast, f.fast, fastSpread*mad+fastGain*f.margin, true, &f.levels)
-		f.ask(Slow, f.slow, slowSpread*mad, true, &f.levels)
-		f.ask(Shift, f.step-f.slow, shiftSpread*mad+stepGain*f.margin, true, &f.levels)
-		f.ask(Roughness, math.Log2(f.rough+float64(f.trees[Value].width)/stillness), roughSpread, true, &f.levels)
-		if f.n%quarantine[Value] == 0 {
-			f.foresee()
+	if !p.Closed {
+		for c := Fast; c <= Roughness; c++ {
+			v.add(float64(f.levels[c]), c)
 		}
+		return v
 	}
-	if f.levels.top > v.top {
-		v.top, v.channel = f.levels.top, f.levels.channel
+	f.ask(Fast, f.fast, fastSpread*mad+fastGain*f.margin, true, &v)
+	f.ask(Slow, f.slow, slowSpread*mad, true, &v)
+	f.ask(Shift, f.step-f.slow, shiftSpread*mad+stepGain*f.margin, true, &v)
+	f.ask(Roughness, math.Log2(f.rough+float64(f.trees[Value].width)/stillness), roughSpread, true, &v)
+	copy(f.levels[:], v.each[:own])
+	if f.n%quarantine[Value] == 0 {
+		f.foresee()
 	}
-	v.ordinary *= f.levels.ordinary
 	return v
 }
 
