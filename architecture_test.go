@@ -19,6 +19,7 @@ const module = "github.com/foreshock/foreshock"
 var floors = map[string]int{
 	".":                    0,
 	"detector/window":      0,
+	"detector/forecast":    0,
 	"detector/forest":      0,
 	"detector/season":      0,
 	"detector/trend":       0,
