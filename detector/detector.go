@@ -110,7 +110,7 @@ func New(o Options) *Detector {
 		timeout:      time.Duration(o.Config.QueueTimeout),
 		order:        make(chan *job, depth),
 		metrics:      newMetrics(o.Registerer, capacity),
-		standing:     standing{shards: make([]levels, o.Shards)},
+		standing:     standing{shards: make([]levels, o.Shards), foretold: newForetold(o.Registerer, o.Rules)},
 	}
 	for i := range o.Shards {
 		d.shards = append(d.shards, newShard(i, depth, share(o.Config, i, o.Shards), o.Rules, o.Newborn))
@@ -217,6 +217,9 @@ func (d *Detector) SetRules(s *rules.Set) {
 	if s == nil {
 		s = &rules.Set{}
 	}
+	d.standingMu.Lock()
+	d.standing.foretold.follow(s)
+	d.standingMu.Unlock()
 	d.change(func(sh *shard) { sh.setRules(s) })
 }
 

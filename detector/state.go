@@ -209,4 +209,7 @@ func (s *shard) relearn(st *state) {
 	s.setWarming(st, false)
 	st.model, st.shift = model{}, 0
 	st.learned, st.counting = false, false
+	if st.outlook != nil {
+		st.outlook.forget()
+	}
 }
