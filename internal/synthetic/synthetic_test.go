@@ -10,7 +10,7 @@ import (
 var all = map[string]Generator{
 	"noise": Noise, "spike": Spike(6), "shift": Shift(2), "flatline": Flatline, "wave": Wave,
 	"missing wave": MissingWave, "drift": Drift, "heavy tail": HeavyTail,
-	"autoregressive": Autoregressive, "counts": Counts, "counter": Counter, "gaps": Gaps,
+	"autoregressive": Autoregressive, "counts": Counts, "counter": Counter, "gaps": Gaps, "disk": Disk(5),
 }
 
 const days = 14
