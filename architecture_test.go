@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"detector/window":      0,
 	"detector/calibration": 0,
 	"detector/burst":       0,
+	"detector/forecast":    0,
 	"detector/forest":      0,
 	"detector/quantile":    0,
 	"detector/season":      0,

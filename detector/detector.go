@@ -113,7 +113,7 @@ func New(o Options) *Detector {
 		timeout:      time.Duration(o.Config.QueueTimeout),
 		order:        make(chan *job, depth),
 		metrics:      newMetrics(o.Registerer, capacity),
-		standing:     standing{shards: make([]levels, o.Shards)},
+		standing:     standing{shards: make([]levels, o.Shards), foretold: newForetold(o.Registerer, o.Rules)},
 		calibrator:   newCalibrator(o.Config, o.Rules),
 	}
 	for i := range o.Shards {
@@ -230,6 +230,9 @@ func (d *Detector) SetRules(s *rules.Set) {
 	if s == nil {
 		s = &rules.Set{}
 	}
+	d.standingMu.Lock()
+	d.standing.foretold.follow(s)
+	d.standingMu.Unlock()
 	d.change(func(sh *shard) { sh.setRules(s) }, func(k *calibrator) { k.setRules(s) })
 }
 

@@ -41,6 +41,7 @@ type part struct {
 	forecasts []foreshock.Forecast
 	ended     []*foreshock.Series // their scores
 	gone      []*foreshock.Series
+	came      []came // of the forecasts
 	counts    counts
 	levels    levels
 }
@@ -108,6 +109,7 @@ func (j *job) reset() {
 			forecasts: emptied(p.forecasts),
 			ended:     emptied(p.ended),
 			gone:      emptied(p.gone),
+			came:      emptied(p.came),
 		}
 	}
 	j.metadata, j.owners, j.change = emptied(j.metadata), emptied(j.owners), nil

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector/forecast"
 	"github.com/foreshock/foreshock/detector/trend"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -26,8 +27,10 @@ const breachChannel = "trend"
 type outlook struct {
 	rule     *rules.Forecast
 	crossing trend.Crossing
-	due      int64 // sample time of the next forecast, ms
-	told     bool  // a forecast was handed out, and not taken back since
+	future   forecast.Forecaster
+	tally    forecast.Tally // of future, as far as it was handed out
+	due      int64          // sample time of the next forecast, ms
+	told     bool           // a forecast was handed out, and not taken back since
 
 	breach bool  // announced, and not ended since
 	onset  int64 // its first forecast, ms
@@ -50,21 +53,28 @@ func (s *shard) setForecast(st *state, f *rules.Forecast) {
 		st.outlook = &outlook{rule: f, due: math.MinInt64}
 	default:
 		o.rule = f
+		o.tally = o.future.Tally(f.Horizon.Milliseconds())
 	}
+}
+
+// forget has o learn the series anew.
+func (o *outlook) forget() {
+	o.crossing, o.future, o.tally = trend.Crossing{}, forecast.Forecaster{}, forecast.Tally{}
 }
 
 // foresee takes in the newest sample of st, and looks ahead when it is time.
 func (s *shard) foresee(st *state, t int64) {
 	o := st.outlook
 	o.crossing.Learn(st.modelTime, st.x)
+	o.future.Learn(st.modelTime, st.x)
 	if t < o.due {
 		return
 	}
 	o.due = t + foreseeEvery
 
 	f := foreshock.Forecast{Series: st.series, Rule: o.rule.Name, T: t, Horizon: o.rule.Horizon, Limit: o.rule.Limit, ETA: -1}
-	f.Band, _ = st.model.expect(st.modelTime + o.rule.Horizon.Milliseconds())
-	f.Band = clip(st.watch, f.Band)
+	f.Band = clip(st.watch, o.expect(st))
+	s.foretell(o)
 	eta, crossing := o.crossing.Reach(o.rule.Limit, o.rule.Above)
 	if crossing {
 		f.ETA = eta
@@ -89,6 +99,29 @@ func (s *shard) foresee(st *state, t int64) {
 			s.settle(st, t)
 		}
 	}
+}
+
+// expect is the band of st at its rule's horizon: the model's while the series is too
+// new for a forecast.
+func (o *outlook) expect(st *state) (b foreshock.Band) {
+	at := st.modelTime + o.rule.Horizon.Milliseconds()
+	if !o.future.Known() {
+		b, _ = st.model.expect(at)
+		return b
+	}
+	b.Expected, b.Lower, b.Upper = o.future.Expect(at)
+	return b
+}
+
+// foretell hands out which forecasts of o came due since it last did.
+func (s *shard) foretell(o *outlook) {
+	now := o.future.Tally(o.rule.Horizon.Milliseconds())
+	if now == o.tally {
+		return
+	}
+	due := forecast.Tally{Due: now.Due - o.tally.Due, Held: now.Held - o.tally.Held}
+	s.out.came = append(s.out.came, came{o.rule.Name, due})
+	o.tally = now
 }
 
 // settle ends at t the breach st is announced to be heading for, if any. The next

@@ -239,4 +239,7 @@ func (s *shard) relearn(st *state) {
 	s.orphan(st)
 	st.model, st.shift = model{}, 0
 	st.learned, st.counting = false, false
+	if st.outlook != nil {
+		st.outlook.forget()
+	}
 }

@@ -41,15 +41,16 @@ type ShardStatus struct {
 
 // standing is what the collector knows after the latest batch.
 type standing struct {
-	limit   int // max_series
-	batches int
-	leaps   int   // of the clock
-	now     int64 // ms
-	counts  counts
-	levels  levels
-	shards  []levels
-	budgets []BudgetStatus
-	full    bool // the latest batch brought new series for which there was no room
+	limit    int // max_series
+	batches  int
+	leaps    int   // of the clock
+	now      int64 // ms
+	counts   counts
+	levels   levels
+	shards   []levels
+	budgets  []BudgetStatus
+	foretold foretold
+	full     bool // the latest batch brought new series for which there was no room
 }
 
 // account adds what the shards counted in j to the standing and the metrics.
@@ -64,6 +65,7 @@ func (d *Detector) account(j *job) {
 		sum.add(&p.counts)
 		at.levels.add(&p.levels)
 		at.shards[i] = p.levels
+		at.foretold.add(p.came)
 	}
 	at.counts.add(&sum)
 	d.metrics.batch(&sum, &at.levels)

@@ -3,82 +3,9 @@ package trend
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 )
-
-// disk is a file system in percent full, ending at 50: a steady slope, percent a day,
-// under a daily wave of up to 3 %, noise, one sample in fifty far off, a nightly
-// clean-up that comes back, and for half of them one large clean-up that does not.
-func disk(seed uint64, slope, days float64, learn func(at int64, x float64)) {
-	r := rand.New(rand.NewPCG(seed, 1))
-	wave, phase := 0.5+2.5*r.Float64(), 2*math.Pi*r.Float64()
-	cleaned, freed := days*r.Float64(), float64(r.IntN(2))*(3+5*r.Float64())
-	for i := range int64(days * 1440) {
-		day := float64(i) / 1440
-		v := 50 - slope*(days-day) + wave*math.Sin(2*math.Pi*day+phase) + 0.5*r.NormFloat64()
-		if day < cleaned {
-			v += freed
-		}
-		if math.Mod(day+phase/7, 1.7) < 0.1 {
-			v -= 3
-		}
-		if r.IntN(50) == 0 {
-			v += 20 * r.NormFloat64()
-		}
-		learn(start+i*minute, v)
-	}
-}
-
-// Who is paged for a disk that fills up in three days wants it to be three days, and
-// nobody wants to be paged for one that is emptying.
-func TestTimeToThreshold(t *testing.T) {
-	const disks = 200
-	var errs []float64
-	silent, wrong, alarms := 0, 0, 0
-	for seed := range uint64(disks) {
-		r := rand.New(rand.NewPCG(seed, 2))
-		left := 0.25 * math.Pow(7/0.25, r.Float64()) // days: six hours to a week
-		slope := min(40/left, 20)                    // percent a day
-		if seed%2 == 0 {
-			slope = 3 + 17*r.Float64()
-		}
-		up := seed%4 < 2
-		if !up {
-			slope = -slope
-		}
-		seen := 2.1 + 2*r.Float64() // days
-
-		var c, flat Crossing
-		disk(seed, slope, seen, c.Learn)
-		disk(seed, 0, seen, flat.Learn)
-		if eta, ok := c.Reach(50+slope*left, up); ok {
-			errs = append(errs, math.Abs(math.Log(max(eta.Hours()/24, 0.01)/left)))
-		} else {
-			silent++
-		}
-		if eta, ok := c.Reach(50-slope*left, !up); ok && eta > 0 {
-			wrong++
-		}
-		if eta, ok := flat.Reach(60, true); ok && eta > 0 {
-			alarms++
-		}
-	}
-	slices.Sort(errs)
-	median := errs[len(errs)/2]
-	t.Logf("median |log error| %.3f, ninth decile %.2f; wrong sign %.1f %%, silent %.1f %%, alarms of flat disks %.1f %%",
-		median, errs[len(errs)*9/10], 100*float64(wrong)/disks, 100*float64(silent)/disks, 100*float64(alarms)/disks)
-	if median > 0.16 {
-		t.Errorf("median |log error| %.3f, want at most 0.16", median)
-	}
-	if wrong > disks*5/100 || alarms > disks*5/100 {
-		t.Errorf("%d wrong signs, %d alarms of flat disks among %d, want at most 5 %%", wrong, alarms, disks)
-	}
-	if silent > disks/4 {
-		t.Errorf("silent of %d disks among %d, want at most a quarter", silent, disks)
-	}
-}
 
 func TestReach(t *testing.T) {
 	var c Crossing

@@ -4,7 +4,8 @@
 //
 // It says how well scores rank (AUC-PR, VUS-PR, NAB), how well alerts do at the
 // threshold that ships and at the best one for all sets together (events by their
-// onset, false onsets a day), and what scoring costs. Baselines, where wanted, get the
+// onset, false onsets a day), and what scoring costs; on machines also how well it
+// foresees. Baselines, where wanted, get the
 // same samples and are judged by the same functions. docs/detection.md states the
 // rules and holds the table.
 //
@@ -39,8 +40,10 @@ type Report struct {
 	Mean   []Row    `json:"mean"`   // of the sets, by method
 	NAB    []NABRow `json:"nab"`    // by method
 
-	Told      []TellingRow   `json:"told"`      // by set: what listening to the detector is like
-	Synthetic []SyntheticRow `json:"synthetic"` // by case
+	Told       []TellingRow   `json:"told"`       // by set: what listening to the detector is like
+	Synthetic  []SyntheticRow `json:"synthetic"`  // by case
+	Forecasts  []ForecastRow  `json:"forecasts"`  // by method
+	Thresholds []ThresholdRow `json:"thresholds"` // by method
 }
 
 // Row is one method on one set of series.
@@ -98,7 +101,11 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 			return nil, err
 		}
 	}
-	report := &Report{Series: []Row{}, Mean: []Row{}, NAB: []NABRow{}, Told: []TellingRow{}, Synthetic: suite} // JSON's [], not null
+	report := &Report{ // JSON's [], not null
+		Series: []Row{}, Mean: []Row{}, NAB: []NABRow{},
+		Told: []TellingRow{}, Synthetic: suite,
+		Forecasts: []ForecastRow{}, Thresholds: []ThresholdRow{},
+	}
 	if dir == "" && o.Synthetic {
 		return report, nil
 	}
@@ -110,6 +117,7 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 		methods = append(methods, baselines()...)
 	}
 	judged := make([][]*trial, len(methods)) // by method, then set
+	var machines []*stream
 	measured := 0
 	for _, s := range sets {
 		if len(o.Sets) > 0 && !slices.Contains(o.Sets, s.name) {
@@ -124,6 +132,9 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 			return nil, err
 		}
 		measured++
+		if s.machine {
+			machines = append(machines, streams...)
+		}
 		for i, m := range methods {
 			o.Progress(fmt.Sprintf("%s: %s", s.name, m.name))
 			tracks, cost, err := m.watch(ctx, streams)
@@ -149,6 +160,17 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 		report.Series = append(report.Series, rows...)
 		if len(rows) > 1 {
 			report.Mean = append(report.Mean, mean(rows))
+		}
+	}
+	if len(machines) > 0 {
+		o.Progress("forecasts")
+		rows, err := forecasts(ctx, machines, o.Baselines)
+		if err != nil {
+			return nil, fmt.Errorf("evaluate forecasts: %w", err)
+		}
+		report.Forecasts = rows
+		if len(rows) > 0 {
+			report.Thresholds = thresholds(o.Baselines)
 		}
 	}
 	slices.SortStableFunc(report.Series, func(a, b Row) int { return setOrder(a.Set) - setOrder(b.Set) })

@@ -53,15 +53,16 @@ func (s *stream) samples() int {
 type set struct {
 	name    string
 	windows bool // NAB's: labelled by windows and judged by its rule
+	machine bool // processor, memory and the like by five minutes or less: worth a forecast
 }
 
 var sets = []set{
 	{name: "nab", windows: true},
 	{name: "kpi"},
 	{name: "mscloud"},
-	{name: "smd"},
-	{name: "asd"},
-	{name: "js2"},
+	{name: "smd", machine: true},
+	{name: "asd", machine: true},
+	{name: "js2", machine: true},
 }
 
 // SetNames are the sets that a run looks for in its folder.

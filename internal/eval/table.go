@@ -63,6 +63,7 @@ func (r *Report) Table(w io.Writer) error {
 			x.Method, x.Shipped[0].to(1), x.Shipped[1].to(1), x.Shipped[2].to(1),
 			x.Best[0].to(1), x.At[0].to(2), x.Best[1].to(1), x.Best[2].to(1), x.Cost.Nanoseconds.to(0), x.Cost.Bytes.to(0))
 	}
+	r.foresight(t)
 	tellingTable(t, r.Told)
 	if len(r.Told) > 0 && len(r.Synthetic) > 0 {
 		fmt.Fprintln(t)
@@ -74,4 +75,25 @@ func (r *Report) Table(w io.Writer) error {
 		return syntheticTable(w, r.Synthetic)
 	}
 	return nil
+}
+
+// foresight writes what was measured of forecasts.
+func (r *Report) foresight(w io.Writer) {
+	if len(r.Forecasts) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, "| forecast \t| series \t| MASE 1 h \t| 6 h \t| 24 h \t| whole 1 h \t| 6 h \t| 24 h \t| held 1 h \t| 6 h \t| 24 h \t| ns/sample \t|")
+	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
+	for _, x := range r.Forecasts {
+		fmt.Fprintf(w, "| %s \t| %d \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t|\n", x.Method, x.Series,
+			x.MASE[0].to(2), x.MASE[1].to(2), x.MASE[2].to(2), x.Whole[0].to(2), x.Whole[1].to(2), x.Whole[2].to(2),
+			x.Coverage[0].to(3), x.Coverage[1].to(3), x.Coverage[2].to(3), x.Nanoseconds.to(0))
+	}
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, "| time to threshold \t| log error \t| wrong sign \t| silent \t| alarms of flat \t|")
+	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|---\t|")
+	for _, x := range r.Thresholds {
+		fmt.Fprintf(w, "| %s \t| %s \t| %s \t| %s \t| %s \t|\n", x.Method, x.LogError.to(3), x.Wrong.to(3), x.Silent.to(3), x.Alarms.to(3))
+	}
 }

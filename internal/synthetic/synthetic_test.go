@@ -11,7 +11,7 @@ var all = map[string]Generator{
 	"noise": Noise, "spike": Spike(6), "shift": Shift(2), "flatline": Flatline, "wave": Wave,
 	"missing wave": MissingWave, "drift": Drift, "heavy tail": HeavyTail,
 	"autoregressive": Autoregressive, "counts": Counts, "counter": Counter, "gaps": Gaps,
-	"constant": Constant,
+	"constant": Constant, "disk": Disk(5),
 }
 
 const days = 14
