@@ -19,7 +19,9 @@ type job struct {
 	working  sync.WaitGroup       // shards that are not done yet
 	now      int64                // the detector's clock after this batch, ms
 	awake    int64                // the detector's age after this batch, ms: see clock
+	flow     int64                // and how much of it samples came in
 	leaps    int                  // of the clock, so far
+	absences []foreshock.Anomaly  // what the roll made of the parts
 	change   func(*shard)         // instead of samples: new rules, new configuration
 }
 
@@ -34,6 +36,8 @@ type part struct {
 	forecasts []foreshock.Forecast
 	ended     []*foreshock.Series // their scores
 	gone      []*foreshock.Series
+	presences []presence // steps of watched series, for the roll
+	notes     []note     // of targets, for the roll
 	counts    counts
 	levels    levels
 }
@@ -79,9 +83,11 @@ func (j *job) reset() {
 			forecasts: emptied(p.forecasts),
 			ended:     emptied(p.ended),
 			gone:      emptied(p.gone),
+			presences: emptied(p.presences),
+			notes:     emptied(p.notes),
 		}
 	}
-	j.metadata, j.change = emptied(j.metadata), nil
+	j.metadata, j.change, j.absences = emptied(j.metadata), nil, nil
 }
 
 func emptied[T any](s []T) []T {
@@ -103,6 +109,10 @@ func (j *job) findings() foreshock.Findings {
 			func(a, b foreshock.Forecast) int { return order(a.T, b.T, a.Series, b.Series) }),
 		Ended: merged(j.parts, func(p *part) []*foreshock.Series { return p.ended }, byLabels),
 		Gone:  merged(j.parts, func(p *part) []*foreshock.Series { return p.gone }, byLabels),
+	}
+	if len(j.absences) > 0 {
+		f.Anomalies = append(f.Anomalies, j.absences...)
+		slices.SortStableFunc(f.Anomalies, func(a, b foreshock.Anomaly) int { return order(a.T, b.T, a.Series, b.Series) })
 	}
 	// In a batch that spans minutes one series may end more than once.
 	f.Gone = slices.CompactFunc(f.Gone, (*foreshock.Series).Equal)

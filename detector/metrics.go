@@ -89,6 +89,8 @@ type metrics struct {
 	evicted                 [evictions]prometheus.Counter
 	anomalies               [forest.Channels]prometheus.Counter
 	breaches                prometheus.Counter
+	departures              [fates]prometheus.Counter
+	unknownNames            prometheus.Counter
 	families                prometheus.Counter
 	leaps                   prometheus.Counter
 	series, warming, window prometheus.Gauge
@@ -124,6 +126,11 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		now:        gauge("clock_timestamp_seconds", "Sample time the detector has reached."),
 		queue:      gauge("queue_samples", "Samples and metadata taken in that wait to be scored, plus 64 for each of their batches."),
 	}
+	m.unknownNames = counter("absence_names_refused_total", "Watched series that are not missed unless their rule names the wait, because too many metrics are watched.")
+	departed := vector("departures_total", "Watched series that were unheard for longer than their wait, by what was made of it.", "fate")
+	for f := range fates {
+		m.departures[f] = departed.WithLabelValues(f.String())
+	}
 	gauge("queue_capacity_samples", "What queue_samples may reach.").Set(float64(capacity))
 
 	skipped := vector("samples_skipped_total", "Samples not scored, by reason.", "reason")
@@ -139,6 +146,14 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		m.anomalies[c] = anomalies.WithLabelValues(forest.Channel(c).String())
 	}
 	return m
+}
+
+// departed counts what became of the watched series that left with a batch.
+func (m *metrics) departed(r *roll) {
+	for f, n := range r.counts {
+		m.departures[f].Add(float64(n))
+	}
+	m.unknownNames.Add(float64(r.full))
 }
 
 // batch brings the metrics to date with what a batch did and where it led.

@@ -25,10 +25,12 @@ type shard struct {
 	series  registry
 	wheel   map[int64][]uint32 // minute of the detector's age → slots to ask then
 	minute  int64              // all before were asked
-	version uint32             // of rules and types: a series of another version looks itself up again
+	targets targets
+	version uint32 // of rules and types: a series of another version looks itself up again
 
 	out     *part // of the batch at hand: where findings go
 	awake   int64 // the detector's age after that batch, ms
+	flow    int64 // and its flow: see clock
 	warming int   // series
 	windows int   // bytes
 }
@@ -94,7 +96,7 @@ var always = func() <-chan struct{} {
 // work does one job's share.
 func (s *shard) work(t task) {
 	defer t.job.working.Done()
-	s.out, s.awake = t.part, t.job.awake
+	s.out, s.awake, s.flow = t.part, t.job.awake, t.job.flow
 	if t.job.change != nil {
 		t.job.change(s)
 	}
@@ -132,7 +134,10 @@ func (s *shard) take(x *foreshock.Sample, native bool) {
 		s.out.counts.refused++
 		return
 	}
-	st.seen = s.awake
+	st.seen, st.met = s.awake, s.flow
+	if !x.Stale() {
+		s.hear(st, x.T)
+	}
 	if st.native != native {
 		s.out.counts.skipped[skipMixed]++
 		return
@@ -158,7 +163,8 @@ func (s *shard) lookup(x *foreshock.Series, native bool) *state {
 	}
 	st := s.series.add(x)
 	st.native = native
-	st.seen = s.awake
+	st.seen, st.met = s.awake, s.flow
+	s.settleIn(st)
 	s.expect(st)
 	return st
 }
@@ -172,5 +178,6 @@ func (s *shard) resolve(st *state) {
 	}
 	st.watch = s.rules.Watch(ls)
 	s.setForecast(st, s.rules.Forecast(ls))
+	s.enlist(st)
 	st.version = s.version
 }

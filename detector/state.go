@@ -41,6 +41,12 @@ type state struct {
 	warming  bool
 	reported bool // a score was handed out, and not taken back since
 
+	live     bool // it is heard; else it ended, or fell silent
+	quiet    bool // it left: unheard for longer than its wait
+	enlisted bool // a rule wants it missed
+	role     role
+	target   uint32 // its place among the shard's targets
+
 	last     int64  // ms: time of the newest sample
 	bits     uint64 // its value's
 	interval int64  // ms: usual time between samples; 0 unknown
@@ -52,6 +58,9 @@ type state struct {
 
 	seen int64 // the detector's age when the series was heard last, ms
 	due  int64 // the minute of that age at which to ask whether it is idle
+
+	met   int64 // the detector's flow when the series was heard last, ms
+	since int64 // and when it was heard first, or again after it had left
 
 	strayT int64 // the newest of the samples that fell back
 	strays uint8
@@ -101,6 +110,9 @@ func (s *shard) observe(st *state, sample *foreshock.Sample) {
 		return
 	}
 	st.ended = false
+	if st.counting && v < st.prev {
+		s.targets.list[st.target].reset = s.flow
+	}
 	if x, reason := st.read(t, v); reason != scored {
 		s.out.counts.skipped[reason]++
 	} else {
@@ -167,6 +179,10 @@ func (s *shard) end(st *state) {
 	s.endAnomalies(st, st.last)
 	st.model.resume()
 	st.ended, st.counting = true, false
+	s.fall(st)
+	if st.role == scrape {
+		s.targets.list[st.target].upEnded = s.flow
+	}
 	s.endReporting(st)
 }
 

@@ -89,6 +89,11 @@ type Watch struct {
 	// MinRelative is how far a value must at least be from the expected one, as a
 	// share of it: 0.2 is 20 %; 0 switches this off.
 	MinRelative float64 `yaml:"min_relative_deviation"`
+	// Absence is how long a selected series may go unheard while others of its target
+	// are heard, before that is an anomaly: auto, off, or from 1m to 1w. With auto it is
+	// five times the usual time between two samples, at least 5m, and only a series
+	// that is not known to come and go is missed. A duration misses every one.
+	Absence Absence `yaml:"absence"`
 	// Emit says which of the selected series are written out, sample by sample:
 	// anomalous ones while they are, all, or none.
 	Emit Emit `yaml:"emit"`
