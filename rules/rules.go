@@ -101,7 +101,8 @@ type Watch struct {
 	// hold no templates. They may be neither alertname nor rule.
 	Labels map[string]string `yaml:"labels"`
 	// Annotations are added to the alert. They are templates as in Prometheus's
-	// alerting rules, with $labels, $externalLabels, $externalURL and $value.
+	// alerting rules, with $labels, $externalLabels, $externalURL and $value. An
+	// absence keeps its own summary and description.
 	Annotations map[string]string `yaml:"annotations"`
 }
 
