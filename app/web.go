@@ -93,6 +93,9 @@ func (a *App) status() console.Status {
 		Batches: s.Batches, Samples: s.Samples, Scored: s.Scored,
 		Late: s.Late, Refused: s.Refused, Evicted: s.Evicted, Skipped: s.Skipped,
 	}
+	if b := a.sight.blindness(); b.Blind() {
+		shown.Blind, shown.BlindSince, shown.BlindWhy = true, record.Instant(b.Since.UnixMilli()), b.Why
+	}
 	if !s.Now.IsZero() {
 		shown.Now = record.Instant(s.Now.UnixMilli())
 	}

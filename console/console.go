@@ -51,6 +51,11 @@ type Status struct {
 	Evicted int `json:"evicted"` // series
 	Skipped int `json:"skipped"` // neither scored, late nor refused
 
+	// Blind says that nothing is seen, since when and why.
+	Blind      bool           `json:"blind"`
+	BlindSince record.Instant `json:"blindSince"`
+	BlindWhy   string         `json:"blindWhy,omitempty"`
+
 	Now record.Instant `json:"now"` // sample time reached; null before the first sample
 }
 

@@ -150,6 +150,14 @@ func (c *composer) expand(t string, i *foreshock.Incident, lead *foreshock.Membe
 	return parsed.Execute(data)
 }
 
+// home is where the console is, or "".
+func (c *composer) home() string {
+	if c.console == nil {
+		return ""
+	}
+	return c.console.String()
+}
+
 // link is where the console shows the incident, or "".
 func (c *composer) link(id string) string {
 	if c.console == nil {
