@@ -41,11 +41,12 @@ type presence struct {
 
 	// Of a step left: flow and a share of it, in ms.
 	seen, wait int64
-	regular    bool // heard for long enough, without a break, to be missed
-	asked      bool // its rule names the wait
-	warm       bool // and its model knows it
-	ended      bool // by a staleness marker
-	quiet      bool // of a step discharged: it had left
+	since      int64 // it was heard from then on
+	regular    bool  // heard for long enough, without a break, to be missed
+	asked      bool  // its rule names the wait
+	warm       bool  // and its model knows it
+	ended      bool  // by a staleness marker
+	quiet      bool  // of a step discharged: it had left
 }
 
 // wait is how long st may be unheard before it has left.
@@ -157,6 +158,7 @@ func (s *shard) tellPresence(st *state, p step, t int64) {
 		value:   st.x,
 		seen:    st.met,
 		wait:    st.wait(),
+		since:   st.since,
 		regular: st.met-st.since >= longPresence,
 		warm:    st.learned && !st.warming,
 		ended:   st.ended,

@@ -199,6 +199,11 @@ func TestWhoIsMissed(t *testing.T) {
 				}
 			}
 		}, nil},
+		{"a reason that held for seven hours does not any more", hour, func(w *town) {
+			w.add("waiting_reason", "instance", "b", "job", "node", "reason", "x")
+			w.pass(7 * hour)
+			w.leave(true, "__name__", "waiting_reason")
+		}, nil},
 		{"a version changes", 7 * hour, func(w *town) {
 			w.leave(true, "__name__", "build_info")
 			w.add("build_info", "instance", "a", "job", "shop", "version", "2").value = func(int64) float64 { return 1 }
@@ -310,7 +315,11 @@ func TestRuleNamesTheWait(t *testing.T) {
 func TestAbsenceDependsOnTheBatchesAlone(t *testing.T) {
 	var want []byte
 	for _, shards := range []int{1, 2, 7} {
-		w := newTown(t, shards, rules.AbsenceAuto)
+		watch := &rules.Watch{Name: "node", Sensitivity: 1, Emit: rules.EmitNone}
+		for i := range 6 {
+			watch.Select = append(watch.Select, selecting(fmt.Sprintf("node_metric_%02d", i))...)
+		}
+		w := &town{bench: run(t, Options{Shards: shards, Rules: &rules.Set{Watches: []*rules.Watch{watch}}})}
 		r := rand.New(rand.NewPCG(5, 5))
 		for i := range 12 {
 			w.host(fmt.Sprint("host-", i), 6)

@@ -103,20 +103,25 @@ func lately(then int64, p *presence) bool { return then > p.seen-p.wait }
 // single is the fate of p, whose target goes on. A rule that names the wait asks for
 // all of them; otherwise it must be clear that it should be there.
 func (r *roll) single(p *presence) fate {
-	switch at, name := r.posts[p.post], r.names[p.name]; {
+	at, name, g := r.posts[p.post], r.names[p.name], r.targets[p.target]
+	others := at != nil && at.live > 0 // of its metric go on at its target
+	switch {
 	case !p.warm:
 		return unproven
 	case p.asked:
 		return missed
 	case !p.regular || name == nil:
 		return unproven
-	case lately(r.targets[p.target].reset, p):
+	case lately(g.reset, p):
 		return restarted
-	case at != nil && at.live > 0 && lately(at.born, p):
+	case others && lately(at.born, p):
 		return replaced
-	case at != nil && at.live > 0 && !name.stays(1, r.now), !name.stays(0, r.now):
-		// A metric that is gone as a whole from a target is missed unless its like are
-		// known to come and go; one label value of several must be known to stay.
+	case !name.stays(0, r.now):
+		return comesAndGoes
+	case (others || p.since > g.born+p.wait) && !name.stays(1, r.now):
+		// What a target shows from the first, and is gone as a whole, is missed unless its
+		// like are known to come and go. One label value of several, or what came later,
+		// as a reason does while it holds, must be known to stay.
 		return comesAndGoes
 	}
 	return missed

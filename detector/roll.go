@@ -42,9 +42,10 @@ type roll struct {
 // wholeTarget is a target as all shards know it.
 type wholeTarget struct {
 	note
-	awake int  // vital series that are heard
-	lost  int  // vital series that fell since it was heard
-	noted bool // in this batch
+	awake int   // vital series that are heard
+	lost  int   // vital series that fell since it was heard
+	noted bool  // in this batch
+	born  int64 // when it came, or came back
 
 	gone    bool // and judged, until it is heard again
 	goneAt  int64
@@ -117,7 +118,7 @@ func (r *roll) note(n *note) {
 		r.arrive(g).members++
 	}
 	if !g.noted {
-		g.noted, g.fell, g.up, g.upAlarmed = true, 0, nil, false
+		g.noted, g.fell = true, 0
 		r.fresh = append(r.fresh, g)
 	}
 	if n.heard > g.heard {
@@ -125,7 +126,7 @@ func (r *roll) note(n *note) {
 	}
 	g.heard, g.reset = max(g.heard, n.heard), max(g.reset, n.reset)
 	g.upHeard, g.upEnded = max(g.upHeard, n.upHeard), max(g.upEnded, n.upEnded)
-	if n.up != nil {
+	if n.up != nil && (g.up == nil || order(0, 0, n.up, g.up) <= 0) {
 		g.up, g.upAlarmed = n.up, n.upAlarmed
 	}
 	g.members += n.members
@@ -142,7 +143,7 @@ func (r *roll) arrive(g *wholeTarget) *wholeJob {
 		w.itself.count(1, r.now)
 		r.jobs[g.job] = w
 	}
-	w.born = r.now
+	g.born, w.born = r.now, r.now
 	w.targets.count(1, r.now)
 	return w
 }

@@ -148,11 +148,13 @@ func (s *shard) tellTargets() {
 		if t.all == 0 && t.members == 0 {
 			continue // free
 		}
+		news := false
 		if t.up != nil {
 			st := s.series.at(t.upSlot)
-			t.upAlarmed = st.watch != nil && st.model.alarm.active
+			alarmed := st.watch != nil && st.model.alarm.active
+			t.upAlarmed, news = alarmed, alarmed != t.upAlarmed
 		}
-		if max(t.heard, t.upHeard, t.upEnded, t.reset) > ts.told || t.members != 0 || t.live != 0 || t.fell != 0 {
+		if news || max(t.heard, t.upHeard, t.upEnded, t.reset) > ts.told || t.members != 0 || t.live != 0 || t.fell != 0 {
 			s.out.notes = append(s.out.notes, t.note)
 		}
 		t.members, t.live, t.fell = 0, 0, 0
