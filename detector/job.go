@@ -84,10 +84,21 @@ func (j *job) reset() {
 			ended:     emptied(p.ended),
 			gone:      emptied(p.gone),
 			presences: emptied(p.presences),
-			notes:     emptied(p.notes),
+			notes:     spared(p.notes),
 		}
 	}
 	j.metadata, j.change, j.absences = emptied(j.metadata), nil, nil
+}
+
+// maxKeptNotes is how many notes a part makes room for beforehand: × ~110 B ≈ 110 KB.
+// Only the batch that turns a minute brings any, and few fleets have more targets.
+const maxKeptNotes = 1 << 10
+
+func spared(notes []note) []note {
+	if cap(notes) > maxKeptNotes {
+		return nil
+	}
+	return emptied(notes)
 }
 
 func emptied[T any](s []T) []T {

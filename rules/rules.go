@@ -92,7 +92,8 @@ type Watch struct {
 	// Absence is how long a selected series may go unheard while others of its target
 	// are heard, before that is an anomaly: auto, off, or from 1m to 1w. With auto it is
 	// five times the usual time between two samples, at least 5m, and only a series
-	// that is not known to come and go is missed. A duration misses every one.
+	// that was there for 6h and is not known to come and go is missed. With a duration
+	// every one is.
 	Absence Absence `yaml:"absence"`
 	// Emit says which of the selected series are written out, sample by sample:
 	// anomalous ones while they are, all, or none.
