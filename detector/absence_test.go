@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/foreshock/foreshock"
@@ -170,6 +171,33 @@ func TestWhoIsMissed(t *testing.T) {
 		{"a target is removed from discovery", 7 * hour, func(w *town) {
 			w.leave(true, "instance", "b")
 		}, nil},
+		{"a target is removed from discovery, and its like are known to stay", 3 * day, func(w *town) {
+			w.leave(true, "instance", "b")
+		}, nil},
+		{"a pod that pushes falls silent, and its like go on", 7 * hour, func(w *town) {
+			w.leave(false, "pod", "cart-0")
+		}, nil},
+		{"a pod falls silent with its up, without markers", 7 * hour, func(w *town) {
+			w.leave(false, "pod", "cart-1")
+		}, nil},
+		{"a target cannot be scraped, and the anomaly of its up tells it", 7 * hour, func(w *town) {
+			for i := range 8 {
+				w.leave(true, "__name__", fmt.Sprintf("node_metric_%02d", i), "instance", "b")
+			}
+			for _, r := range w.live {
+				if r.Name() == "up" && r.Labels.Get("instance") == "b" {
+					r.value = func(int64) float64 { return 0 }
+				}
+			}
+		}, nil},
+		{"the only pod of a namespace is deleted, as the kubelet tells", 7 * hour, func(w *town) {
+			w.leave(true, "namespace", "ci")
+		}, nil},
+		{"a metric that left another target two hours before is known to", 7 * hour, func(w *town) {
+			w.leave(true, "__name__", "node_metric_03", "instance", "a")
+			w.pass(2 * hour)
+			w.leave(true, "__name__", "node_metric_03", "instance", "b")
+		}, []string{"426 started " + node("node_metric_03", "a") + " since 420 {Targets:0 Series:1 Siblings:7}"}},
 		{"a target that pushes falls silent, and comes back", 7 * hour, func(w *town) {
 			left := w.leave(false, "instance", "b")
 			w.pass(hour)
@@ -228,6 +256,13 @@ func TestWhoIsMissed(t *testing.T) {
 			for _, disk := range []string{"sda", "sdb", "sdc", "sdd"} {
 				w.add(append([]string{"disk_io", "device", disk}, shop...)...)
 			}
+			for _, pod := range []string{"cart-0", "cart-1"} {
+				w.add("queue_length", "job", "cart", "namespace", "shop", "pod", pod)
+			}
+			w.add("up", "job", "cart", "namespace", "shop", "pod", "cart-1").value = func(int64) float64 { return 1 }
+			w.add("container_memory_bytes", "instance", "n", "job", "kubelet", "namespace", "ci", "pod", "runner-0")
+			w.add("container_memory_bytes", "instance", "n", "job", "kubelet", "namespace", "shop", "pod", "cart-0")
+			w.add("kubelet_load", "instance", "n", "job", "kubelet")
 			w.pass(c.before)
 			c.do(w)
 			w.pass(hour)
@@ -354,6 +389,31 @@ func TestAbsenceDependsOnTheBatchesAlone(t *testing.T) {
 		} else if !bytes.Equal(got.Bytes(), want) {
 			t.Errorf("%d shards find other absences", shards)
 		}
+	}
+}
+
+// A target's up may be on another shard than all that is watched of it, and speaks for
+// it all the same.
+func TestUpSpeaksFromAnyShard(t *testing.T) {
+	for _, shards := range []int{1, 2, 7} {
+		watch := &rules.Watch{Name: "load", Select: selecting("node_metric_00"), Sensitivity: 1, Emit: rules.EmitNone}
+		w := &town{bench: run(t, Options{Shards: shards, Rules: &rules.Set{Watches: []*rules.Watch{watch}}})}
+		for i := range 6 {
+			w.host(fmt.Sprint("host-", i), 1)
+		}
+		for i := range 3 {
+			w.pass(7 * hour)
+			gone := w.leave(false, "instance", fmt.Sprint("host-", i))
+			w.pass(10)
+			told := w.absences()
+			want := fmt.Sprintf(`started up{instance="host-%d", job="node"}`, i)
+			if n := len(told); n == 0 || !strings.Contains(told[n-1], want) {
+				t.Errorf("%d shards: told %q, want %s", shards, told, want)
+			}
+			w.live = append(w.live, gone...)
+			w.pass(4 * day)
+		}
+		w.stop()
 	}
 }
 
