@@ -217,14 +217,16 @@ func (p Phase) String() string { return name(p, "started", "escalated", "ended")
 // Kind tells what is wrong with a series.
 type Kind uint8
 
-// An Outlier behaves unlike itself; a Breach will cross its rule's limit.
+// An Outlier behaves unlike itself; a Breach will cross its rule's limit; an Absence is
+// not heard any more, though it should be.
 const (
 	Outlier Kind = iota
 	Breach
+	Absence
 )
 
 // String is the kind as people read it.
-func (k Kind) String() string { return name(k, "outlier", "breach") }
+func (k Kind) String() string { return name(k, "outlier", "breach", "absence") }
 
 // Anomaly is a change in how a series behaves: it began to be anomalous, became
 // more so, or ended.
@@ -248,6 +250,18 @@ type Anomaly struct {
 	// counted from T.
 	Limit float64
 	ETA   time.Duration
+
+	// Silence belongs to an Absence, whose Onset is when the series was heard last and
+	// whose Value is what it said then.
+	Silence Silence
+}
+
+// Silence is how much an Absence takes in: one series of a target that goes on, or all
+// of one target or more, for which one series then speaks.
+type Silence struct {
+	Targets  int // that fell silent as a whole; 0 where it is the one series
+	Series   int // that fell silent
+	Siblings int // series of the same target that go on
 }
 
 // Forecast is what a forecast rule foresees for one series.
@@ -304,6 +318,7 @@ type Member struct {
 	Odd, Of int           // of a group, at the peak
 	Limit   float64       // of a Breach
 	ETA     time.Duration // of a Breach
+	Silence Silence       // of an Absence
 }
 
 // Incident is what happened together, told once.

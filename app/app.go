@@ -67,6 +67,7 @@ type App struct {
 	metrics  *metrics
 
 	receiver    *receiver.Receiver
+	sight       *sight
 	detector    *detector.Detector
 	incidents   *incidents
 	emitter     *emitter.Emitter
@@ -98,6 +99,7 @@ func New(o Options) (*App, error) {
 	a := &App{opts: o, logger: o.Logger, registry: newRegistry(), config: cfg, reload: make(chan chan error)}
 	a.metrics = newMetrics(a.registry)
 
+	a.sight = newSight(time.Now, a.registry, o.Logger)
 	if a.emitter, err = emitter.New(a.emitterOptions(cfg)); err != nil {
 		return nil, fmt.Errorf("set up the emitter: %w", err)
 	}
@@ -106,6 +108,7 @@ func New(o Options) (*App, error) {
 		Remedies:        cfg.Rules.Remedies,
 		Dir:             filepath.Join(o.StoragePath, "ledger"),
 		VerifiedClients: verified,
+		Blindness:       a.sight.blindness,
 		Registerer:      a.registry,
 		Logger:          o.Logger.With("component", "remediation"),
 	})
@@ -120,9 +123,10 @@ func New(o Options) (*App, error) {
 		Registerer: a.registry,
 		Logger:     o.Logger.With("component", "detector"),
 	})
+	a.sight.next = a.detector
 	a.receiver = receiver.New(receiver.Options{
 		Config:     cfg.Receiver,
-		Appender:   a.detector,
+		Appender:   a.sight,
 		Registerer: a.registry,
 		Logger:     o.Logger.With("component", "receiver"),
 	})
@@ -139,6 +143,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		ExternalLabels: cfg.Global.ExternalLabels,
 		ExternalURL:    cfg.Global.ExternalURL,
 		Rules:          cfg.Rules,
+		Blindness:      a.sight.blindness,
 		Registerer:     a.registry,
 		Logger:         a.logger.With("component", "emitter"),
 	}
@@ -146,6 +151,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 
 // observe is the flow below the detector. One goroutine calls it, batch by batch.
 func (a *App) observe(f foreshock.Findings) {
+	a.sight.reached(f.Now)
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: a.incidents.observe(f)})
 }
 

@@ -97,6 +97,9 @@ func (a *App) status() console.Status {
 	for _, b := range s.Budgets {
 		shown.Budgets = append(shown.Budgets, console.Budget(b))
 	}
+	if b := a.sight.blindness(); b.Blind() {
+		shown.Blind, shown.BlindSince, shown.BlindWhy = true, record.Instant(b.Since.UnixMilli()), b.Why
+	}
 	if !s.Now.IsZero() {
 		shown.Now = record.Instant(s.Now.UnixMilli())
 	}

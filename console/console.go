@@ -55,6 +55,10 @@ type Status struct {
 	Skipped int `json:"skipped"` // neither scored, late nor refused
 
 	Budgets []Budget `json:"budgets,omitempty"` // the fleet's, then those of groups and rules that have one
+	// Blind says that nothing is seen, since when and why.
+	Blind      bool           `json:"blind"`
+	BlindSince record.Instant `json:"blindSince"`
+	BlindWhy   string         `json:"blindWhy,omitempty"`
 
 	Now record.Instant `json:"now"` // sample time reached; null before the first sample
 }

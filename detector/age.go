@@ -5,21 +5,26 @@ import "time"
 // minute is the grain of ageing, in ms.
 const minute = int64(time.Minute / time.Millisecond)
 
-// expect has age ask after st when it could have become idle: first when all of its
-// window would have passed, then when it would be forgotten. So a series that is
-// heard is asked after once in a window, and no batch looks at all of them.
+// expect has age ask after st when it could have become idle: first when it would be
+// missed, if a rule wants that, then when all of its window would have passed, then when
+// it would be forgotten. So a series that is heard is asked after once in a window or in
+// its wait, and no batch looks at all of them.
 func (s *shard) expect(st *state) {
 	after := min(s.keep, s.idle)
 	if s.awake-st.seen > after {
 		after = s.idle
 	}
-	st.due = max((st.seen+after)/minute, s.minute) + 1
+	if st.enlisted && !st.quiet {
+		after = min(after, st.wait())
+	}
+	st.due = max((st.seen+after)/minute, s.minute+1)
 	s.wheel[st.due] = append(s.wheel[st.due], st.slot)
 }
 
 // age asks after the series that are due. Those unheard for a window lose their
 // samples, those unheard for the idle time are forgotten.
 func (s *shard) age() {
+	turned := s.minute < s.awake/minute
 	for ; s.minute < s.awake/minute; s.minute++ {
 		slots := s.wheel[s.minute]
 		delete(s.wheel, s.minute)
@@ -28,16 +33,23 @@ func (s *shard) age() {
 			if st.series == nil || st.due != s.minute {
 				continue // the slot changed hands since
 			}
-			switch unheard := s.awake - st.seen; {
-			case unheard > s.idle:
+			unheard := s.awake - st.seen
+			if unheard > s.idle {
 				s.evict(st, evictIdle)
 				continue
-			case unheard > s.keep:
+			}
+			if st.enlisted && !st.quiet && s.flow-st.met > st.wait() {
+				s.miss(st)
+			}
+			if unheard > s.keep {
 				s.windows -= st.window.Bytes()
 				st.window.Reset()
 			}
 			s.expect(st)
 		}
+	}
+	if turned {
+		s.tellTargets()
 	}
 }
 
@@ -46,6 +58,7 @@ func (s *shard) evict(st *state, why eviction) {
 	s.endAnomalies(st, st.last)
 	s.leave(st, st.last)
 	s.endReporting(st)
+	s.moveOut(st)
 	s.setWarming(st, false)
 	s.siblings.leave(&s.series, st)
 	s.leaveFamily(st)

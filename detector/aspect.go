@@ -198,7 +198,7 @@ func (s *shard) openStream(f *family, a aspect) *state {
 	st := s.series.find(*x)
 	if st == nil {
 		if st = s.lookup(*x, false); st != nil {
-			st.kind = derived
+			st.kind, st.role = derived, outlived // it is heard as long as its family is
 		}
 		return st
 	}
@@ -221,6 +221,7 @@ func (s *shard) disown(st *state, native bool) {
 	s.relearn(st)
 	s.windows -= st.window.Bytes()
 	st.window.Reset()
+	st.role = roleOf(st.series.Labels)
 	st.native, st.kind, st.version = native, gauge, 0 // resolve and readAs know more
 	st.heard, st.ended, st.interval = false, false, 0
 }

@@ -21,6 +21,11 @@ func plausible(t int64) bool { return t >= Earliest && t <= Latest }
 // leap is how far, in ms, a sample may move the clock by itself.
 const leap = int64(time.Hour / time.Millisecond)
 
+// pause is how much of a step of the clock counts as flow, in ms, unless the step before
+// was as long: half of what a series may be unheard at least. So those that come back
+// last after a pause are not missed by those that come back first.
+const pause = leastWait / 2
+
 // clock is what time it is by the samples. It follows them as long as none moves it by
 // more than an hour. Samples further away, in either direction, are
 // votes for another time: they move it once they outnumber what the last two or so
@@ -32,6 +37,8 @@ const leap = int64(time.Hour / time.Millisecond)
 type clock struct {
 	now   int64 // ms: the highest sample time believed
 	awake int64 // ms of progress without the leaps: it never goes back, and does not grow while nothing is heard
+	flow  int64 // ms of awake in which samples came: of a pause, after which they come again one by one, only the beginning
+	step  int64 // the last that awake made
 	leaps int
 
 	set          bool
@@ -47,8 +54,11 @@ func (c *clock) advance(b *foreshock.Batch) {
 	switch {
 	case near == 0 && far == 0:
 	case near >= far:
-		c.awake += high - c.now
-		c.now = high
+		if step := high - c.now; step > 0 {
+			c.flow += min(step, max(pause, c.step))
+			c.awake += step
+			c.now, c.step = high, step
+		}
 		c.trust, c.votes = c.trust/2+near, 0
 	default:
 		if c.votes += far; c.votes > c.trust {

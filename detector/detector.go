@@ -65,6 +65,7 @@ type Detector struct {
 	metrics *metrics
 
 	shards       []*shard
+	roll         roll          // of Run
 	asking       chan struct{} // holds a token while a Select has the shards search
 	capacity     int64
 	queueSamples int                 // as configured
@@ -201,7 +202,7 @@ func (d *Detector) pass(j *job, b *foreshock.Batch) error {
 	if b != nil {
 		d.clock.advance(b)
 	}
-	j.now, j.awake, j.leaps = d.clock.now, d.clock.awake, d.clock.leaps
+	j.now, j.awake, j.flow, j.leaps = d.clock.now, d.clock.awake, d.clock.flow, d.clock.leaps
 	j.meeting = d.convene(before, j)
 	j.working.Add(len(d.shards))
 	d.metrics.queue.Add(float64(j.cost))
@@ -273,6 +274,8 @@ func (d *Detector) Run() {
 	}
 	for j := range d.order {
 		j.working.Wait()
+		j.absences = d.roll.call(j)
+		d.metrics.departed(&d.roll)
 		d.account(j)
 		if j.change == nil {
 			d.observe(j.findings())

@@ -95,7 +95,7 @@ func encode(w *bytes.Buffer, f foreshock.Findings) {
 		fmt.Fprintf(w, "score %s %d %x %x %s %t\n", s.Series, s.T, bits(s.Value), bits(s.Score), band(s.Band), s.Warming)
 	}
 	for _, a := range f.Anomalies {
-		fmt.Fprintf(w, "%s %s %s %q %d %d %x %x %s %s %v %s\n", a.Kind, a.Phase, a.Series, a.Rule, a.Onset, a.T, bits(a.Value), bits(a.Score), band(a.Band), a.Channel, a.Limit, a.ETA)
+		fmt.Fprintf(w, "%s %s %s %q %d %d %x %x %s %s %v %s %v\n", a.Kind, a.Phase, a.Series, a.Rule, a.Onset, a.T, bits(a.Value), bits(a.Score), band(a.Band), a.Channel, a.Limit, a.ETA, a.Silence)
 	}
 	for _, c := range f.Forecasts {
 		fmt.Fprintf(w, "forecast %s %q %d %s %s %v %s\n", c.Series, c.Rule, c.T, c.Horizon, band(c.Band), c.Limit, c.ETA)
@@ -157,6 +157,11 @@ func TestFindingsDependOnTheBatchesAlone(t *testing.T) {
 				for _, f := range b.found {
 					seen["scores"] += len(f.Scores)
 					seen["anomalies"] += len(f.Anomalies)
+					for _, a := range f.Anomalies {
+						if a.Kind == foreshock.Absence {
+							seen["absences"]++
+						}
+					}
 					seen["forecasts"] += len(f.Forecasts)
 					seen["ended"] += len(f.Ended)
 					seen["gone"] += len(f.Gone)
@@ -171,7 +176,7 @@ func TestFindingsDependOnTheBatchesAlone(t *testing.T) {
 		}
 	}
 	t.Log(seen)
-	for _, what := range []string{"scores", "anomalies", "forecasts", "ended", "evicted", "late"} {
+	for _, what := range []string{"scores", "anomalies", "absences", "forecasts", "ended", "evicted", "late"} {
 		if seen[what] == 0 {
 			t.Errorf("the stream brought about no %s: it proves nothing of them", what)
 		}

@@ -24,11 +24,11 @@ const (
 	noTime = math.MinInt64
 )
 
-// role is what a series is to its family.
-type role uint8
+// pieceKind is what a series is to its family.
+type pieceKind uint8
 
 const (
-	theBucket role = iota
+	theBucket pieceKind = iota
 	theCount
 	theSum
 	theNative // all of it in one
@@ -38,7 +38,7 @@ const (
 type piece struct {
 	family *family
 	slot   uint32 // of its state
-	role   role
+	role   pieceKind
 	away   bool  // ended, or missed too often: the family does not wait for it
 	missed uint8 // scrapes in a row
 
@@ -77,7 +77,7 @@ type family struct {
 
 // pieceOf says which piece of which family a series of that kind is. ok is false for one
 // that is none, such as a bucket without a number for a bound.
-func pieceOf(ls labels.Labels, k kind) (family string, r role, bound float64, ok bool) {
+func pieceOf(ls labels.Labels, k kind) (family string, r pieceKind, bound float64, ok bool) {
 	name := ls.Get(prommodel.MetricNameLabel)
 	switch k {
 	case bucket:
@@ -201,8 +201,8 @@ func (f *family) dismiss(p *piece) {
 	}
 }
 
-// hear takes in the value v that the piece p has at t.
-func (s *shard) hear(p *piece, t int64, v float64) {
+// listen takes in the value v that the piece p has at t.
+func (s *shard) listen(p *piece, t int64, v float64) {
 	if p.role == theNative {
 		s.hearNative(p)
 		return

@@ -38,11 +38,11 @@ func FuzzFamilies(f *testing.F) {
 			x, when, v := xs[int(data[0])%len(xs)], int64(data[1]), float64(data[2])
 			switch { // mostly the same scrape or the next
 			case when < 40:
-				at += step
+				at += apart
 			case when == 40:
-				at += 100 * step
+				at += 100 * apart
 			case when == 41:
-				at -= 3 * step
+				at -= 3 * apart
 			case when == 42:
 				at -= 10 * leap
 			case when == 43:

@@ -90,7 +90,7 @@ func (b *bench) told(name string) map[int64]float64 {
 	return got
 }
 
-const step = int64(15_000)
+const apart = int64(15_000)
 
 var latencyBounds = []float64{0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5}
 
@@ -110,7 +110,7 @@ func TestClassicHistogramAsPromQL(t *testing.T) {
 				for range r.IntN(40) { // none at times
 					h.observe(math.Exp(r.NormFloat64() - 2))
 				}
-				now := start + i*step
+				now := start + i*apart
 				all := h.scrape(now)
 				switch batches {
 				case "one":
@@ -174,13 +174,13 @@ func TestDerivedSeries(t *testing.T) {
 	h := newClassic("rpc_seconds", latencyBounds, "job", "cart")
 	for i := range int64(5) {
 		h.observe(0.2)
-		b.append(h.scrape(start + i*step)...)
+		b.append(h.scrape(start + i*apart)...)
 	}
 	v := b.view("rpc_seconds_p99")
 	if got, want := v.Series.String(), `rpc_seconds_p99{job="cart"}`; got != want {
 		t.Errorf("the series is %s, want %s", got, want)
 	}
-	if v.Kind != "derived" || v.Rule != "slow" || len(v.Samples) != 4 || v.Last.T != start+4*step {
+	if v.Kind != "derived" || v.Rule != "slow" || len(v.Samples) != 4 || v.Last.T != start+4*apart {
 		t.Errorf("seen as %s under %q with %d samples, the last at %d", v.Kind, v.Rule, len(v.Samples), v.Last.T)
 	}
 	if n := b.Status().Series; n != len(h.bounds)+2+3 {
@@ -295,14 +295,14 @@ func TestClassicHistogramHygiene(t *testing.T) {
 				for range 10 {
 					h.observe(0.3)
 				}
-				b.append(c.meddle(i, h, h.scrape(start+i*step))...)
+				b.append(c.meddle(i, h, h.scrape(start+i*apart))...)
 			}
 			b.stop()
 			for name, want := range map[string]string{"rpc_seconds_p99": c.p99, "rpc_seconds_p50": c.p99, "rpc_seconds_mean": c.mean} {
 				got := ""
 				told := b.told(name)
 				for i := range int64(10) {
-					if x, ok := told[start+i*step]; ok {
+					if x, ok := told[start+i*apart]; ok {
 						got += fmt.Sprint(i)
 						if x < 0.25 || x > 0.5 {
 							t.Errorf("%s at scrape %d is %v, and all that is observed is 0.3", name, i, x)
@@ -327,11 +327,11 @@ func TestLatePartOfHistogram(t *testing.T) {
 	h := newClassic("rpc_seconds", latencyBounds)
 	for i := range int64(4) {
 		h.observe(0.3)
-		if all := h.scrape(start + i*step); i == 1 {
+		if all := h.scrape(start + i*apart); i == 1 {
 			late := all[3]
 			b.append(slices.Delete(all, 3, 4)...)
 			h.observe(0.3)
-			next := h.scrape(start + 2*step)
+			next := h.scrape(start + 2*apart)
 			b.append(next[0])
 			b.append(late)
 			b.append(next[1:]...)
@@ -341,7 +341,7 @@ func TestLatePartOfHistogram(t *testing.T) {
 	}
 	b.stop()
 	for i, want := range []bool{false, false, true, true} {
-		if _, got := b.told("rpc_seconds_p99")[start+int64(i)*step]; got != want {
+		if _, got := b.told("rpc_seconds_p99")[start+int64(i)*apart]; got != want {
 			t.Errorf("scrape %d has a p99: %t, want %t", i, got, want)
 		}
 	}
@@ -355,11 +355,11 @@ func TestSummary(t *testing.T) {
 	b := run(t, Options{Rules: everything()})
 	count, sum, q := series("gc_seconds_count"), series("gc_seconds_sum"), series("gc_seconds", "quantile", "0.99")
 	for i := range int64(4) {
-		at := start + i*step
+		at := start + i*apart
 		b.append(foreshock.Sample{Series: sum, T: at, V: 6 * float64(i)}, foreshock.Sample{Series: count, T: at, V: 3 * float64(i)}, foreshock.Sample{Series: q, T: at, V: 5})
 	}
 	b.stop()
-	if got := b.told("gc_seconds_mean"); len(got) != 3 || got[start+step] != 2 {
+	if got := b.told("gc_seconds_mean"); len(got) != 3 || got[start+apart] != 2 {
 		t.Errorf("means %v, want 2 three times", got)
 	}
 	if got := b.told("gc_seconds"); len(got) != 4 {
@@ -381,7 +381,7 @@ func TestHistogramOfThousandBuckets(t *testing.T) {
 	h := newClassic("size_bytes", bounds)
 	for i := range int64(5) {
 		h.observe(500)
-		b.append(h.scrape(start + i*step)...)
+		b.append(h.scrape(start + i*apart)...)
 	}
 	b.settle()
 	for _, f := range b.shards[0].families {
@@ -407,9 +407,9 @@ func TestDerivedSeriesEnd(t *testing.T) {
 	h := newClassic("rpc_seconds", latencyBounds)
 	for i := range int64(5) {
 		h.observe(0.3)
-		b.append(h.scrape(start + i*step)...)
+		b.append(h.scrape(start + i*apart)...)
 	}
-	b.append(h.ending(start + 5*step)...)
+	b.append(h.ending(start + 5*apart)...)
 	for _, a := range []string{"mean", "p50", "p99"} {
 		if v := b.view("rpc_seconds_" + a); !v.Ended {
 			t.Errorf("%s goes on", v.Series)
@@ -436,9 +436,9 @@ func TestSentSeriesGoesBeforeDerived(t *testing.T) {
 		for i := range int64(8) {
 			h.observe(0.3)
 			if early || i >= 4 {
-				b.append(foreshock.Sample{Series: sent, T: start + i*step, V: 7})
+				b.append(foreshock.Sample{Series: sent, T: start + i*apart, V: 7})
 			}
-			b.append(h.scrape(start + i*step)...)
+			b.append(h.scrape(start + i*apart)...)
 		}
 		v := b.view("rpc_seconds_p99")
 		b.stop()
@@ -492,13 +492,13 @@ func TestRegressionThatOnlyTheTailShows(t *testing.T) {
 			}
 			h.observe(x)
 		}
-		b.append(h.scrape(start + i*step)...)
+		b.append(h.scrape(start + i*apart)...)
 	}
 	b.stop()
 	started := map[string]int{}
 	for _, f := range b.found {
 		for _, a := range f.Anomalies {
-			if a.Phase == foreshock.Started && a.T >= start+calm*step {
+			if a.Phase == foreshock.Started && a.T >= start+calm*apart {
 				started[a.Series.Name()]++
 			}
 		}
@@ -528,12 +528,12 @@ func interleaved(seed uint64, rounds int) []*foreshock.Batch {
 			case 0:
 				h.reset()
 			case 1:
-				all = append(all, h.ending(start+round*step+int64(i))...)
+				all = append(all, h.ending(start+round*apart+int64(i))...)
 				continue
 			case 2:
 				continue
 			}
-			all = append(all, h.scrape(start+round*step+int64(i))...)
+			all = append(all, h.scrape(start+round*apart+int64(i))...)
 		}
 		r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		queue = append(queue, all...)
@@ -613,7 +613,7 @@ func classicFleet(n int) (s *shard, samples int, scrape func(*shard)) {
 	p := &j.parts[0]
 	at := start
 	return s, n * (12 + 2), func(s *shard) {
-		at += step
+		at += apart
 		for _, h := range fleet {
 			for i := range h.counts {
 				h.counts[i] += float64(1 + i + r.IntN(3))

@@ -13,11 +13,11 @@ import (
 type foretold struct {
 	due   *prometheus.CounterVec
 	ratio *prometheus.GaugeVec
-	rules map[string]*record
+	rules map[string]*outcome
 }
 
-// record is that of one rule.
-type record struct{ due, held float64 }
+// outcome is that of one rule.
+type outcome struct{ due, held float64 }
 
 // came is what came due of the forecasts of one series.
 type came struct {
@@ -36,7 +36,7 @@ func newForetold(reg prometheus.Registerer, r *rules.Set) foretold {
 			Name: "foreshock_detector_forecast_coverage_ratio",
 			Help: "Share of the forecasts due whose 95 % interval held the value.",
 		}, []string{"rule"}),
-		rules: map[string]*record{},
+		rules: map[string]*outcome{},
 	}
 	t.follow(r)
 	return t
@@ -44,10 +44,10 @@ func newForetold(reg prometheus.Registerer, r *rules.Set) foretold {
 
 // follow keeps the records of the rules of r, and no other.
 func (t *foretold) follow(r *rules.Set) {
-	kept := map[string]*record{}
+	kept := map[string]*outcome{}
 	for _, f := range r.Forecasts {
 		if kept[f.Name] = t.rules[f.Name]; kept[f.Name] == nil {
-			kept[f.Name] = &record{}
+			kept[f.Name] = &outcome{}
 			t.due.WithLabelValues(f.Name)
 		}
 	}

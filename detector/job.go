@@ -21,7 +21,9 @@ type job struct {
 	working  sync.WaitGroup       // shards that are not done yet
 	now      int64                // the detector's clock after this batch, ms
 	awake    int64                // the detector's age after this batch, ms: see clock
+	flow     int64                // and how much of it samples came in
 	leaps    int                  // of the clock, so far
+	absences []foreshock.Anomaly  // what the roll made of the parts
 	change   func(*shard)         // instead of samples: new rules, new configuration
 
 	recalibrate func(*calibrator) // what change means for the thresholds; or nil
@@ -42,6 +44,8 @@ type part struct {
 	ended     []*foreshock.Series // their scores
 	gone      []*foreshock.Series
 	came      []came // of the forecasts
+	presences []presence // steps of watched series, for the roll
+	remarks   []remark     // of targets, for the roll
 	counts    counts
 	levels    levels
 }
@@ -110,10 +114,23 @@ func (j *job) reset() {
 			ended:     emptied(p.ended),
 			gone:      emptied(p.gone),
 			came:      emptied(p.came),
+			presences: emptied(p.presences),
+			remarks:   spared(p.remarks),
 		}
 	}
-	j.metadata, j.owners, j.change = emptied(j.metadata), emptied(j.owners), nil
+	j.metadata, j.owners, j.change, j.absences = emptied(j.metadata), emptied(j.owners), nil, nil
 	j.recalibrate, j.meeting = nil, nil
+}
+
+// maxKeptRemarks is how many remarks a part makes room for beforehand: × ~110 B ≈ 110 KB.
+// Only the batch that turns a minute brings any, and few fleets have more targets.
+const maxKeptRemarks = 1 << 10
+
+func spared(remarks []remark) []remark {
+	if cap(remarks) > maxKeptRemarks {
+		return nil
+	}
+	return emptied(remarks)
 }
 
 func emptied[T any](s []T) []T {
@@ -135,6 +152,10 @@ func (j *job) findings() foreshock.Findings {
 			func(a, b foreshock.Forecast) int { return order(a.T, b.T, a.Series, b.Series) }),
 		Ended: merged(j.parts, func(p *part) []*foreshock.Series { return p.ended }, byLabels),
 		Gone:  merged(j.parts, func(p *part) []*foreshock.Series { return p.gone }, byLabels),
+	}
+	if len(j.absences) > 0 {
+		f.Anomalies = append(f.Anomalies, j.absences...)
+		slices.SortStableFunc(f.Anomalies, func(a, b foreshock.Anomaly) int { return order(a.T, b.T, a.Series, b.Series) })
 	}
 	// In a batch that spans minutes one series may end more than once.
 	f.Gone = slices.CompactFunc(f.Gone, (*foreshock.Series).Equal)

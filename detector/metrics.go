@@ -114,6 +114,8 @@ type metrics struct {
 	evicted                 [evictions]prometheus.Counter
 	anomalies               [forest.Channels]prometheus.Counter
 	breaches, groups        prometheus.Counter
+	departures              [fates]prometheus.Counter
+	unknownNames            prometheus.Counter
 	families                prometheus.Counter
 	leaps                   prometheus.Counter
 	unexplained             [unexplaineds]prometheus.Counter
@@ -165,6 +167,11 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		diaries:        gauge("explained_series", "Series whose latest anomaly, or what came near one, is kept in detail to be explained."),
 		budgets:        newBudgetMetrics(reg),
 	}
+	m.unknownNames = counter("absence_names_refused_total", "Watched series that are not missed unless their rule names the wait, because too many metrics are watched.")
+	departed := vector("departures_total", "Watched series that were unheard for longer than their wait, by what was made of it.", "fate")
+	for f := range fates {
+		m.departures[f] = departed.WithLabelValues(f.String())
+	}
 	gauge("queue_capacity_samples", "What queue_samples may reach.").Set(float64(capacity))
 
 	skipped := vector("samples_skipped_total", "Samples not scored, by reason.", "reason")
@@ -184,6 +191,14 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		m.anomalies[c] = anomalies.WithLabelValues(forest.Channel(c).String())
 	}
 	return m
+}
+
+// departed counts what became of the watched series that left with a batch.
+func (m *metrics) departed(r *roll) {
+	for f, n := range r.counts {
+		m.departures[f].Add(float64(n))
+	}
+	m.unknownNames.Add(float64(r.full))
 }
 
 // batch brings the metrics to date with what a batch did and where it led.

@@ -33,6 +33,7 @@ type shard struct {
 	owners   owners
 	siblings siblings
 	diaries  library
+	targets  targets
 	wheel    map[int64][]uint32 // minute of the detector's age → slots to ask then
 	minute   int64              // all before were asked
 	version  uint32             // of rules and types: a series of another version looks itself up again
@@ -44,6 +45,7 @@ type shard struct {
 	out     *part // of the batch at hand: where findings go
 	now     int64 // the detector's clock after that batch, ms
 	awake   int64 // the detector's age after that batch, ms
+	flow    int64 // and its flow: see clock
 	warming int   // series
 	windows int   // bytes
 }
@@ -118,7 +120,7 @@ func (s *shard) work(t task) {
 	if t.job.meeting != nil {
 		s.meet(t.job.meeting)
 	}
-	s.out, s.now, s.awake = t.part, t.job.now, t.job.awake
+	s.out, s.now, s.awake, s.flow = t.part, t.job.now, t.job.awake, t.job.flow
 	if t.job.change != nil {
 		t.job.change(s)
 	}
@@ -165,9 +167,12 @@ func (s *shard) take(x *foreshock.Sample, native bool) {
 		s.out.counts.refused++
 		return
 	}
-	st.seen = s.awake
+	st.seen, st.met = s.awake, s.flow
 	if st.kind == derived {
 		s.disown(st, native)
+	}
+	if !x.Stale() {
+		s.hear(st, x.T)
 	}
 	if st.native != native {
 		s.out.counts.skipped[skipMixed]++
@@ -197,7 +202,8 @@ func (s *shard) lookup(x *foreshock.Series, native bool) *state {
 	if native {
 		st.kind = counter
 	}
-	st.seen = s.awake
+	st.seen, st.met = s.awake, s.flow
+	s.settleIn(st)
 	s.expect(st)
 	return st
 }
@@ -219,6 +225,7 @@ func (s *shard) resolve(st *state) {
 	}
 	st.scope, st.young = s.settings.scopes[st.watch], classOf(st)
 	s.setForecast(st, s.rules.Forecast(ls))
+	s.enlist(st)
 	st.version = s.version
 	if st.kin.stage == unplaced {
 		s.place(st)

@@ -42,6 +42,12 @@ type state struct {
 	reported bool             // a score was handed out, and not taken back since
 	reason   foreshock.Reason // of the model's last word
 
+	live     bool // it is heard; else it ended, or fell silent
+	quiet    bool // it left: unheard for longer than its wait
+	enlisted bool // a rule wants it missed
+	role     role
+	target   uint32 // its place among the shard's targets
+
 	last     int64  // ms: time of the newest sample
 	bits     uint64 // its value's
 	interval int64  // ms: usual time between samples; 0 unknown
@@ -53,6 +59,9 @@ type state struct {
 
 	seen int64 // the detector's age when the series was heard last, ms
 	due  int64 // the minute of that age at which to ask whether it is idle
+
+	met   int64 // the detector's flow when the series was heard last, ms
+	since int64 // and when it was heard first, or again after it had left
 
 	strayT int64 // the newest of the samples that fell back
 	strays uint8
@@ -116,6 +125,9 @@ func (s *shard) observe(st *state, sample *foreshock.Sample) {
 	if st.native {
 		s.readAs(st)
 	}
+	if st.counting && v < st.prev {
+		s.targets.list[st.target].reset = s.flow
+	}
 	x, reason := st.read(t, v)
 	if reason != scored {
 		s.out.counts.skipped[reason]++
@@ -123,7 +135,7 @@ func (s *shard) observe(st *state, sample *foreshock.Sample) {
 		s.step(st, t, x)
 	}
 	if st.piece != nil && reason != skipNotFinite {
-		s.hear(st.piece, t, v)
+		s.listen(st.piece, t, v)
 	}
 }
 
@@ -191,6 +203,10 @@ func (s *shard) end(st *state) {
 	s.leave(st, st.last)
 	st.model.resume()
 	st.ended, st.counting = true, false
+	s.fall(st)
+	if st.role == scrape {
+		s.targets.list[st.target].upEnded = s.flow
+	}
 	s.endReporting(st)
 }
 

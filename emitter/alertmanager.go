@@ -34,22 +34,25 @@ type alertmanager struct {
 	streamNow atomic.Int64 // sample time the stream has reached, ms
 	errors    *logthrottle.Logger
 	lines     sync.WaitGroup // that run
+	blindness func() foreshock.Blindness
 
 	mu       sync.Mutex      // guards what follows
 	running  context.Context // of run; nil before it
 	alerting promconfig.AlertingConfig
 	external labels.Labels
 	alerts   *alerts
+	blind    blindAlert
 	line     *alertLine
 }
 
 // newAlertmanager returns a destination that has no line until it is prepared.
-func newAlertmanager(reg prometheus.Registerer, o destinationOptions) *alertmanager {
+func newAlertmanager(reg prometheus.Registerer, o destinationOptions, blindness func() foreshock.Blindness) *alertmanager {
 	a := &alertmanager{
 		destinationOptions: o,
 		queue:              newQueue[foreshock.Incident](incidentCapacity, nil),
 		errors:             logthrottle.New(logEvery, o.now, o.logger),
 		alerts:             newAlerts(o.metrics),
+		blindness:          blindness,
 	}
 	if reg != nil {
 		reg.MustRegister(lineMetrics{a})
@@ -93,6 +96,7 @@ func (a *alertmanager) change(next *alertLine) {
 	}
 	a.line = next
 	a.alerts.resend()
+	a.blind.nextAt = time.Time{}
 	if a.running != nil && a.running.Err() == nil {
 		a.start()
 	}
@@ -153,6 +157,11 @@ func (a *alertmanager) tell(changed []foreshock.Incident) {
 	}
 	line := a.line
 	due, err := a.alerts.due(now, lag, line.reachable())
+	if n := a.blind.due(now, a.blindness(), line.reachable()); n != nil {
+		n.GeneratorURL = a.alerts.composer.home()
+		a.metrics.alerts.WithLabelValues(a.blind.state()).Inc()
+		due = append(due, n)
+	}
 	a.mu.Unlock()
 	if err != nil {
 		a.errors.Log(slog.LevelWarn, "a template failed, its text is sent as written", "err", err)

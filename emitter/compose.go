@@ -23,6 +23,7 @@ import (
 const (
 	outlierAlert = "ForeshockIncident"
 	breachAlert  = "ForeshockForecast"
+	absenceAlert = "ForeshockAbsence"
 
 	defaultSeverity = "warning"
 
@@ -64,8 +65,11 @@ func (c *composer) labels(i *foreshock.Incident) labels.Labels {
 	ruleLabels, _ := c.rules.Text(i.Rule)
 	maps.Copy(added, ruleLabels)
 	added[labels.AlertName] = outlierAlert
-	if i.Kind == foreshock.Breach {
+	switch i.Kind {
+	case foreshock.Breach:
 		added[labels.AlertName] = breachAlert
+	case foreshock.Absence:
+		added[labels.AlertName] = absenceAlert
 	}
 	if i.Rule != "" {
 		added[foreshock.RuleLabel] = i.Rule
@@ -95,9 +99,13 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 		if lead.Band.Known() {
 			texts["expected"] = fmt.Sprintf("%s to %s", text(lead.Band.Lower), text(lead.Band.Upper))
 		}
-		if i.Kind == foreshock.Breach {
+		switch i.Kind {
+		case foreshock.Breach:
 			texts["limit"] = text(lead.Limit)
 			texts["eta"] = etaText(lead.ETA)
+		case foreshock.Absence:
+			delete(texts, "value") // nobody knows it
+			delete(texts, "score")
 		}
 	}
 	if link := c.link(i.ID); link != "" {
@@ -111,6 +119,9 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 		if err != nil {
 			errs = append(errs, fmt.Errorf("rule %s, annotation %s: %w", i.Rule, name, err))
 			expanded = ruleAnnotations[name]
+		}
+		if i.Kind == foreshock.Absence && (name == "summary" || name == "description") {
+			continue // it is written for a value that is odd, not for none
 		}
 		texts[name] = expanded
 	}
@@ -139,6 +150,14 @@ func (c *composer) expand(t string, i *foreshock.Incident, lead *foreshock.Membe
 	return parsed.Execute(data)
 }
 
+// home is where the console is, or "".
+func (c *composer) home() string {
+	if c.console == nil {
+		return ""
+	}
+	return c.console.String()
+}
+
 // link is where the console shows the incident, or "".
 func (c *composer) link(id string) string {
 	if c.console == nil {
@@ -155,6 +174,13 @@ func (c *composer) link(id string) string {
 // summary is one line for a tired person: what, where, how far off, since when.
 func (c *composer) summary(i *foreshock.Incident, lead *foreshock.Member) string {
 	var b strings.Builder
+	if i.Kind == foreshock.Absence {
+		b.WriteString(unheard(lead))
+		if n := len(i.Members) + i.Dropped; n > 1 {
+			fmt.Fprintf(&b, "; and %d more", n-1)
+		}
+		return b.String()
+	}
 	b.WriteString(what(lead.Series))
 	if i.Kind == foreshock.Breach {
 		fmt.Fprintf(&b, " at %s, will reach %s in %s", text(lead.Value), text(lead.Limit), etaText(lead.ETA))
@@ -175,6 +201,14 @@ func describe(i *foreshock.Incident) string {
 		if k == describedMembers {
 			break
 		}
+		if i.Kind == foreshock.Absence {
+			b.WriteString(unheard(&m))
+			if m.EndedAt != 0 {
+				fmt.Fprintf(&b, ", heard again %s", foreshock.Time(m.EndedAt).Format("15:04:05"))
+			}
+			b.WriteByte('\n')
+			continue
+		}
 		fmt.Fprintf(&b, "%s %s: %s%s, score %s", foreshock.Time(m.Onset).Format("15:04:05"),
 			shorten(m.Series.String()), text(m.Value), expectation(m.Band), text(m.Peak))
 		if i.Kind == foreshock.Breach {
@@ -194,12 +228,20 @@ func describe(i *foreshock.Incident) string {
 // what names a series by its metric and where it is.
 func what(s *foreshock.Series) string {
 	name := shorten(cmp.Or(s.Name(), s.String()))
-	for _, l := range placeLabels {
-		if place := s.Labels.Get(l); place != "" {
-			return name + " on " + shorten(place)
-		}
+	if place := where(s); place != "" {
+		return name + " on " + place
 	}
 	return name
+}
+
+// where is the place of a series, or "".
+func where(s *foreshock.Series) string {
+	for _, l := range placeLabels {
+		if place := s.Labels.Get(l); place != "" {
+			return shorten(place)
+		}
+	}
+	return ""
 }
 
 func expectation(b foreshock.Band) string {

@@ -44,6 +44,9 @@ type Options struct {
 	ExternalURL string
 	// Rules say which series are emitted and what alerts add.
 	Rules *rules.Set
+	// Blindness says whether Foreshock sees anything: while it does not, an alert says
+	// so. Nil means that it does.
+	Blindness func() foreshock.Blindness
 	// Now is the clock; nil means time.Now.
 	Now        func() time.Time
 	Registerer prometheus.Registerer
@@ -76,6 +79,9 @@ func New(o Options) (*Emitter, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Blindness == nil {
+		o.Blindness = func() foreshock.Blindness { return foreshock.Blindness{} }
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -89,7 +95,7 @@ func New(o Options) (*Emitter, error) {
 		running:  map[destination]*running{},
 	}
 	e.life, e.end = context.WithCancel(context.Background())
-	e.alertmanager = newAlertmanager(o.Registerer, e.destinationOptions)
+	e.alertmanager = newAlertmanager(o.Registerer, e.destinationOptions, o.Blindness)
 	commit, err := e.Prepare(o)
 	if err != nil {
 		return nil, err

@@ -234,7 +234,8 @@ func (p *part) end(t int64) {
 // peak keeps the worst the series has shown; of a forecast, the latest word.
 func (p *part) peak(a *foreshock.Anomaly) {
 	if m := p.member; m != nil && (a.Score >= m.Peak || a.Kind == foreshock.Breach) {
-		m.Peak, m.Value, m.Band, m.Channel, m.Limit, m.ETA = a.Score, a.Value, a.Band, a.Channel, a.Limit, a.ETA
+		m.Peak, m.Value, m.Band, m.Channel = a.Score, a.Value, a.Band, a.Channel
+		m.Limit, m.ETA, m.Silence = a.Limit, a.ETA, a.Silence
 	}
 }
 

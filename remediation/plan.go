@@ -80,12 +80,13 @@ const (
 	refusedQueue   = "queue"   // too much waits already
 	refusedCeiling = "ceiling" // the rule acted often enough
 	refusedStale   = "stale"   // the plan waited too long for its turn
+	refusedBlind   = "blind"   // no samples come: nobody would see what it does
 	refusedChanged = "changed" // the configuration would now do something else
 	refusedLedger  = "ledger"  // the ledger does not know, or cannot be written
 )
 
 var refusals = []string{
-	refusedTarget, refusedRender, refusedQueue, refusedCeiling, refusedStale, refusedChanged, refusedLedger,
+	refusedTarget, refusedRender, refusedQueue, refusedCeiling, refusedStale, refusedBlind, refusedChanged, refusedLedger,
 }
 
 // plan works out what the remedy would do about the alert. Where that is nothing

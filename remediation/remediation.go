@@ -29,6 +29,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/journal"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -42,15 +43,19 @@ type Options struct {
 	// VerifiedClients says that the listener in front of Webhook demands client
 	// certificates and verifies them: where nothing can act, that lets in.
 	VerifiedClients bool
-	Now             func() time.Time
-	Registerer      prometheus.Registerer
-	Logger          *slog.Logger
+	// Blindness says whether Foreshock sees anything: while it does not, nothing is done.
+	// Nil means that it does.
+	Blindness  func() foreshock.Blindness
+	Now        func() time.Time
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
 }
 
 // Remediation turns alerts into plans, and plans into actions one at a time. Its
 // methods and handlers are safe for concurrent use.
 type Remediation struct {
 	verifiedClients bool
+	blindness       func() foreshock.Blindness
 	now             func() time.Time
 	logger          *slog.Logger
 	metrics         *metrics
@@ -78,12 +83,16 @@ func New(o Options) (*Remediation, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Blindness == nil {
+		o.Blindness = func() foreshock.Blindness { return foreshock.Blindness{} }
+	}
 	s, err := newSettings(o.Config, o.Remedies)
 	if err != nil {
 		return nil, err
 	}
 	r := &Remediation{
 		verifiedClients: o.VerifiedClients,
+		blindness:       o.Blindness,
 		now:             func() time.Time { return o.Now().UTC() },
 		logger:          o.Logger,
 		metrics:         newMetrics(o.Registerer),

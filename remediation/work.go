@@ -66,6 +66,9 @@ func (r *Remediation) begin() (entry, deed, bool) {
 		e := r.ledger.entries[i]
 		now := r.now()
 		d, err := r.settings.Load().recheck(r.ledger, e, now)
+		if b := r.blindness(); err == nil && b.Blind() {
+			err = &refusal{refusedBlind, fmt.Sprintf("blind since %s: %s", b.Since.UTC().Format(time.RFC3339), b.Why)}
+		}
 		refused := (*refusal)(nil)
 		if errors.As(err, &refused) {
 			r.metrics.refuse(&e, refused, now)

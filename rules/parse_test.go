@@ -22,6 +22,7 @@ groups:
     select: ['up{job="a"}', '{__name__=~"down|out",job!="b"}']
     sensitivity: 2
     direction: below
+    absence: 10m
     min_deviation: 1.5
     min_relative_deviation: 0
     emit: all
@@ -65,8 +66,8 @@ func TestParseFile(t *testing.T) {
 	summary := map[string]string{"summary": "{{ $labels.job }} at {{ $value | humanizePercentage }}"}
 
 	for _, c := range []struct{ got, want any }{
-		{clear(full), Watch{Name: "full", Sensitivity: 2, Direction: Below, MinDeviation: 1.5, Emit: EmitAll, Labels: page, Annotations: summary}},
-		{clear(bare), Watch{Name: "bare", Sensitivity: 1, MinRelative: 0.2}},
+		{clear(full), Watch{Name: "full", Sensitivity: 2, Direction: Below, MinDeviation: 1.5, Absence: Absence(10 * time.Minute), Emit: EmitAll, Labels: page, Annotations: summary}},
+		{clear(bare), Watch{Name: "bare", Sensitivity: 1, MinRelative: 0.2, Absence: AbsenceAuto}},
 		{fmt.Sprint(full.Select), `[[job="a" __name__="up"] [__name__=~"down|out" job!="b"]]`},
 		{[]any{above.Name, above.Horizon, above.Limit, above.Above}, []any{"above", 36 * time.Hour, 0.9, true}},
 		{[]any{below.Name, below.Horizon, below.Limit, below.Above}, []any{"below", 365 * 24 * time.Hour, -1e9, false}},
@@ -109,7 +110,7 @@ func TestRemedyKnowsItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = set.Remedies[1].Mistake("action", "%q does nothing", "tell")
-	if want := `rules.yml:34:13: groups[1].rules[3].action: "tell" does nothing`; err.Error() != want {
+	if want := `rules.yml:35:13: groups[1].rules[3].action: "tell" does nothing`; err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -98,6 +98,12 @@ type Watch struct {
 	// it may be. Left out, its alerts count against the budget of its group, else
 	// that of the fleet, detector.alert_budget.
 	Budget Budget `yaml:"budget"`
+	// Absence is how long a selected series may go unheard while others of its target
+	// are heard, before that is an anomaly: auto, off, or from 1m to 1w. With auto it is
+	// five times the usual time between two samples, at least 5m, and only a series
+	// that was there for 6h and is not known to come and go is missed. With a duration
+	// every one is.
+	Absence Absence `yaml:"absence"`
 	// Emit says which of the selected series are written out, sample by sample:
 	// anomalous ones while they are, all, or none.
 	Emit Emit `yaml:"emit"`
@@ -105,7 +111,8 @@ type Watch struct {
 	// hold no templates. They may be neither alertname nor rule.
 	Labels map[string]string `yaml:"labels"`
 	// Annotations are added to the alert. They are templates as in Prometheus's
-	// alerting rules, with $labels, $externalLabels, $externalURL and $value.
+	// alerting rules, with $labels, $externalLabels, $externalURL and $value. An
+	// absence keeps its own summary and description.
 	Annotations map[string]string `yaml:"annotations"`
 
 	// Scope is what the rule's alerts count against; nil is the fleet.

@@ -90,6 +90,7 @@ function showInput(status) {
 	const newest = status.now === null ? null : Date.parse(status.now);
 	const persecond = rate(status.samples);
 	const facts = [
+		['sees', status.blind ? `nothing for ${duration(Date.now() - Date.parse(status.blindSince))}` : status.samples ? 'all that comes' : 'nothing yet'],
 		['samples a second', persecond === null ? '…' : number(persecond)],
 		['samples in all', number(status.samples)],
 		['series', number(status.series)],
@@ -108,6 +109,10 @@ function deviation(kind, m) {
 	if (kind === 'breach') {
 		const when = m.etaSeconds > 0 ? `in ${duration(m.etaSeconds * 1000)}` : 'now';
 		return `${text(m.value)}, reaches ${text(m.limit)} ${when}`;
+	}
+	if (kind === 'absence') {
+		if (m.silentTargets > 0) return `not heard: ${m.silentTargets === 1 ? 'the whole target' : `${number(m.silentTargets)} targets`}, ${number(m.silentSeries)} series`;
+		return `not heard${m.silentSeries > 1 ? `, ${number(m.silentSeries)} series` : ''}, while ${number(m.livingSiblings)} siblings go on`;
 	}
 	if (m.lower === null || m.upper === null) return `${text(m.value)}, score ${number(m.peak)}`;
 	return `${text(m.value)} where ${text(m.lower)} to ${text(m.upper)} was expected`;
@@ -139,6 +144,7 @@ function incidentItem(i, open) {
 function calm(status) {
 	const silence = Date.now() - Date.parse(status.now);
 	if (!status.samples) return element('li', {}, element('span', {class: 'error'}, 'Nothing is known. '), 'No sample has arrived yet: point a remote_write at /api/v1/write.');
+	if (status.blind) return element('li', {}, element('span', {class: 'error'}, 'Blind. '), `Nothing is judged and no remedy runs since `, moment(status.blindSince), `: ${status.blindWhy}.`);
 	if (silence > longSilence) return element('li', {}, element('span', {class: 'error'}, 'Nothing is known. '), `The newest sample is ${duration(silence)} old.`);
 	if (status.warming === status.series) return element('li', {}, 'Nothing is known yet: every series is still warming up.');
 	return element('li', {}, element('span', {class: 'calm'}, 'Nothing is wrong. '), element('span', {class: 'quiet'}, 'No series behaves unlike itself.'));

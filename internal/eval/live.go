@@ -103,7 +103,7 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 func everything() *rules.Set {
 	named := labels.MustNewMatcher(labels.MatchNotEqual, model.MetricNameLabel, "")
 	return &rules.Set{Watches: []*rules.Watch{{
-		Name: "eval", Select: rules.Selector{{named}}, Sensitivity: 1, Emit: rules.EmitAll,
+		Name: "eval", Select: rules.Selector{{named}}, Sensitivity: 1, Absence: rules.AbsenceOff, Emit: rules.EmitAll,
 	}}}
 }
 

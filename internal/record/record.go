@@ -79,10 +79,24 @@ func newBreach(k foreshock.Kind, limit float64, eta time.Duration) *breach {
 	return &breach{Number(limit), seconds(eta)}
 }
 
+// silence is there for an absence only.
+type silence struct {
+	SilentTargets  int `json:"silentTargets"`  // 0 where it is the one series
+	SilentSeries   int `json:"silentSeries"`   // it among them
+	LivingSiblings int `json:"livingSiblings"` // series of its target that go on
+}
+
+func newSilence(k foreshock.Kind, s foreshock.Silence) *silence {
+	if k != foreshock.Absence {
+		return nil
+	}
+	return &silence{s.Targets, s.Series, s.Siblings}
+}
+
 // Anomaly is one change in how a series behaves.
 type Anomaly struct {
 	Series
-	Kind    string  `json:"kind"`  // outlier or breach
+	Kind    string  `json:"kind"`  // outlier, breach or absence
 	Phase   string  `json:"phase"` // started, escalated or ended
 	Rule    string  `json:"rule,omitempty"`
 	Onset   Instant `json:"onset"`
@@ -91,6 +105,7 @@ type Anomaly struct {
 	Channel string  `json:"channel,omitempty"`
 	Band
 	*breach
+	*silence
 }
 
 // NewAnomaly returns the record of a.
@@ -99,6 +114,7 @@ func NewAnomaly(a foreshock.Anomaly) Anomaly {
 		Series: NewSeries(a.Series), Kind: a.Kind.String(), Phase: a.Phase.String(), Rule: a.Rule,
 		Onset: Instant(a.Onset), Value: Number(a.Value), Score: Number(a.Score), Channel: a.Channel,
 		Band: NewBand(a.Band), breach: newBreach(a.Kind, a.Limit, a.ETA),
+		silence: newSilence(a.Kind, a.Silence),
 	}
 }
 
@@ -122,7 +138,7 @@ func NewForecast(f foreshock.Forecast) Forecast {
 // Incident is what happened together.
 type Incident struct {
 	ID        string        `json:"id"`
-	Kind      string        `json:"kind"`  // outlier or breach
+	Kind      string        `json:"kind"`  // outlier, breach or absence
 	State     string        `json:"state"` // pending, firing or resolved
 	StartsAt  Instant       `json:"startsAt"`
 	EndsAt    Instant       `json:"endsAt"`
@@ -148,6 +164,7 @@ type Member struct {
 	Channel string  `json:"channel,omitempty"`
 	Band            // at the peak
 	*breach
+	*silence
 }
 
 // NewIncident returns the record of i with at most maxMembers of its members.
@@ -172,5 +189,6 @@ func newMember(k foreshock.Kind, m *foreshock.Member) Member {
 		Series: NewSeries(m.Series), Rule: m.Rule, Onset: Instant(m.Onset), EndedAt: Instant(m.EndedAt),
 		Peak: Number(m.Peak), Value: Number(m.Value), Channel: m.Channel,
 		Band: NewBand(m.Band), breach: newBreach(k, m.Limit, m.ETA),
+		silence: newSilence(k, m.Silence),
 	}
 }

@@ -82,6 +82,11 @@ func tellAnomalies(reports []foreshock.Report) string {
 				out.WriteString(" kind=breach")
 			case a.Kind == foreshock.Breach:
 				fmt.Fprintf(&out, " kind=breach crosses=%.3g in=%s", a.Limit, a.ETA.Round(time.Minute))
+			case a.Kind == foreshock.Absence && a.Phase == foreshock.Ended:
+				out.WriteString(" kind=absence")
+			case a.Kind == foreshock.Absence:
+				fmt.Fprintf(&out, " kind=absence since=%s targets=%d series=%d siblings=%d",
+					sinceStart(a.Onset), a.Silence.Targets, a.Silence.Series, a.Silence.Siblings)
 			case a.Phase != foreshock.Ended:
 				fmt.Fprintf(&out, " value=%.3g expected=%s by=%s", a.Value, band(a.Band), a.Channel)
 			}
@@ -108,8 +113,8 @@ func tellIncidents(reports []foreshock.Report) string {
 			fmt.Fprintf(&out, "%-8s %s", in.State, sinceStart(at))
 			in.Labels.Range(func(l labels.Label) { fmt.Fprintf(&out, " %s=%s", l.Name, l.Value) })
 			fmt.Fprintf(&out, " members=%d", len(in.Members)+in.Dropped)
-			if in.Kind == foreshock.Breach {
-				out.WriteString(" kind=breach")
+			if in.Kind != foreshock.Outlier {
+				fmt.Fprintf(&out, " kind=%s", in.Kind)
 			}
 			out.WriteByte('\n')
 		}

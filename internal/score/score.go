@@ -110,7 +110,7 @@ func Run(ctx context.Context, w io.Writer, r io.Reader, o Options) (Summary, err
 func everything() *rules.Set {
 	all := labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, metricName)
 	return &rules.Set{Watches: []*rules.Watch{{
-		Name: "score", Select: rules.Selector{{all}}, Sensitivity: 1, Emit: rules.EmitAll,
+		Name: "score", Select: rules.Selector{{all}}, Sensitivity: 1, Absence: rules.AbsenceOff, Emit: rules.EmitAll,
 	}}}
 }
 
