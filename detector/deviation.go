@@ -6,9 +6,8 @@ const (
 	// deviationGain is that of mean and variance, per second: a memory of a day.
 	deviationGain = 1.0 / (24 * 60 * 60)
 
-	// steady is how many bars it takes to know a deviation, farthest the most that counts.
-	steady   = 60
-	farthest = 10
+	// steady is how many bars it takes to know a deviation.
+	steady = 60
 )
 
 // deviation is how far a series lies from its mean of a day, beside its standard
@@ -19,14 +18,14 @@ type deviation struct {
 	n              uint32 // samples, up to steady bars' worth
 }
 
-// score is the deviation of x, in units of 3 σ, from 0 to farthest; x, which comes so
+// score is the deviation of x, in units of 3 σ, from 0 to utmost; x, which comes so
 // many seconds after the sample before, is then learned.
 func (d *deviation) score(x, seconds float64, known bool) float64 {
 	x = min(max(x, -1e150), 1e150)
 	dev := x - d.mean
 	s := 0.0
 	if known {
-		s = min(math.Abs(dev)/(3*max(math.Sqrt(d.variance), 1e-9*math.Abs(d.mean), math.SmallestNonzeroFloat64)), farthest)
+		s = min(math.Abs(dev)/(3*max(math.Sqrt(d.variance), 1e-9*math.Abs(d.mean), math.SmallestNonzeroFloat64)), utmost)
 	}
 	d.n++
 	gain := min(max(deviationGain*seconds, 1/float64(d.n)), 1)

@@ -167,7 +167,7 @@ func TestTheGateThatIsClosedIsNamed(t *testing.T) {
 
 // Score, threshold and explanation agree, and every alert names what is wrong.
 func TestAlertsNameTheirChannel(t *testing.T) {
-	levels := []string{"shift", "level (fast)", "level (slow)"}
+	levels := []string{"shift", "level (fast)", "level (slow)", "burst"}
 	for _, c := range []struct {
 		name    string
 		event   synthetic.Generator
@@ -176,8 +176,8 @@ func TestAlertsNameTheirChannel(t *testing.T) {
 		first   []string
 		anytime []string // where it takes some samples to see what it is
 	}{
-		{"spike of 6 σ", synthetic.Spike(6), 4, 1, []string{"value", "magnitude"}, nil},
-		{"spike of 15 σ", synthetic.Spike(15), 4, 1, []string{"value", "magnitude"}, nil},
+		{"spike of 6 σ", synthetic.Spike(6), 4, 1, []string{"value", "magnitude", "burst"}, nil},
+		{"spike of 15 σ", synthetic.Spike(15), 4, 1, []string{"value", "magnitude", "burst"}, nil},
 		{"shift of 2 σ", synthetic.Shift(2), 4, 120, nil, levels},
 		{"shift of 5 σ", synthetic.Shift(5), 4, 120, nil, levels},
 		{"flat line", synthetic.Flatline, 4, 120, nil, []string{"roughness"}},
@@ -204,8 +204,9 @@ func TestAlertsNameTheirChannel(t *testing.T) {
 func namesItsChannel(t *testing.T, s synthetic.Stream, within int, first, anytime []string) (told int) {
 	t.Helper()
 	w := &rules.Watch{Name: "w", Select: selecting("load"), Sensitivity: 2}
-	sh := newShard(0, 1, DefaultConfig(), &rules.Set{Watches: []*rules.Watch{w}}, false)
-	sh.grading.threshold *= 2 // the rule takes it back
+	config := DefaultConfig()
+	config.Threshold *= 2 // the rule takes it back
+	sh := newShard(0, 1, config, &rules.Set{Watches: []*rules.Watch{w}}, false)
 	x := series("load")
 	j := newJob(1)
 	p := &j.parts[0]

@@ -57,8 +57,11 @@ type verdict struct {
 // unruled is how a series is judged that no rule watches.
 var unruled = rules.DefaultWatch()
 
-// evidence is what one series says to its group, each kind from 0 to 10.
+// evidence is what one series says to its group, each kind from 0 to utmost: beyond that
+// one member would speak for all.
 type evidence [kinds]float64
+
+const utmost = 10
 
 // The kinds of evidence.
 const (

@@ -43,9 +43,9 @@ type part struct {
 	forecasts []foreshock.Forecast
 	ended     []*foreshock.Series // their scores
 	gone      []*foreshock.Series
-	came      []came // of the forecasts
+	came      []came     // of the forecasts
 	presences []presence // steps of watched series, for the roll
-	remarks   []remark     // of targets, for the roll
+	remarks   []remark   // of targets, for the roll
 	counts    counts
 	levels    levels
 }

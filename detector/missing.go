@@ -132,8 +132,8 @@ type extent uint8
 
 const (
 	nothing   extent = iota // that p can speak for
-	oneTarget              // its target
-	wholeJobs              // every target of its job
+	oneTarget               // its target
+	wholeJobs               // every target of its job
 )
 
 // scraped reports whether g, which p left with, is still on Prometheus's list: its up

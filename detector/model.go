@@ -53,7 +53,7 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	v.raw, v.channel, v.each, v.threshold = word.Score, word.Channel, word.Each, g.threshold/sensitivity(w)
 	v.news = !v.warming && !m.resumed && m.alarm.rests(m.bar.share)
 	v.evidence[deviating] = m.deviation.score(x, float64(apart)/1000, seen >= steady)
-	v.evidence[jerking] = m.jerk
+	v.evidence[jerking] = min(m.jerk, utmost)
 
 	score := v.raw / v.threshold
 	if newborn {

@@ -105,7 +105,7 @@ func TestNativeHistogramAsPromQL(t *testing.T) {
 				if n.bounds == nil && r.IntN(3) == 0 {
 					n.observe(0)
 				}
-				now := start + i*step
+				now := start + i*apart
 				b.histograms(n.scrape(now))
 				if h := n.float(); before != nil && h.Count > before.Count {
 					d, _, _, err := h.Copy().Sub(before)
@@ -207,7 +207,7 @@ func TestNativeHistogramHygiene(t *testing.T) {
 		}, "12346789", "12346789", 0},
 		{"sent again with another count", func(i int64, _ *native, h *foreshock.Histogram) {
 			if i == 5 {
-				h.T -= step
+				h.T -= apart
 			}
 		}, "12346789", "12346789", 0},
 	} {
@@ -218,7 +218,7 @@ func TestNativeHistogramHygiene(t *testing.T) {
 				for range 10 {
 					n.observe(0.3)
 				}
-				h := n.scrape(start + i*step)
+				h := n.scrape(start + i*apart)
 				c.meddle(i, n, &h)
 				b.histograms(h)
 			}
@@ -227,7 +227,7 @@ func TestNativeHistogramHygiene(t *testing.T) {
 				got := ""
 				told := b.told(name)
 				for i := range int64(10) {
-					if x, ok := told[start+i*step]; ok {
+					if x, ok := told[start+i*apart]; ok {
 						got += fmt.Sprint(i)
 						if x < 0.25 || x > 0.5 {
 							t.Errorf("%s at scrape %d is %v, and all that is observed is 0.3", name, i, x)
@@ -253,10 +253,10 @@ func TestGaugeHistogramCount(t *testing.T) {
 	b := run(t, Options{Rules: everything()})
 	for i, count := range []float64{5, 3, 8} {
 		h := histogram.FloatHistogram{CounterResetHint: histogram.GaugeType, Count: count, ZeroCount: count}
-		b.histograms(foreshock.NewHistogram(series("queue"), start+int64(i)*step, &h))
+		b.histograms(foreshock.NewHistogram(series("queue"), start+int64(i)*apart, &h))
 	}
 	b.stop()
-	if got := b.told("queue"); len(got) != 3 || got[start+step] != 3 {
+	if got := b.told("queue"); len(got) != 3 || got[start+apart] != 3 {
 		t.Errorf("scored %v, want the counts 5, 3 and 8", got)
 	}
 }
@@ -270,7 +270,7 @@ func TestNativeAndClassicOfOneName(t *testing.T) {
 		for i := range int64(20) {
 			c.observe(0.3)
 			n.observe(0.3)
-			at := start + i*step
+			at := start + i*apart
 			batch := &foreshock.Batch{Samples: c.scrape(at)}
 			h := n.scrape(at)
 			if i == 10 {
@@ -290,7 +290,7 @@ func TestNativeAndClassicOfOneName(t *testing.T) {
 		b.stop()
 		got := b.told("rpc_seconds_p50")
 		for i := range int64(20) {
-			x, ok := got[start+i*step]
+			x, ok := got[start+i*apart]
 			if native := ok && math.Abs(x-0.3) < 0.01; i > 1 && i < 10 && !native {
 				t.Errorf("%s first: %v at scrape %d, want 0.3 as the native one has it", first, x, i)
 			}
@@ -318,14 +318,14 @@ func TestNativeHistogramsDependOnTheBatchesAlone(t *testing.T) {
 			if r.IntN(100) == 0 {
 				n.reset()
 			}
-			h := n.scrape(start + round*step)
+			h := n.scrape(start + round*apart)
 			switch r.IntN(100) {
 			case 0:
 				h.Sum = staleMarker
 			case 1:
 				continue
 			case 2:
-				h.T -= 2 * step
+				h.T -= 2 * apart
 			}
 			b.Histograms = append(b.Histograms, h)
 		}
@@ -359,7 +359,7 @@ func TestAppendKeepsNoBuckets(t *testing.T) {
 	n := newNative(series("rpc_seconds"), 8)
 	for i := range int64(5) {
 		n.observe(0.3)
-		h := n.scrape(start + i*step)
+		h := n.scrape(start + i*apart)
 		b.histograms(h)
 		for k := range h.PositiveBuckets {
 			h.PositiveBuckets[k] = 1e6
@@ -409,7 +409,7 @@ func nativeFleet(n int) (s *shard, scrape func()) {
 	return s, func() {
 		for i := range batch.Histograms {
 			h := &batch.Histograms[i]
-			h.T += step
+			h.T += apart
 			for k := range h.PositiveBuckets {
 				d := float64(r.IntN(3))
 				h.PositiveBuckets[k] += d

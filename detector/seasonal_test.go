@@ -46,7 +46,7 @@ func TestMissingWaveIsToldByItsSeason(t *testing.T) {
 	var m model
 	var named []forest.Channel
 	for i, p := range s.Points {
-		v := m.step(&ordinaryGrading, nil, p.T, p.V)
+		v := m.step(&ordinaryGrading, ungated, p.T, p.V)
 		if i >= s.From && v.changed && v.phase != foreshock.Ended {
 			named = append(named, v.channel)
 		}

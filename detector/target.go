@@ -25,8 +25,8 @@ const upMetric = "up"
 type role uint8
 
 const (
-	vital   role = iota // the target lives
-	scrape              // Prometheus tries to scrape it: up
+	vital    role = iota // the target lives
+	scrape               // Prometheus tries to scrape it: up
 	outlived             // nothing: it is made elsewhere, of what was heard once
 )
 

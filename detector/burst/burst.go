@@ -42,8 +42,8 @@ const (
 	most, many = 0.6, 0.8
 	least      = 0.43 // octaves: a factor of 1.35
 
-	// Highest is the most that is scored.
-	Highest = 10
+	// Highest is the most that is scored: 43 octaves above most blocks.
+	Highest = 100
 
 	// grain is the jerk that counts as none, and quantum the same relative to the value:
 	// what float64 rounds.
