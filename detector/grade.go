@@ -47,6 +47,7 @@ type verdict struct {
 	raw      float64 // the model's score, before anything made it relative
 	news     bool    // no warm-up, gap or earlier alert kept it from alerting,
 	admitted bool    // nor did the rule
+	doubt    float64 // how many times the threshold it took: see doubt
 
 	// What explains it besides: see foreshock.Moment.
 	reason            foreshock.Reason

@@ -172,7 +172,7 @@ func (s *shard) judge(g *group) {
 	g.judged = true
 	score, kind := g.weigh()
 	scope := s.settings.scopes[g.rule]
-	v := verdict{band: foreshock.NoBand(), kind: kind, raw: score * s.settings.floor, admitted: true}
+	v := verdict{band: foreshock.NoBand(), kind: kind, raw: score * s.settings.floor, admitted: true, doubt: 1}
 	share := min(float64(g.now-g.at)/float64(g.bar), 1)
 	g.at = g.now
 	v.news = g.alarm.rests(max(share, 0))

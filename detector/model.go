@@ -48,7 +48,7 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 		far = m.forest.Isolation(x)
 	}
 	doubt := m.doubt.need(t)
-	v := verdict{band: band, warming: seen < g.warmUp, needed: m.alarm.needed(doubt)}
+	v := verdict{band: band, warming: seen < g.warmUp, doubt: doubt, needed: m.alarm.needed(doubt)}
 	word := m.score(t, x, season, apart)
 	v.raw, v.channel, v.each, v.threshold = word.Score, word.Channel, word.Each, g.threshold/sensitivity(w)
 	v.news = !v.warming && !m.resumed && m.alarm.rests(m.bar.share)
@@ -98,7 +98,7 @@ func (v *verdict) close(m *model, silent bool) {
 	if m.bar.closed {
 		m.bar.next()
 	}
-	v.evidence[isolated] = v.score
+	v.evidence[isolated] = min(v.score, utmost)
 	if silent {
 		v.evidence = evidence{}
 	}

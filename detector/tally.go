@@ -112,6 +112,6 @@ func (s *shard) weigh(c class, scope uint32, w *rules.Watch, t int64, v *verdict
 	m.heard = true
 	p.samples[c]++
 	if v.admitted {
-		m.peak = max(m.peak, v.raw*sensitivity(w))
+		m.peak = max(m.peak, v.raw*sensitivity(w)/v.doubt)
 	}
 }
