@@ -42,6 +42,7 @@ type Report struct {
 
 	Told       []TellingRow   `json:"told"`       // by set: what listening to the detector is like
 	Synthetic  []SyntheticRow `json:"synthetic"`  // by case
+	Budgets    []BudgetRow    `json:"budgets"`    // of a synthetic fleet
 	Forecasts  []ForecastRow  `json:"forecasts"`  // by method
 	Thresholds []ThresholdRow `json:"thresholds"` // by method
 }
@@ -94,16 +95,19 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	suite := []SyntheticRow{}
+	suite, kept := []SyntheticRow{}, []BudgetRow{}
 	if o.Synthetic {
 		var err error
 		if suite, err = runSuite(ctx, o.Progress); err != nil {
 			return nil, err
 		}
+		if kept, err = runBudgets(ctx, o.Progress); err != nil {
+			return nil, err
+		}
 	}
 	report := &Report{ // JSON's [], not null
 		Series: []Row{}, Mean: []Row{}, NAB: []NABRow{},
-		Told: []TellingRow{}, Synthetic: suite,
+		Told: []TellingRow{}, Synthetic: suite, Budgets: kept,
 		Forecasts: []ForecastRow{}, Thresholds: []ThresholdRow{},
 	}
 	if dir == "" && o.Synthetic {
