@@ -234,6 +234,9 @@ func (f *Forest) ask(c Channel, at, spread float64, closed bool, v *verdict) {
 	}
 	t := &f.trees[c]
 	s := t.score(at, spread)
+	if s > 0 && youths[c] > 0 {
+		s = math.Pow(s, 1+youths[c]/float64(f.n))
+	}
 	if s > 0 && f.lived < f.n {
 		s = f.temper(c, s)
 	}
