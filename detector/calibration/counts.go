@@ -28,7 +28,7 @@ const (
 
 	toHalf = (-1 - lowest) * perOctave       // bins of scores below ½
 	toOne  = toHalf + (-1-closest)*perOctave // and below 1
-	bins   = toOne + (highest-0)*perOctave   // 784 × 8 B ≈ 6 KiB
+	bins   = toOne + highest*perOctave       // 784 × 8 B ≈ 6 KiB
 )
 
 // eighth is the eighth of an octave that x > 0 lies in, counted from anywhere.
