@@ -22,8 +22,7 @@ const (
 	// Scores are told apart from 2⁻²⁰ to 2⁴⁰; lower ones are in the first bin and
 	// higher ones in the last. Scores that are one minus a product of many chances
 	// crowd below 1, so from ½ to 1 it is octaves of 1 − score, down to 2⁻⁴⁰, that are
-	// divided: a fleet of loud series has its threshold at 0.9994, and there is no bin to
-	// share between that and 0.95.
+	// divided: where series are loud a threshold is 0.9994, which must differ from 0.95.
 	lowest, closest, highest = -20, -40, 40
 
 	toHalf = (-1 - lowest) * perOctave       // bins of scores below ½
