@@ -25,12 +25,13 @@ type group struct {
 	slots []uint32       // of the members' states, in no order
 	sums  [kinds]int64   // of the members' shares
 	scale [kinds]float64 // what they are multiplied by, for so many members
-	odd   int            // members that are anomalous by themselves
+	odd   int            // members that are anomalous by themselves,
+	worst int            // and the most that were since the anomaly under way began
 
 	now    int64 // ms: the time at hand,
 	heard  int   // members that have spoken of it,
 	judged bool  // and whether it was judged
-	bar    int64 // ms: the usual time between the members' samples, a bar at least
+	bar    int64 // ms: a bar of theirs, and the usual time between their samples at least
 	at     int64 // ms: the time judged last
 
 	elsewhen int64 // ms: another time, far from the one at hand,
@@ -182,7 +183,7 @@ func (s *shard) gather(st *state, t int64, v *verdict) {
 	}
 	if g.heard == 0 || t > g.now && !g.far(t) || g.outvoted(t) {
 		s.judge(g)
-		g.bar = max(aBar, st.interval)
+		g.bar = max(min(aBar, (st.modelTime-st.model.born)/infancy), st.interval, 1)
 		g.now, g.heard, g.judged, g.votes = t, 0, false, 0
 	}
 	g.take(&st.member, v.evidence, v.active)
@@ -195,7 +196,9 @@ func (s *shard) gather(st *state, t int64, v *verdict) {
 
 // far reports whether t continues nothing of the time at hand: it is that of a clock
 // which is wrong, or that after a pause.
-func (g *group) far(t int64) bool { return t-g.now > gap*g.bar || g.now-t > gap*g.bar }
+func (g *group) far(t int64) bool { return g.apart(t, g.now) }
+
+func (g *group) apart(t, u int64) bool { return max(t-u, u-t) > gap*max(g.bar, aBar) }
 
 // outvoted takes the vote of a sample whose time is far, and reports whether most members
 // have so voted, one after the other: then it is the time at hand that is wrong.
@@ -203,7 +206,7 @@ func (g *group) outvoted(t int64) bool {
 	if !g.far(t) {
 		return false
 	}
-	if d := t - g.elsewhen; d > gap*g.bar || -d > gap*g.bar {
+	if g.apart(t, g.elsewhen) {
 		g.votes = 0
 	}
 	g.votes++
@@ -224,7 +227,7 @@ func (s *shard) judge(g *group) {
 	g.at = g.now
 	v.news = g.alarm.rests(max(share, 0))
 	score = v.raw / s.settings.thresholds[scope] * sensitivity(g.rule)
-	g.alarm.hear(g.now, max(share, 0), 0, score, 1, &v)
+	g.hear(max(share, 0), score, &v)
 	s.weigh(place, scope, g.rule, g.now, &v)
 	g.score = v.score
 	if v.changed {
@@ -233,6 +236,23 @@ func (s *shard) judge(g *group) {
 	if s.reports(g.rule, &g.reported, g.series, v) {
 		s.out.scores = append(s.out.scores, foreshock.Score{Series: g.series, T: g.now, Value: v.score, Score: v.score, Band: v.band})
 	}
+}
+
+// hear has the alarm take the score of the time at hand in, which stands for so much of a
+// bar. The members' scores fade while what is wrong with them stays: so the anomaly lasts,
+// as that of a series does outside its band, while more than half of those are anomalous
+// that were at its worst. Where none was it is over with what they say together.
+func (g *group) hear(share, score float64, v *verdict) {
+	if g.worst = max(g.worst, g.odd); !g.alarm.active {
+		g.worst = g.odd
+	}
+	if g.worst > 0 {
+		v.band = foreshock.Band{Upper: float64(g.worst) / 2}
+	} else if score < 1 {
+		g.alarm.held = min(g.alarm.held, linger)
+	}
+	g.alarm.hear(g.now, share, float64(g.odd), score, 1, v)
+	v.band = foreshock.NoBand()
 }
 
 // weigh is the members' evidence together, and the kind that weighs most.

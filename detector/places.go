@@ -54,16 +54,18 @@ func (s *shard) explainGroup(g *group, at int64) foreshock.Explanation {
 	}
 	score, kind := g.weigh()
 	e.Moment = unknown(foreshock.BelowThreshold)
-	e.T, e.Value, e.Score = g.at, g.score, g.score
+	e.T, e.Score = g.at, g.score
+	again := ""
 	if g.alarm.active {
+		again = " again"
 		e.Reason, e.Onset = foreshock.ActiveAlready, g.alarm.onset
 		if e.Onset == e.T {
 			e.Reason = foreshock.Alerting
 		}
 	}
 	scored := score * s.settings.floor / s.settings.thresholds[s.settings.scopes[g.rule]] * sensitivity(g.rule)
-	e.Because = fmt.Sprintf("%d of %d series are anomalous by themselves; all of them together score %s (%s), and %s is enough to alert; most of it is said by %s",
-		g.odd, len(g.slots), short(scored), kindNames[kind], short(g.alarm.needed(1)), strings.Join(s.sayings(g, kind), "; "))
+	e.Because = fmt.Sprintf("%d of %d series are anomalous by themselves; all of them together score %s (%s), and %s is enough to alert%s; most of it is said by %s",
+		g.odd, len(g.slots), short(scored), kindNames[kind], short(g.alarm.needed(1)), again, strings.Join(s.sayings(g, kind), "; "))
 	return e
 }
 
