@@ -64,7 +64,7 @@ func (s *shard) explainGroup(g *group, at int64) foreshock.Explanation {
 		}
 	}
 	scored := score * s.settings.floor / s.settings.thresholds[s.settings.scopes[g.rule]] * sensitivity(g.rule)
-	e.Because = fmt.Sprintf("%d of %d series are anomalous by themselves; all of them together score %s (%s), and %s is enough to alert%s; most of it is said by %s",
+	e.Because = fmt.Sprintf("anomalous by themselves: %d of %d series; all of them together score %s (%s), and %s is enough to alert%s; most of it is said by %s",
 		g.odd, len(g.slots), short(scored), kindNames[kind], short(g.alarm.needed(1)), again, strings.Join(s.sayings(g, kind), "; "))
 	return e
 }

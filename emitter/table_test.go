@@ -307,47 +307,6 @@ func TestEveryEmittedSeriesIsKnownAsOurs(t *testing.T) {
 	}
 }
 
-// scoredPlace is a report of the score of a group.
-func scoredPlace(second int64, score float64, place *foreshock.Series) foreshock.Report {
-	at := t0 + second*1000
-	return foreshock.Report{Findings: foreshock.Findings{Now: at, Scores: []foreshock.Score{
-		{Series: place, T: at, Value: score, Score: score, Band: foreshock.NoBand()},
-	}}}
-}
-
-// The score of a place is a metric of its own, of which nothing was expected; its rule, by
-// name, says whether it is emitted.
-func TestThePlacesScoreIsEmittedByItsRule(t *testing.T) {
-	place := foreshock.NewGroup(labels.FromStrings("instance", "node-7", "cluster", "eu"), "watch cpu")
-	for _, c := range []struct {
-		emit        rules.Emit
-		names       Names
-		calm, alarm string
-	}{
-		{rules.EmitAnomalous, ForeshockNames, "", `15 foreshock_group_anomaly_score{cluster="eu", instance="node-7", rule="watch cpu"} 1.5` + "\n"},
-		{rules.EmitAll, ForeshockNames, `0 foreshock_group_anomaly_score{cluster="eu", instance="node-7", rule="watch cpu"} 0.4` + "\n", `15 foreshock_group_anomaly_score{cluster="eu", instance="node-7", rule="watch cpu"} 1.5` + "\n"},
-		{rules.EmitNone, ForeshockNames, "", ""},
-		{rules.EmitAnomalous, VMAnomalyNames, "", `15 anomaly_score{cluster="eu", for="foreshock_group", instance="node-7", model_alias="foreshock", rule="watch cpu"} 1.5` + "\n"},
-	} {
-		config := DefaultConfig()
-		config.Names = c.names
-		tb := newTable(config, watching("cpu", c.emit), newMetrics(nil))
-		if got := said(tb.observe(scoredPlace(0, 0.4, place), always)); got != c.calm {
-			t.Errorf("%s, %s, calm: said\n%swant\n%s", c.emit, c.names, got, c.calm)
-		}
-		if got := said(tb.observe(scoredPlace(15, 1.5, place), always)); got != c.alarm {
-			t.Errorf("%s, %s, anomalous: said\n%swant\n%s", c.emit, c.names, got, c.alarm)
-		}
-		want := strings.Replace(strings.Replace(c.alarm, "15 ", "15.001 ", 1), " 1.5\n", " stale\n", 1)
-		if got := said(tb.observe(over(30, place), always)); got != want {
-			t.Errorf("%s, %s, over: said\n%swant\n%s", c.emit, c.names, got, want)
-		}
-		if tb.count != 0 {
-			t.Errorf("%s, %s: %d sources hold a place after their end", c.emit, c.names, tb.count)
-		}
-	}
-}
-
 func firingIncident() foreshock.Incident {
 	cpu := series("__name__", "node_cpu_seconds_total", "instance", "node-7", "job", "node")
 	onset := t0 + 185_000

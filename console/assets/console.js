@@ -106,7 +106,7 @@ function showInput(status) {
 // together says how many series of a place are odd, and which of them most.
 function together({odd, of, loudest}) {
 	const count = odd ? `${number(odd)} of ${number(of)} series unlike themselves` : `${number(of)} series unlike themselves together, none by itself`;
-	return loudest.metric ? `${count}, most of all ${loudest.series} at ${deviation('outlier', loudest)}` : count;
+	return loudest.series ? `${count}, most of all ${loudest.series} at ${deviation('outlier', loudest)}` : count;
 }
 
 // deviation says how far from expected a member was.
