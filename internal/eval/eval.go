@@ -15,19 +15,17 @@ package eval
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
 
 // Options are what a run measures.
 type Options struct {
-	Sets      []string // of SetNames; none means all that the folder holds
+	Sets      []string // by name; none means all that the folder holds
 	Baselines bool     // measure them as well
 	Synthetic bool     // run the synthetic suite as well; dir may then be ""
 	// Progress, where given, is told what begins.
@@ -113,7 +111,11 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 	if dir == "" && o.Synthetic {
 		return report, nil
 	}
-	if _, err := os.Stat(dir); err != nil {
+	sets, err := find(dir)
+	if err == nil {
+		sets, err = chosen(sets, o.Sets)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("evaluate: %w", err)
 	}
 	methods := []method{{"foreshock", live}}
@@ -122,22 +124,15 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 	}
 	judged := make([][]*trial, len(methods)) // by method, then set
 	var machines []*stream
-	measured := 0
 	for _, s := range sets {
-		if len(o.Sets) > 0 && !slices.Contains(o.Sets, s.name) {
-			continue
-		}
 		streams, err := s.load(dir)
-		if errors.Is(err, fs.ErrNotExist) && len(o.Sets) == 0 {
-			o.Progress(fmt.Sprintf("%s: not there", s.name))
-			continue
-		}
 		if err != nil {
 			return nil, err
 		}
-		measured++
-		if s.machine {
-			machines = append(machines, streams...)
+		for _, one := range streams {
+			if one.foreseeable() {
+				machines = append(machines, one)
+			}
 		}
 		for i, m := range methods {
 			o.Progress(fmt.Sprintf("%s: %s", s.name, m.name))
@@ -154,9 +149,6 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 				judged[i] = append(judged[i], newTrial(s.name, streams, tracks, cost))
 			}
 		}
-	}
-	if measured == 0 {
-		return nil, fmt.Errorf("evaluate %s: none of the sets %v: %w", dir, SetNames(), fs.ErrNotExist)
 	}
 	for i, m := range methods {
 		o.Progress("judge " + m.name)
@@ -177,7 +169,7 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 			report.Thresholds = thresholds(o.Baselines)
 		}
 	}
-	slices.SortStableFunc(report.Series, func(a, b Row) int { return setOrder(a.Set) - setOrder(b.Set) })
+	slices.SortStableFunc(report.Series, func(a, b Row) int { return strings.Compare(a.Set, b.Set) })
 	return report, nil
 }
 
