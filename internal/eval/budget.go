@@ -119,7 +119,7 @@ func page(ctx context.Context, batches []foreshock.Batch, daily float64) (pages,
 	config.QueueTimeout = model.Duration(math.MaxInt64)
 	config.Threshold = 0.01
 	config.AlertBudget = rules.Weekly(7 * daily)
-	all := everything()
+	all := everything(rules.GroupPlace)
 	all.Watches[0].Emit, all.Watches[0].Absence = rules.EmitNone, rules.AbsenceAuto
 	var heard pages
 	d := detector.New(detector.Options{

@@ -27,6 +27,7 @@ import (
 type Options struct {
 	Sets      []string // by name; none means all that the folder holds
 	Baselines bool     // measure them as well
+	Ablation  bool     // measure the detector without each of its parts, too
 	Synthetic bool     // run the synthetic suite as well; dir may then be ""
 	// Progress, where given, is told what begins.
 	Progress func(what string)
@@ -121,6 +122,9 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 	methods := []method{{"foreshock", live}}
 	if o.Baselines {
 		methods = append(methods, baselines()...)
+	}
+	if o.Ablation {
+		methods = append(methods, ablations()...)
 	}
 	judged := make([][]*trial, len(methods)) // by method, then set
 	var machines []*stream
