@@ -122,8 +122,7 @@ func TestPoolForgets(t *testing.T) {
 
 // plant is a scope whose incidents come by chance, as often as the threshold lets them.
 type plant struct {
-	often func(threshold float64) float64 // incidents a week
-	draw  func(r *rand.Rand) float64      // the score of a block
+	draw func(r *rand.Rand) float64 // the score of a block
 }
 
 // run has c control the plant for so many weeks and returns the alerts of each.
