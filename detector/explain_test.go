@@ -315,7 +315,7 @@ func TestExplanationsDependOnTheBatchesAlone(t *testing.T) {
 					labels.MustNewMatcher(labels.MatchEqual, prommodel.MetricNameLabel, name),
 					labels.MustNewMatcher(labels.MatchRegexp, "instance", fmt.Sprintf(".*%d", i)),
 				}
-				for at := start + int64(500)*60_000; at < start+600*60_000; at += 7 * 60_000 {
+				for at := start + int64(500)*60_000; at < start+600*60_000; at += 3 * 60_000 {
 					es, err := b.Explain(t.Context(), ms, at, 5)
 					if err != nil {
 						t.Fatal(err)
