@@ -59,7 +59,7 @@ func (m *model) score(t int64, x, season float64, apart int64) forest.Word {
 		w = m.forest.ScoreSeasonal(point, &m.seasonal.rest, m.bar.mean-p.Centre()-season, p.Residual())
 	}
 	if m.bar.closed {
-		m.jerk = m.burst.Score(t, m.bar.mean, max(apart, aBar))
+		m.jerk = m.burst.Score(t, m.bar.mean, max(apart, aBar), tailJerk*m.forest.Tail())
 	}
 	s := jerkWeight * m.jerk
 	w.Each[forest.Burst] = float32(s)
