@@ -88,17 +88,6 @@ func (s *Series) Equal(o *Series) bool {
 	return s == o || (s.Fingerprint == o.Fingerprint && labels.Equal(s.Labels, o.Labels))
 }
 
-// GroupName is the metric name of the series that a group of series is known by.
-const GroupName = "foreshock_group"
-
-// NewGroup returns the series by which those at place are known that one rule watches.
-func NewGroup(place labels.Labels, rule string) *Series {
-	b := labels.NewBuilder(place)
-	b.Set(model.MetricNameLabel, GroupName)
-	b.Set(RuleLabel, rule)
-	return NewSeries(b.Labels())
-}
-
 // Sample is one value of one series.
 type Sample struct {
 	Series *Series
@@ -234,17 +223,20 @@ type Anomaly struct {
 	Series  *Series
 	Kind    Kind
 	Phase   Phase
-	Rule    string // the rule that makes it worth an alert; "" when none does, or when its group speaks for it
-	Onset   int64  // sample time of the first anomalous sample of this stretch, ms
-	T       int64  // sample time of this phase, ms
+	Rule    string  // the rule that makes it worth an alert; "" when none does, or when its group speaks for it
+	Group   *Series // the group that speaks for it; nil when none does
+	Onset   int64   // sample time of the first anomalous sample of this stretch, ms
+	T       int64   // sample time of this phase, ms
 	Value   float64
 	Score   float64
 	Band    Band
 	Channel string // what isolated it: value, level, shift, …; forest.Channel's words
 
-	// Odd of the Of series of a group were anomalous by themselves; Of is 0 where the
-	// anomaly is that of a single series. A group's value is its score.
-	Odd, Of int
+	// Company belongs to the anomaly of a group, whose value is its score.
+	Company
+	// Shared are the labels that all series of the group have in common; known where
+	// its anomaly starts or escalates.
+	Shared labels.Labels
 
 	// Limit and ETA belong to a Breach: the value that will be crossed, and when,
 	// counted from T.
@@ -315,7 +307,7 @@ type Member struct {
 	Value   float64 // at the peak
 	Band    Band    // at the peak
 	Channel string
-	Odd, Of int           // of a group, at the peak
+	Company               // of a group, at the peak
 	Limit   float64       // of a Breach
 	ETA     time.Duration // of a Breach
 	Silence Silence       // of an Absence

@@ -20,6 +20,10 @@ const (
 	TimeToThresholdMetric = "foreshock_time_to_threshold_seconds"
 	IncidentMetric        = "foreshock_incident"
 
+	// GroupScoreMetric is the score of a group, under the labels of its place and of
+	// its rule.
+	GroupScoreMetric = "foreshock_group_anomaly_score"
+
 	ForLabel = "for"
 
 	// RuleLabel is what the rule that selected an incident's lead is called in its
@@ -35,7 +39,7 @@ const (
 var outputNames = []string{
 	ScoreMetric, ExpectedMetric, ExpectedLowerMetric, ExpectedUpperMetric,
 	ForecastMetric, ForecastLowerMetric, ForecastUpperMetric,
-	TimeToThresholdMetric, IncidentMetric,
+	TimeToThresholdMetric, IncidentMetric, GroupScoreMetric, GroupName,
 }
 
 // OwnOutput reports whether ls is a series Foreshock emitted: scoring it again

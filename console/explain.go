@@ -51,12 +51,21 @@ func (c *console) explain(r *http.Request) (any, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case len(found) == 0 && isGroup(matchers):
+		return nil, notFound{fmt.Errorf("no place matches %s: a place has two series or more that one rule watches; ask about one of its series", text)}
 	case len(found) == 0:
 		return nil, notFound{fmt.Errorf("no series matches %s: check its labels, and whether its samples arrive (/api/v1/status)", text)}
 	case len(found) > 1:
 		return nil, badRequest{fmt.Errorf("series: several match, add matchers until one is left: %s", named(found))}
 	}
 	return record.NewExplanation(found[0], maxTogether), nil
+}
+
+// isGroup reports whether the matchers ask for the series of a group.
+func isGroup(matchers rules.Matchers) bool {
+	return slices.ContainsFunc(matchers, func(m *labels.Matcher) bool {
+		return m.Name == labels.MetricName && m.Value == foreshock.GroupName
+	})
 }
 
 // bare is matchers for series without the labels that those found have on top of what

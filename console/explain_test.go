@@ -77,6 +77,7 @@ func TestOneSeriesIsExplained(t *testing.T) {
 		{"series=" + url.QueryEscape(`node_load1{instance="web-1"}`), 200, `"metric":{"__name__":"node_load1","instance":"web-1"}`}, // its own name
 		{"series=" + url.QueryEscape(`{cpu="0"}`), 200, `"cpu":"0"`},
 		{"series=node_load1", 400, `series: several match, add matchers until one is left: node_load1{instance=\"web-1\"}, node_load1{cpu=\"0\", instance=\"web-1\"}, node_load1{instance=\"web-2\"}, node_load1{instance=\"web-3\"}, …`},
+		{"series=foreshock_group", 404, "no place matches foreshock_group: a place has two series or more"},
 		{"series=node_load5", 404, "no series matches node_load5"},
 		{"", 400, "series: must be a selector of one series"},
 		{"series=up{", 400, "series: not a series selector"},

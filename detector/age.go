@@ -44,6 +44,7 @@ func (s *shard) age() {
 			if unheard > s.keep {
 				s.windows -= st.window.Bytes()
 				st.window.Reset()
+				st.hush()
 			}
 			s.expect(st)
 		}

@@ -26,15 +26,15 @@ func (s *shard) because(st *state, e *foreshock.Explanation) string {
 	case foreshock.Unselected:
 		return fmt.Sprintf("this sample scores %s, which is anomalous, but no watch rule selects the series: it is shown and nobody is told; to be told, select it in a rule", own)
 	case foreshock.Spoken:
-		return fmt.Sprintf("this sample scores %s, which is anomalous; the rule watches other series of this place too, which alerts when all of them together are", own)
+		return fmt.Sprintf("this sample scores %s, which is anomalous", own) + st.spoken(e.T)
 	case foreshock.Impossible:
 		return fmt.Sprintf("the value is outside the rule's data_range %s", rangeText(st.watch))
 	case foreshock.ActiveAlready:
-		return fmt.Sprintf("the anomaly is no news; a sample that scores %s would alert again, and this one scores %s%s", needed, own, untold(e))
+		return fmt.Sprintf("the anomaly is no news; a sample that scores %s would alert again, and this one scores %s%s", needed, own, untold(st, e))
 	case foreshock.OutsideBand:
-		return fmt.Sprintf("the anomaly lasts, as the value is not back in its band; a sample that scores %s would alert again, and this one scores %s%s", needed, own, untold(e))
+		return fmt.Sprintf("the anomaly lasts, as the value is not back in its band; a sample that scores %s would alert again, and this one scores %s%s", needed, own, untold(st, e))
 	case foreshock.WayBack:
-		return "the value is back in its band, so the anomaly is about to end; recovering is no news" + untold(e)
+		return "the value is back in its band, so the anomaly is about to end; recovering is no news" + untold(st, e)
 	case foreshock.Over:
 		return fmt.Sprintf("the anomaly since %s ended here", since)
 	case foreshock.Accepted:
@@ -75,12 +75,12 @@ func rangeText(w *rules.Watch) string {
 	return fmt.Sprintf("[%s, %s]", short(w.DataRange.Lower), short(w.DataRange.Upper))
 }
 
-// untold goes on from what is said of an anomaly that nobody heard of.
-func untold(e *foreshock.Explanation) string {
+// untold goes on from what is said of an anomaly of which st itself told nobody.
+func untold(st *state, e *foreshock.Explanation) string {
 	if e.Rule == "" {
 		return "; no watch rule selects the series, so nobody is told"
 	}
-	return ""
+	return st.spoken(e.T)
 }
 
 // unscored is why the sample e speaks of has no score.

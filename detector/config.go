@@ -33,8 +33,9 @@ type Config struct {
 	// week; a number per hour, day, week or month. Their threshold rises above the one
 	// configured until they keep to it. It is a ceiling and no quota: the threshold
 	// never falls below, so a quiet fleet stays quiet. Alerts less than five minutes
-	// apart count as one. A group or a rule may have a budget of its own instead. Left
-	// out, there is none.
+	// apart count as one. Absences are not counted: no threshold keeps back what is not
+	// there. A group or a rule may have a budget of its own instead. Left out, there is
+	// none.
 	AlertBudget rules.Budget `yaml:"alert_budget"`
 
 	// WarmUp is how many samples of a series are learned before it is scored.

@@ -46,6 +46,9 @@ type Options struct {
 	// foreshock score sets it, because a file of ten points has nothing else to offer.
 	Newborn bool
 
+	// Without leaves parts of the detector out: foreshock eval says what each is worth.
+	Without Parts
+
 	// Shards is the number of goroutines that score; 0 means one per processor.
 	Shards int
 
@@ -119,6 +122,7 @@ func New(o Options) *Detector {
 	}
 	for i := range o.Shards {
 		s := newShard(i, depth, share(o.Config, i, o.Shards), o.Rules, o.Newborn)
+		s.grading.without = o.Without
 		s.diaries.room = portion(maxDiaries, i, o.Shards)
 		d.shards = append(d.shards, s)
 	}

@@ -26,10 +26,19 @@ const (
 // Explain says of the first limit series that all matchers match, by labels, why they
 // did or did not alert at the time at, ms, which may be foreshock.Newest. What is known of
 // a time before that is what was noted, since the series was anomalous or near it, and
-// the samples of the window. It returns errors as Select does.
+// the samples of the window. Where the metric name asked for is foreshock.GroupName it
+// says it of the groups that match. It returns errors as Select does.
 func (d *Detector) Explain(ctx context.Context, matchers []*labels.Matcher, at int64, limit int) ([]foreshock.Explanation, error) {
 	limit = min(limit, maxExplained)
-	all, err := ask(ctx, d, matchers, limit, func(s *shard, st *state) foreshock.Explanation { return s.explain(st, at) })
+	var all []foreshock.Explanation
+	var err error
+	if asksForGroups(matchers) {
+		all, err = askAll(ctx, d, func(s *shard, answers chan<- []foreshock.Explanation) query {
+			return query{look: func() { answers <- s.explainGroups(matchers, at, limit) }}
+		})
+	} else {
+		all, err = ask(ctx, d, matchers, limit, func(s *shard, st *state) foreshock.Explanation { return s.explain(st, at) })
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ type grading struct {
 	threshold float64 // of forest.Score; above 0
 	warmUp    int     // samples learned before any is scored
 	newborn   bool    // judge series that are still warming up by the newborn rule
+	without   Parts   // what is left out, to measure what it is worth
 }
 
 // verdict is the model's word on one sample.

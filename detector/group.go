@@ -22,27 +22,33 @@ type group struct {
 	rule   *rules.Watch
 	series *foreshock.Series // what the group is known by
 
-	members int
-	sums    [kinds]int64   // of the members' shares
-	scale   [kinds]float64 // what they are multiplied by, for so many members
-	odd     int            // members that are anomalous by themselves
+	slots []uint32       // of the members' states, in no order
+	sums  [kinds]int64   // of the members' shares
+	scale [kinds]float64 // what they are multiplied by, for so many members
+	odd   int            // members that are anomalous by themselves,
+	worst int            // and the most that were since the anomaly under way began
 
 	now    int64 // ms: the time at hand,
 	heard  int   // members that have spoken of it,
 	judged bool  // and whether it was judged
-	bar    int64 // ms: the usual time between the members' samples, a bar at least
+	bar    int64 // ms: a bar of theirs, and the usual time between their samples at least
 	at     int64 // ms: the time judged last
+
+	elsewhen int64 // ms: another time, far from the one at hand,
+	votes    int   // and how many in a row spoke of it
 
 	alarm    alarm
 	score    float64
 	reported bool
+	alerts   [recalled]stretch // the latest, newest first
 }
 
 // membership is what one series holds of its group.
 type membership struct {
 	group *group
-	asked bool         // whether there is one for it
 	parts [kinds]int32 // its part of the sums
+	index uint32       // where the group's slots have it
+	asked bool         // whether there is a group for it
 	odd   bool
 }
 
@@ -70,18 +76,19 @@ type groupKey struct{ rule, place string }
 func (s *shard) join(st *state) {
 	st.member.asked = true
 	place := st.series.Place()
-	if st.watch == nil || place.IsEmpty() {
+	if st.watch == nil || st.watch.Group == rules.GroupOff || place.IsEmpty() {
 		return
 	}
 	key := groupKey{st.watch.Name, place.String()}
 	g := s.groups[key]
 	if g == nil {
-		g = &group{key: key, series: foreshock.NewGroup(place, st.watch.Name), now: math.MinInt64, bar: aBar}
+		g = &group{key: key, series: foreshock.NewGroup(place, st.watch.Name), bar: aBar}
 		s.groups[key] = g
 	}
 	g.rule = st.watch
-	g.resize(+1)
-	st.member.group = g
+	st.member.group, st.member.index = g, uint32(len(g.slots))
+	g.slots = append(g.slots, st.slot)
+	g.resize()
 }
 
 // leave ends st's membership, and with the last but one what the group has to say.
@@ -92,22 +99,48 @@ func (s *shard) leave(st *state, t int64) {
 		return
 	}
 	g.take(&st.member, evidence{}, false)
+	end := len(g.slots) - 1
+	last := s.series.at(g.slots[end])
+	last.member.index, g.slots[st.member.index] = st.member.index, last.slot
+	g.slots = g.slots[:end]
 	st.member = membership{}
-	g.resize(-1)
-	if g.members < 2 {
+	g.resize()
+	if !g.speaks() {
 		s.disband(g, t)
 	}
-	if g.members == 0 {
+	if len(g.slots) == 0 {
 		delete(s.groups, g.key)
 	}
 }
 
-// disband ends at t whatever is said of g.
+// rewatch has w watch st. The group stays where its rule does, as far as the name tells:
+// rules that are loaded again end no alert.
+func (s *shard) rewatch(st *state, w *rules.Watch) {
+	if g := st.member.group; g != nil && w != nil && w.Name == g.key.rule && w.Group != rules.GroupOff {
+		g.rule = w
+	} else {
+		s.leave(st, st.last)
+	}
+	st.watch = w
+}
+
+// hush takes back what st, which is silent, said to its group.
+func (st *state) hush() {
+	if g := st.member.group; g != nil {
+		g.take(&st.member, evidence{}, false)
+	}
+}
+
+// disband ends at t whatever is said of g. Where it was anomalous and the member that is
+// left is, that one alerts from now on.
 func (s *shard) disband(g *group, t int64) {
 	if g.alarm.active {
 		v := verdict{band: foreshock.NoBand()}
 		g.alarm.stop(&v)
 		s.tellGroup(g, t, v)
+		if len(g.slots) == 1 {
+			s.speakUp(s.series.at(g.slots[0]), t)
+		}
 	}
 	if g.reported {
 		g.reported = false
@@ -115,10 +148,10 @@ func (s *shard) disband(g *group, t int64) {
 	}
 }
 
-func (g *group) resize(by int) {
-	g.members += by
+// resize has the sums mean what they do for as many members as there are.
+func (g *group) resize() {
 	for k := range g.scale {
-		g.scale[k] = 1 / (fraction * need[k] * math.Pow(float64(g.members), power[k]))
+		g.scale[k] = 1 / (fraction * need[k] * math.Pow(float64(len(g.slots)), power[k]))
 	}
 }
 
@@ -139,29 +172,46 @@ func (g *group) take(m *membership, e evidence, odd bool) {
 }
 
 // speaks reports whether the group speaks for its members, instead of each for itself.
-func (g *group) speaks() bool { return g != nil && g.members > 1 }
+func (g *group) speaks() bool { return g != nil && len(g.slots) > 1 }
 
 // gather takes in what the sample of st at t says to its group. A time is judged when
 // all members have spoken of it, or when one speaks of a later time.
 func (s *shard) gather(st *state, t int64, v *verdict) {
-	if !st.member.asked {
-		s.join(st)
-	}
 	g := st.member.group
 	if !g.speaks() {
 		return
 	}
-	if t > g.now || g.now-t > strayed {
+	if g.heard == 0 || t > g.now && !g.far(t) || g.outvoted(t) {
 		s.judge(g)
-		g.bar = max(aBar, st.interval)
-		g.now, g.heard, g.judged = t, 0, false
+		g.bar = max(min(aBar, (st.modelTime-st.model.born)/infancy), st.interval, 1)
+		g.now, g.heard, g.judged, g.votes = t, 0, false, 0
 	}
 	g.take(&st.member, v.evidence, v.active)
 	if t == g.now {
-		if g.heard++; g.heard == g.members {
+		if g.heard++; g.heard == len(g.slots) {
 			s.judge(g)
 		}
 	}
+}
+
+// far reports whether t continues nothing of the time at hand: it is that of a clock
+// which is wrong, or that after a pause.
+func (g *group) far(t int64) bool { return g.apart(t, g.now) }
+
+func (g *group) apart(t, u int64) bool { return max(t-u, u-t) > gap*max(g.bar, aBar) }
+
+// outvoted takes the vote of a sample whose time is far, and reports whether most members
+// have so voted, one after the other: then it is the time at hand that is wrong.
+func (g *group) outvoted(t int64) bool {
+	if !g.far(t) {
+		return false
+	}
+	if g.apart(t, g.elsewhen) {
+		g.votes = 0
+	}
+	g.votes++
+	g.elsewhen = t
+	return g.votes > len(g.slots)/2
 }
 
 // judge grades what the members said of the time at hand, once.
@@ -177,7 +227,7 @@ func (s *shard) judge(g *group) {
 	g.at = g.now
 	v.news = g.alarm.rests(max(share, 0))
 	score = v.raw / s.settings.thresholds[scope] * sensitivity(g.rule)
-	g.alarm.hear(g.now, max(share, 0), 0, score, 1, &v)
+	g.hear(max(share, 0), score, &v)
 	s.weigh(place, scope, g.rule, g.now, &v)
 	g.score = v.score
 	if v.changed {
@@ -186,6 +236,23 @@ func (s *shard) judge(g *group) {
 	if s.reports(g.rule, &g.reported, g.series, v) {
 		s.out.scores = append(s.out.scores, foreshock.Score{Series: g.series, T: g.now, Value: v.score, Score: v.score, Band: v.band})
 	}
+}
+
+// hear has the alarm take the score of the time at hand in, which stands for so much of a
+// bar. The members' scores fade while what is wrong with them stays: so the anomaly lasts,
+// as that of a series does outside its band, while more than half of those are anomalous
+// that were at its worst. Where none was it is over with what they say together.
+func (g *group) hear(share, score float64, v *verdict) {
+	if g.worst = max(g.worst, g.odd); !g.alarm.active {
+		g.worst = g.odd
+	}
+	if g.worst > 0 {
+		v.band = foreshock.Band{Upper: float64(g.worst) / 2}
+	} else if score < 1 {
+		g.alarm.held = min(g.alarm.held, linger)
+	}
+	g.alarm.hear(g.now, share, float64(g.odd), score, 1, v)
+	v.band = foreshock.NoBand()
 }
 
 // weigh is the members' evidence together, and the kind that weighs most.
@@ -203,10 +270,7 @@ func (g *group) weigh() (score float64, kind int) {
 
 // tellGroup hands out the change v in the anomaly of g.
 func (s *shard) tellGroup(g *group, t int64, v verdict) {
-	if v.phase == foreshock.Started {
-		s.out.counts.groups++
-	}
-	s.out.anomalies = append(s.out.anomalies, foreshock.Anomaly{
+	a := foreshock.Anomaly{
 		Series:  g.series,
 		Kind:    foreshock.Outlier,
 		Phase:   v.phase,
@@ -217,9 +281,15 @@ func (s *shard) tellGroup(g *group, t int64, v verdict) {
 		Score:   v.score,
 		Band:    v.band,
 		Channel: kindNames[v.kind],
-		Odd:     g.odd,
-		Of:      g.members,
-	})
+	}
+	g.remember(t, v)
+	if v.phase == foreshock.Started {
+		s.out.counts.groups++
+	}
+	if v.phase != foreshock.Ended {
+		a.Company, a.Shared = s.company(g, v.kind), s.shared(g)
+	}
+	s.out.anomalies = append(s.out.anomalies, a)
 }
 
 // kindNames are the kinds of evidence as people read them.

@@ -56,11 +56,14 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 		far = m.forest.Isolation(x)
 	}
 	doubt := m.doubt.need(t)
+	if g.lacks(Doubts) {
+		doubt = 1
+	}
 	v := verdict{band: band, warming: seen < g.warmUp, doubt: doubt, needed: m.alarm.needed(doubt)}
-	word := m.score(t, x, season, apart)
+	word := m.score(g, t, x, season, apart)
 	v.raw, v.channel, v.each, v.threshold = word.Score, word.Channel, word.Each, g.threshold/sensitivity(w)
 	v.news = !v.warming && !m.resumed && m.alarm.rests(m.bar.share)
-	v.evidence[deviating] = m.deviation.score(x, float64(apart)/1000, seen >= steady)
+	v.evidence[deviating] = m.deviation.score(x, float64(apart)/1000, seen >= steady && !g.lacks(Deviations))
 	v.evidence[jerking] = min(m.jerk, utmost)
 
 	score := v.raw / v.threshold
@@ -94,7 +97,7 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	case !v.active:
 		// What an incident brings is not what is expected. The forest has a quarantine for
 		// it; trend and season do not hear of it.
-		m.learn(t, x, season)
+		m.learn(g, t, x, season)
 	}
 	v.close(m, silent)
 	return v

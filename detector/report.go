@@ -8,6 +8,9 @@ import (
 // step has the model judge x, and hands out what is new.
 func (s *shard) step(st *state, t int64, x float64) {
 	st.modelTime, st.learned = t+st.shift, true
+	if !st.member.asked {
+		s.join(st)
+	}
 	s.grading.threshold = s.settings.thresholds[st.scope]
 	grading := &s.grading
 	if k := st.kin.stage; k >= pioneer && k <= settling {
@@ -45,15 +48,19 @@ func (s *shard) tell(st *state, t int64, v verdict) {
 	if v.phase == foreshock.Started {
 		s.out.counts.started[v.channel]++
 	}
-	rule := ""
+	rule, group := "", (*foreshock.Series)(nil)
 	if st.pages() {
 		rule = st.watch.Name
+	}
+	if g := st.member.group; g.speaks() {
+		group = g.series
 	}
 	s.out.anomalies = append(s.out.anomalies, foreshock.Anomaly{
 		Series:  st.series,
 		Kind:    foreshock.Outlier,
 		Phase:   v.phase,
 		Rule:    rule,
+		Group:   group,
 		Onset:   v.onset - st.shift,
 		T:       t,
 		Value:   st.x,

@@ -29,8 +29,8 @@ type seasonal struct {
 
 // earn gives the series a season to learn once it is a day old, should it move in ways
 // that could be one: most series do not, and a season is as large as their model.
-func (m *model) earn(t int64) {
-	if m.seasonal != nil || t-m.born < prime {
+func (m *model) earn(g *grading, t int64) {
+	if m.seasonal != nil || t-m.born < prime || g.lacks(Seasons) {
 		return
 	}
 	if n := m.forest.Len(); n >= glimpses && (n < sparse || m.forest.Wanders()) {
@@ -49,8 +49,8 @@ func (m *model) season(t int64) float64 {
 
 // score is what the sample (t, x) of the bar at hand, of which season is the season's and
 // which comes apart ms after the one before, says to forest and burst.
-func (m *model) score(t int64, x, season float64, apart int64) forest.Word {
-	point := forest.Point{T: t, X: x, Mean: m.bar.mean, Closed: m.bar.closed}
+func (m *model) score(g *grading, t int64, x, season float64, apart int64) forest.Word {
+	point := forest.Point{T: t, X: x, Mean: m.bar.mean, Closed: m.bar.closed, Deaf: g.deaf()}
 	var w forest.Word
 	if m.seasonal == nil || !m.seasonal.profile.Strong() {
 		w = m.forest.Score(point)
@@ -58,7 +58,7 @@ func (m *model) score(t int64, x, season float64, apart int64) forest.Word {
 		p := &m.seasonal.profile
 		w = m.forest.ScoreSeasonal(point, &m.seasonal.rest, m.bar.mean-p.Centre()-season, p.Residual())
 	}
-	if m.bar.closed {
+	if m.bar.closed && !g.lacks(Bursts) {
 		m.jerk = m.burst.Score(t, m.bar.mean, max(apart, aBar), tailJerk*m.forest.Tail())
 	}
 	s := jerkWeight * m.jerk
@@ -72,10 +72,10 @@ func (m *model) score(t int64, x, season float64, apart int64) forest.Word {
 // learn takes an ordinary sample in, of which season is the season's. What the trend
 // learned with a season says nothing without it, nor the other way round: it begins
 // anew where the season comes or goes.
-func (m *model) learn(t int64, x, season float64) {
+func (m *model) learn(g *grading, t int64, x, season float64) {
 	if m.seasonal == nil {
 		m.trend.Learn(t, x)
-		m.earn(t)
+		m.earn(g, t)
 		return
 	}
 	p := &m.seasonal.profile

@@ -98,6 +98,10 @@ func (s *shard) run() {
 			}
 			s.work(t)
 		case q := <-asks:
+			if q.look != nil {
+				q.look()
+				continue
+			}
 			s.search = &search{query: q}
 		case <-goOn:
 			if s.search.stretch(&s.series) {
@@ -220,8 +224,7 @@ func (s *shard) resolve(st *state) {
 		s.joinFamily(st)
 	}
 	if w := s.rules.Watch(ls); w != st.watch {
-		s.leave(st, st.last)
-		st.watch = w
+		s.rewatch(st, w)
 	}
 	st.scope, st.young = s.settings.scopes[st.watch], classOf(st)
 	s.setForecast(st, s.rules.Forecast(ls))

@@ -29,12 +29,13 @@ type View struct {
 	Samples []foreshock.Sample
 }
 
-// query asks the shards for the series that match.
+// query asks a shard for the series that match, or to look at itself.
 type query struct {
 	ctx      context.Context // of the one who asks
 	matchers rules.Matchers
 	limit    int
 	answer   func([]*state) // takes what the shard found; must not block
+	look     func()         // instead of all that; takes no longer than a stretch of a search
 }
 
 // Select returns the series whose labels all matchers match, by labels, at most
@@ -61,6 +62,20 @@ func limited(limit int) int {
 // ask has every shard look at the first limit of its series that all matchers match,
 // and returns what they saw in no order: see Select.
 func ask[T any](ctx context.Context, d *Detector, matchers rules.Matchers, limit int, look func(*shard, *state) T) ([]T, error) {
+	return askAll(ctx, d, func(s *shard, answers chan<- []T) query {
+		return query{ctx: ctx, matchers: matchers, limit: limited(limit), answer: func(found []*state) {
+			seen := make([]T, len(found))
+			for i, st := range found {
+				seen[i] = look(s, st)
+			}
+			answers <- seen
+		}}
+	})
+}
+
+// askAll asks every shard what the query that it is given asks, and returns what they
+// answered in no order.
+func askAll[T any](ctx context.Context, d *Detector, ask func(s *shard, answers chan<- []T) query) ([]T, error) {
 	select {
 	case d.asking <- struct{}{}:
 		defer func() { <-d.asking }()
@@ -69,15 +84,8 @@ func ask[T any](ctx context.Context, d *Detector, matchers rules.Matchers, limit
 	}
 	answers := make(chan []T, len(d.shards)) // room for every shard's
 	for _, s := range d.shards {
-		q := query{ctx: ctx, matchers: matchers, limit: limited(limit), answer: func(found []*state) {
-			seen := make([]T, len(found))
-			for i, st := range found {
-				seen[i] = look(s, st)
-			}
-			answers <- seen
-		}}
 		select {
-		case s.asks <- q:
+		case s.asks <- ask(s, answers):
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-d.finished:

@@ -34,7 +34,7 @@ const (
 )
 
 // placeLabels say where a series is, the most telling first.
-var placeLabels = []string{"pod", "node", "nodename", "instance", "host", "service", "job"}
+var placeLabels = []string{"pod", "node", "nodename", "instance", "host", "service", "svc", "app", "job"}
 
 // composer writes what an alert says of an incident. It is plain data and safe for
 // concurrent use.
@@ -86,7 +86,8 @@ func (c *composer) labels(i *foreshock.Incident) labels.Labels {
 
 // annotations are what people read: a summary, the members and the numbers, and what
 // the rule adds, whose templates see $labels, $value, $externalLabels and
-// $externalURL as those of Prometheus's alerting rules do. A template that fails is
+// $externalURL as those of Prometheus's alerting rules do. Of a group the value is that of
+// its loudest series, since the group's own is a score and no more. A template that fails is
 // sent as written; the errors say which did.
 func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (labels.Labels, error) {
 	lead := i.Lead()
@@ -94,10 +95,11 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 	if lead != nil {
 		texts["summary"] = c.summary(i, lead)
 		texts["description"] = describe(i)
-		texts["value"] = text(lead.Value)
+		said := saying(lead)
+		texts["value"] = text(said.Value)
 		texts["score"] = text(lead.Peak)
-		if lead.Band.Known() {
-			texts["expected"] = fmt.Sprintf("%s to %s", text(lead.Band.Lower), text(lead.Band.Upper))
+		if said.Band.Known() {
+			texts["expected"] = fmt.Sprintf("%s to %s", text(said.Band.Lower), text(said.Band.Upper))
 		}
 		switch i.Kind {
 		case foreshock.Breach:
@@ -141,7 +143,7 @@ func (c *composer) expand(t string, i *foreshock.Incident, lead *foreshock.Membe
 		Labels: map[string]string{}, ExternalLabels: c.external.Map(), Value: math.NaN(), Now: foreshock.Time(i.Updated),
 	}
 	if lead != nil {
-		data.Labels, data.Value = lead.Series.Labels.Map(), lead.Value
+		data.Labels, data.Value = lead.Series.Labels.Map(), saying(lead).Value
 	}
 	maps.Copy(data.Labels, identity.Map())
 	if c.console != nil {
@@ -173,6 +175,9 @@ func (c *composer) link(id string) string {
 
 // summary is one line for a tired person: what, where, how far off, since when.
 func (c *composer) summary(i *foreshock.Incident, lead *foreshock.Member) string {
+	if lead.Of > 0 {
+		return placeSummary(i, lead)
+	}
 	var b strings.Builder
 	if i.Kind == foreshock.Absence {
 		b.WriteString(unheard(lead))
@@ -194,13 +199,12 @@ func (c *composer) summary(i *foreshock.Incident, lead *foreshock.Member) string
 	return b.String()
 }
 
-// describe lists the first members, one a line.
+// describe lists the first members, one a line, and groups before those of which they are.
 func describe(i *foreshock.Incident) string {
 	var b strings.Builder
-	for k, m := range i.Members {
-		if k == describedMembers {
-			break
-		}
+	members := slices.Clone(i.Members)
+	slices.SortStableFunc(members, func(a, b foreshock.Member) int { return cmp.Compare(min(b.Of, 1), min(a.Of, 1)) })
+	for _, m := range members[:min(describedMembers, len(members))] {
 		if i.Kind == foreshock.Absence {
 			b.WriteString(unheard(&m))
 			if m.EndedAt != 0 {
@@ -209,8 +213,8 @@ func describe(i *foreshock.Incident) string {
 			b.WriteByte('\n')
 			continue
 		}
-		fmt.Fprintf(&b, "%s %s: %s%s, score %s", foreshock.Time(m.Onset).Format("15:04:05"),
-			shorten(m.Series.String()), text(m.Value), expectation(m.Band), text(m.Peak))
+		fmt.Fprintf(&b, "%s %s: %s, score %s", foreshock.Time(m.Onset).Format("15:04:05"),
+			shorten(m.Series.String()), observed(&m), text(m.Peak))
 		if i.Kind == foreshock.Breach {
 			fmt.Fprintf(&b, ", reaches %s in %s", text(m.Limit), etaText(m.ETA))
 		}
@@ -242,6 +246,14 @@ func where(s *foreshock.Series) string {
 		}
 	}
 	return ""
+}
+
+// observed is what the series, or those of the group, were found at.
+func observed(m *foreshock.Member) string {
+	if m.Of == 0 {
+		return text(m.Value) + expectation(m.Band)
+	}
+	return fmt.Sprintf("%d of %d series%s", m.Odd, m.Of, loudest(m, (*foreshock.Series).String))
 }
 
 func expectation(b foreshock.Band) string {

@@ -15,7 +15,9 @@ import (
 type Config struct {
 	// Names of the emitted series: foreshock (foreshock_anomaly_score, …), or
 	// vmanomaly (anomaly_score, yhat, yhat_lower, yhat_upper), for which dashboards
-	// and rules exist.
+	// and rules exist. The score of a place, whose series one rule watches, is
+	// foreshock_group_anomaly_score under the labels of the place and of the rule; as
+	// vmanomaly would have it, it is the anomaly_score for="foreshock_group".
 	Names Names `yaml:"names"`
 
 	// MaxSeries is how many source series may be emitted at once, each as up to

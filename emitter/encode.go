@@ -64,6 +64,9 @@ func requestV2(samples []sample) *writev2.Request {
 func encodeMetadata(names Names) ([]byte, error) {
 	req := &prompb.WriteRequest{}
 	for f, name := range familyNames[names] {
+		if name == "" {
+			continue // not of this vocabulary
+		}
 		if names == VMAnomalyNames && family(f) >= forecastFamily && family(f) <= forecastUpperFamily {
 			continue // the horizon is part of those names
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // family is one emitted metric. A source series has up to one series in each of the
-// first eight; an incident has one in the last.
+// first eight, or if it is a group one in the ninth; an incident has one in the last.
 type family uint8
 
 const (
@@ -23,6 +23,7 @@ const (
 	forecastLowerFamily
 	forecastUpperFamily
 	timeToThresholdFamily
+	groupScoreFamily
 	incidentFamily
 
 	sourceFamilies = incidentFamily
@@ -38,6 +39,7 @@ var familyHelp = [families]string{
 	forecastLowerFamily:   "Lower end of the forecast's interval.",
 	forecastUpperFamily:   "Upper end of the forecast's interval.",
 	timeToThresholdFamily: "Seconds until the series is foreseen to cross its rule's limit; absent when it is not.",
+	groupScoreFamily:      "How anomalous the series of one place are together that the rule watches: up to 1 normal, above 1 anomalous.",
 	incidentFamily:        "1 while the incident is firing.",
 }
 
@@ -51,6 +53,7 @@ var familyNames = map[Names][families]string{
 		forecastLowerFamily:   foreshock.ForecastLowerMetric,
 		forecastUpperFamily:   foreshock.ForecastUpperMetric,
 		timeToThresholdFamily: foreshock.TimeToThresholdMetric,
+		groupScoreFamily:      foreshock.GroupScoreMetric,
 		incidentFamily:        foreshock.IncidentMetric,
 	},
 	VMAnomalyNames: {
@@ -77,11 +80,23 @@ const (
 	exportedPrefix = "exported_"
 )
 
+// scoreOf is the family of the score of s. vmanomaly has no groups: under its names the
+// score of one is that of the series foreshock_group, where its dashboards see it.
+func (n Names) scoreOf(s *foreshock.Series) family {
+	if s.IsGroup() && n != VMAnomalyNames {
+		return groupScoreFamily
+	}
+	return scoreFamily
+}
+
 // sourceLabels are the labels of the series that f has for a source series. The
 // horizon of a forecast is a label, or as vmanomaly has it a part of the name
 // (yhat_24h).
 func (n Names) sourceLabels(f family, source labels.Labels, horizon time.Duration) labels.Labels {
 	name := familyNames[n][f]
+	if f == groupScoreFamily {
+		return n.labels(name, source, nil) // it is for no metric
+	}
 	added := []labels.Label{{Name: foreshock.ForLabel, Value: source.Get(model.MetricNameLabel)}}
 	if f >= forecastFamily && f <= forecastUpperFamily {
 		if n == VMAnomalyNames {

@@ -122,13 +122,13 @@ func (t *table) observe(r foreshock.Report, now int64) []sample {
 	}
 	for _, s := range r.Ended {
 		if src := t.find(s); src != nil {
-			t.end(src, expectedUpperFamily)
+			t.endScores(src)
 		}
 	}
 	for _, s := range r.Gone {
 		delete(t.selected, s)
 		if src := t.find(s); src != nil {
-			t.end(src, timeToThresholdFamily)
+			t.end(src, sourceFamilies-1)
 		}
 	}
 	for i := range r.Incidents {
@@ -178,15 +178,16 @@ func (t *table) score(s foreshock.Score) {
 		}
 	}
 	if src.emit == rules.EmitNone {
-		t.end(src, expectedUpperFamily)
+		t.endScores(src)
 		return
 	}
 	// The way back to normal is shown for as long as the detector tells of it. One that
 	// was here for its forecast alone begins with an anomaly.
-	if src.emit == rules.EmitAnomalous && !anomalous && !src.outputs[scoreFamily].live {
+	score := t.config.Names.scoreOf(s.Series)
+	if src.emit == rules.EmitAnomalous && !anomalous && !src.outputs[score].live {
 		return
 	}
-	t.set(src, scoreFamily, s.T, s.Score)
+	t.set(src, score, s.T, s.Score)
 	t.set(src, expectedFamily, s.T, s.Band.Expected)
 	t.set(src, expectedLowerFamily, s.T, s.Band.Lower)
 	t.set(src, expectedUpperFamily, s.T, s.Band.Upper)
@@ -254,7 +255,11 @@ func (t *table) stale(o *output, f family, at int64) {
 func (t *table) selection(s *foreshock.Series) rules.Emit {
 	emit, known := t.selected[s]
 	if !known {
-		if w := t.rules.Watch(s.Labels); w != nil {
+		w := t.rules.Watch(s.Labels)
+		if s.IsGroup() {
+			w = t.rules.Named(s.Labels.Get(foreshock.RuleLabel))
+		}
+		if w != nil {
 			emit = w.Emit
 		}
 		if len(t.selected) >= maxSelections {
@@ -296,6 +301,15 @@ func (t *table) end(src *source, last family) {
 		t.stale(o, f, o.t+1)
 	}
 	t.removeSilent(src)
+}
+
+// endScores ends what a source says of its scores; a group has nothing else to say.
+func (t *table) endScores(src *source) {
+	last := expectedUpperFamily
+	if src.series.IsGroup() {
+		last = groupScoreFamily
+	}
+	t.end(src, last)
 }
 
 func (t *table) removeSilent(src *source) {
@@ -361,7 +375,7 @@ func (t *table) old(o output) bool { return o.live && t.now-o.t > lookback }
 // endAll ends all series. The incidents stay known.
 func (t *table) endAll() {
 	for _, src := range t.sorted(func(*source) bool { return true }) {
-		t.end(src, timeToThresholdFamily)
+		t.end(src, sourceFamilies-1)
 	}
 	for _, id := range slices.Sorted(maps.Keys(t.incidents)) {
 		t.stale(&t.incidents[id].output, incidentFamily, t.now)

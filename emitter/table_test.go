@@ -290,9 +290,12 @@ func TestEveryEmittedSeriesIsKnownAsOurs(t *testing.T) {
 		all := slices.Clone(tb.observe(scored(0, 2, s), always))
 		all = append(all, tb.observe(forecasting(0, 1, s), always)...)
 		all = append(all, tb.observe(foreshock.Report{Incidents: []foreshock.Incident{firingIncident()}}, always)...)
+		place := foreshock.NewGroup(labels.FromStrings("instance", "a"), "cpu")
+		all = append(all, tb.observe(scoredPlace(0, 2, place), always)...)
 		if len(all) != int(families) {
 			t.Errorf("%s: %d series, want one of each of %d families", names, len(all), families)
 		}
+		all = append(all, sample{labels: place.Labels})
 		for _, out := range all {
 			if !foreshock.OwnOutput(out.labels) {
 				t.Errorf("%s: %s would be scored when it comes back", names, out.labels)

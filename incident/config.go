@@ -48,7 +48,8 @@ type Config struct {
 	// order. A job or a namespace alone is no matter: all hosts of a fleet share one.
 	// `workload` is the Deployment, StatefulSet, DaemonSet or Job a pod's name
 	// tells of, `rule` the rule that selected the series. Leave out `instance` where
-	// one exporter speaks for many things.
+	// one exporter speaks for many things; the series of one place under one watch rule
+	// belong together all the same, unless the rule says `group: off`.
 	Affinity [][]string `yaml:"affinity"`
 
 	// MaxOpen is the number of incidents open at once. When it is reached, an

@@ -43,7 +43,7 @@ func (c *Correlator) SetConfig(config Config) {
 	for _, in := range c.open {
 		in.keys = in.keys[:0]
 		for _, p := range in.kept {
-			c.index(in, p.member.Series, p.member.Rule)
+			c.index(in, p, p.member.Series, p.member.Rule)
 		}
 	}
 	c.forget()
@@ -83,8 +83,9 @@ func (c *Correlator) Add(a foreshock.Anomaly) {
 	}
 	c.touch(in)
 	key := string(c.partKey(a.Series, a.Kind))
-	c.parts[key] = in.add(&a, key, c.config.MaxMembers)
-	c.index(in, a.Series, a.Rule)
+	p := in.add(&a, key, c.config.MaxMembers)
+	c.parts[key] = p
+	c.index(in, p, a.Series, a.Rule)
 }
 
 // Tick moves the time on: incidents fire and resolve. now is the sample time in ms.
@@ -133,19 +134,33 @@ func (c *Correlator) Refused() uint64 { return c.refused }
 
 // join returns the open incident a belongs to, or nil.
 func (c *Correlator) join(a *foreshock.Anomaly) *incident {
+	if in := c.find(a)(c.groupKey(a.Kind, groupOf(a))); in != nil {
+		return in
+	}
 	for i := range c.config.Affinity {
-		key, ok := c.affinityKey(i, a.Kind, a.Series, a.Rule)
-		if !ok {
-			continue
-		}
-		if in := c.nearby[string(key)]; in != nil {
-			c.settle(in, a.T)
-			if in.State != foreshock.Resolved && in.near(a.Onset, c.config.JoinWithin) {
-				return in
-			}
+		if in := c.find(a)(c.affinityKey(i, a.Kind, a.Series, a.Rule)); in != nil {
+			return in
 		}
 	}
 	return nil
+}
+
+// find returns what finds the open incident under a key that a can join, or nil.
+func (c *Correlator) find(a *foreshock.Anomaly) func(key []byte, ok bool) *incident {
+	return func(key []byte, ok bool) *incident {
+		if !ok {
+			return nil
+		}
+		in := c.nearby[string(key)]
+		if in == nil {
+			return nil
+		}
+		c.settle(in, a.T)
+		if in.State == foreshock.Resolved || !in.near(a.Onset, c.config.JoinWithin) {
+			return nil
+		}
+		return in
+	}
 }
 
 // begin opens an incident for a, or returns nil where there is no room for it.

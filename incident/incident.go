@@ -3,7 +3,8 @@
 //
 // Two anomalies belong together when they are of one kind, start within
 // Config.JoinWithin of each other and share the values of one of the label sets of
-// Config.Affinity: what happens to one host, one workload or one service. A series
+// Config.Affinity: what happens to one host, one workload or one service. So do the
+// anomaly of a group and those of the series it speaks for, whichever comes first. A series
 // belongs to at most one open incident per kind. Incidents that turn out to touch stay
 // apart, because what was told cannot be untold, unless they would fire the same
 // alert: then the later one becomes part of the earlier.
@@ -56,6 +57,7 @@ type incident struct {
 type part struct {
 	in       *incident
 	key      string            // in Correlator.parts
+	group    *foreshock.Series // what it is, or what speaks for it; nil of a series by itself
 	member   *foreshock.Member // nil beyond Config.MaxMembers
 	lasting  bool
 	selected bool // by a rule
@@ -68,7 +70,7 @@ func newIncident(a *foreshock.Anomaly) *incident {
 			ID:       id(a),
 			Kind:     a.Kind,
 			StartsAt: a.Onset,
-			Labels:   a.Series.Labels.DropReserved(isMetricName),
+			Labels:   shared(a),
 		},
 		latest:     a.Onset,
 		quietSince: a.Onset,
@@ -87,7 +89,7 @@ func id(a *foreshock.Anomaly) string {
 
 // add makes the series of a part of the incident.
 func (in *incident) add(a *foreshock.Anomaly, key string, maxMembers int) *part {
-	p := &part{in: in, key: key, member: &foreshock.Member{Series: a.Series, Rule: a.Rule, Onset: a.Onset}}
+	p := &part{in: in, key: key, group: groupOf(a), member: &foreshock.Member{Series: a.Series, Rule: a.Rule, Onset: a.Onset}}
 	p.peak(a)
 	p.begin(a.Onset)
 	in.parts = append(in.parts, p)
@@ -95,7 +97,7 @@ func (in *incident) add(a *foreshock.Anomaly, key string, maxMembers int) *part 
 	// episode to whoever treats it.
 	if in.State == foreshock.Pending {
 		in.StartsAt = min(in.StartsAt, a.Onset)
-		in.Labels = common(in.Labels, a.Series.Labels)
+		in.Labels = common(in.Labels, shared(a))
 	}
 	p.selectBy(a.Rule)
 	in.keep(p, maxMembers)
@@ -235,8 +237,18 @@ func (p *part) end(t int64) {
 func (p *part) peak(a *foreshock.Anomaly) {
 	if m := p.member; m != nil && (a.Score >= m.Peak || a.Kind == foreshock.Breach) {
 		m.Peak, m.Value, m.Band, m.Channel = a.Score, a.Value, a.Band, a.Channel
-		m.Limit, m.ETA, m.Silence = a.Limit, a.ETA, a.Silence
+		m.Limit, m.ETA, m.Silence, m.Company = a.Limit, a.ETA, a.Silence, a.Company
 	}
+}
+
+// shared are the labels of the series of a or, of a group, what all of its series share:
+// they do not depend on which of them is anomalous, and the group's own label rule is
+// none of them.
+func shared(a *foreshock.Anomaly) labels.Labels {
+	if a.Series.IsGroup() {
+		return a.Shared
+	}
+	return a.Series.Labels.DropReserved(isMetricName)
 }
 
 // common returns those of shared that ls has too.

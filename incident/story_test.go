@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 
@@ -23,6 +24,8 @@ var update = flag.Bool("update", false, "rewrite what the stories in testdata ex
 //
 //	config fire_after: 1m
 //	30s started cpu{instance="a"} rule=hot onset=20s score=2 limit=9 eta=2h
+//	30s started cpu{instance="b"} group=foreshock_group{instance="b",rule="hot"}
+//	30s started foreshock_group{instance="b",rule="hot"} rule=hot shared={instance="b"} odd=1/9
 //	2m  tick
 //
 // Lines of one time are one Findings. What was told follows the ----.
@@ -127,6 +130,14 @@ func parseAnomaly(t *testing.T, at int64, s string) foreshock.Anomaly {
 			a.Onset = parseTime(t, value)
 		case "score":
 			_, err = fmt.Sscan(value, &a.Score)
+		case "group":
+			var group labels.Labels
+			group, err = parser.NewParser(parser.Options{}).ParseMetric(value)
+			a.Group = foreshock.NewSeries(group)
+		case "shared":
+			a.Shared, err = parser.NewParser(parser.Options{}).ParseMetric(value)
+		case "odd":
+			_, err = fmt.Sscanf(value, "%d/%d", &a.Odd, &a.Of)
 		case "eta":
 			a.Kind, a.ETA = foreshock.Breach, time.Duration(parseTime(t, value))*time.Millisecond
 		default:
@@ -155,6 +166,9 @@ func writeIncident(out *strings.Builder, now int64, in foreshock.Incident) {
 		fmt.Fprintf(out, "    %s onset=%s peak=%g", m.Series, ms(m.Onset), m.Peak)
 		if m.EndedAt != 0 {
 			fmt.Fprintf(out, " ended=%s", ms(m.EndedAt))
+		}
+		if m.Of != 0 {
+			fmt.Fprintf(out, " odd=%d/%d", m.Odd, m.Of)
 		}
 		if m.ETA != 0 {
 			fmt.Fprintf(out, " eta=%s", m.ETA)

@@ -130,9 +130,22 @@ func (e Emit) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 // String is what to emit as it is written in a rule.
 func (e Emit) String() string { return emits[e] }
 
+// UnmarshalText parses place and off.
+func (g *Grouping) UnmarshalText(text []byte) (err error) {
+	*g, err = oneOf[Grouping](string(text), groupings)
+	return err
+}
+
+// MarshalText is the name of the grouping.
+func (g Grouping) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+
+// String is the grouping as it is written in a rule.
+func (g Grouping) String() string { return groupings[g] }
+
 var (
 	directions = []string{Both: "both", Above: "above", Below: "below"}
 	emits      = []string{EmitAnomalous: "anomalous", EmitAll: "all", EmitNone: "none"}
+	groupings  = []string{GroupPlace: "place", GroupOff: "off"}
 )
 
 func oneOf[T ~uint8](word string, words []string) (T, error) {

@@ -23,6 +23,7 @@ groups:
     sensitivity: 2
     direction: below
     absence: 10m
+    group: off
     min_deviation: 1.5
     min_relative_deviation: 0
     emit: all
@@ -66,7 +67,7 @@ func TestParseFile(t *testing.T) {
 	summary := map[string]string{"summary": "{{ $labels.job }} at {{ $value | humanizePercentage }}"}
 
 	for _, c := range []struct{ got, want any }{
-		{clear(full), Watch{Name: "full", Sensitivity: 2, Direction: Below, MinDeviation: 1.5, Absence: Absence(10 * time.Minute), Emit: EmitAll, Labels: page, Annotations: summary}},
+		{clear(full), Watch{Name: "full", Sensitivity: 2, Direction: Below, MinDeviation: 1.5, Absence: Absence(10 * time.Minute), Group: GroupOff, Emit: EmitAll, Labels: page, Annotations: summary}},
 		{clear(bare), Watch{Name: "bare", Sensitivity: 1, MinRelative: 0.2, Absence: AbsenceAuto}},
 		{fmt.Sprint(full.Select), `[[job="a" __name__="up"] [__name__=~"down|out" job!="b"]]`},
 		{[]any{above.Name, above.Horizon, above.Limit, above.Above}, []any{"above", 36 * time.Hour, 0.9, true}},
@@ -110,7 +111,7 @@ func TestRemedyKnowsItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = set.Remedies[1].Mistake("action", "%q does nothing", "tell")
-	if want := `rules.yml:35:13: groups[1].rules[3].action: "tell" does nothing`; err.Error() != want {
+	if want := `rules.yml:36:13: groups[1].rules[3].action: "tell" does nothing`; err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -68,6 +68,16 @@ const (
 	EmitNone
 )
 
+// Grouping says whose an alert is.
+type Grouping uint8
+
+// GroupPlace, the default, has the series of one place, which a rule watches, raise one
+// alert together; GroupOff each its own.
+const (
+	GroupPlace Grouping = iota
+	GroupOff
+)
+
 // Watch selects series whose anomalies are worth an alert.
 type Watch struct {
 	// Name is the rule's name, unique among all rules. It becomes the alert's label
@@ -104,6 +114,11 @@ type Watch struct {
 	// that was there for 6h and is not known to come and go is missed. With a duration
 	// every one is.
 	Absence Absence `yaml:"absence"`
+	// Group says who raises the alert where the rule selects two or more series of a
+	// place, a pod, an instance, a node or a service: with place it is the place, once,
+	// when what all of them say is too much for as many series; with off every series
+	// for itself.
+	Group Grouping `yaml:"group"`
 	// Emit says which of the selected series are written out, sample by sample:
 	// anomalous ones while they are, all, or none.
 	Emit Emit `yaml:"emit"`
@@ -111,8 +126,9 @@ type Watch struct {
 	// hold no templates. They may be neither alertname nor rule.
 	Labels map[string]string `yaml:"labels"`
 	// Annotations are added to the alert. They are templates as in Prometheus's
-	// alerting rules, with $labels, $externalLabels, $externalURL and $value. An
-	// absence keeps its own summary and description.
+	// alerting rules, with $labels, $externalLabels, $externalURL and $value: those of
+	// the series, or the labels of the place and the value of its series that says most.
+	// An absence keeps its own summary and description.
 	Annotations map[string]string `yaml:"annotations"`
 
 	// Scope is what the rule's alerts count against; nil is the fleet.
@@ -192,13 +208,21 @@ func (s *Set) Forecast(ls labels.Labels) *Forecast {
 	return nil
 }
 
+// Named returns the watch rule of that name, or nil.
+func (s *Set) Named(name string) *Watch {
+	for _, w := range s.Watches {
+		if w.Name == name {
+			return w
+		}
+	}
+	return nil
+}
+
 // Text returns the alert labels and annotations that the named watch or forecast
 // rule adds, or nil where there is no such rule.
 func (s *Set) Text(rule string) (lbls, annotations map[string]string) {
-	for _, w := range s.Watches {
-		if w.Name == rule {
-			return w.Labels, w.Annotations
-		}
+	if w := s.Named(rule); w != nil {
+		return w.Labels, w.Annotations
 	}
 	for _, f := range s.Forecasts {
 		if f.Name == rule {

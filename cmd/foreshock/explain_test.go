@@ -49,8 +49,8 @@ func history(ts *testscript.TestScript, _ bool, _ []string) {
 
 	const minutes, step = 15 * 60, 14 * 60
 	var request prompb.WriteRequest
-	add := func(seed uint64, name, instance string, height float64) {
-		s := prompb.TimeSeries{Labels: []prompb.Label{{Name: "__name__", Value: name}, {Name: "instance", Value: instance}}}
+	add := func(seed uint64, name, instance string, height float64, more ...prompb.Label) {
+		s := prompb.TimeSeries{Labels: append([]prompb.Label{{Name: "__name__", Value: name}, {Name: "instance", Value: instance}}, more...)}
 		for i, p := range synthetic.Noise(seed, time.Minute, minutes).Points {
 			if i >= step {
 				p.V += height
@@ -62,6 +62,8 @@ func history(ts *testscript.TestScript, _ bool, _ []string) {
 	add(1, "node_load1", "web-1:9100", 30)
 	add(2, "node_load1", "web-2:9100", 0)
 	add(3, "node_context_switches", "web-1:9100", 40)
+	add(5, "node_queue", "web-3:9100", 30, prompb.Label{Name: "queue", Value: "in"})
+	add(6, "node_queue", "web-3:9100", 30, prompb.Label{Name: "queue", Value: "out"})
 	add(4, "node_temperature", "web-1:9100", 8)
 	body, err := request.Marshal()
 	ts.Check(err)

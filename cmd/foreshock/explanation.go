@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/internal/record"
 )
@@ -32,7 +34,10 @@ func writeExplanation(w io.Writer, x *record.Explanation) {
 
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(name, text string) { fmt.Fprintf(t, "  %s\t%s\n", name, text) }
-	if x.Reason != foreshock.NoSample.String() {
+	switch {
+	case x.Metric.Get(model.MetricNameLabel) == foreshock.GroupName:
+		line("judged", clock(x.At, 0))
+	case x.Reason != foreshock.NoSample.String():
 		line("sample", clock(x.At, 0)+", "+observed(&x.Moment))
 	}
 	if known(x.Score) {
@@ -81,6 +86,8 @@ func verdictOn(x *record.Explanation) string {
 		head = "alerting" + since
 	case foreshock.Unselected.String():
 		head = "anomalous" + since + ", nobody is told"
+	case foreshock.Spoken.String():
+		head = "anomalous" + since
 	case foreshock.Over.String(), foreshock.Accepted.String():
 		head = "no longer anomalous"
 	case foreshock.NoSample.String(), foreshock.Forgotten.String():

@@ -103,8 +103,15 @@ function showInput(status) {
 
 // ---- incidents ----------------------------------------------------------------
 
+// together says how many series of a place are odd, and which of them most.
+function together({odd, of, loudest}) {
+	const count = odd ? `${number(odd)} of ${number(of)} series unlike themselves` : `${number(of)} series unlike themselves together, none by itself`;
+	return loudest.series ? `${count}, most of all ${loudest.series} at ${deviation('outlier', loudest)}` : count;
+}
+
 // deviation says how far from expected a member was.
 function deviation(kind, m) {
+	if (m.company) return `${together(m.company)}, score ${number(m.peak)}`;
 	const text = (v) => quantity(v, m.metric.__name__);
 	if (kind === 'breach') {
 		const when = m.etaSeconds > 0 ? `in ${duration(m.etaSeconds * 1000)}` : 'now';
@@ -114,26 +121,31 @@ function deviation(kind, m) {
 		if (m.silentTargets > 0) return `not heard: ${m.silentTargets === 1 ? 'the whole target' : `${number(m.silentTargets)} targets`}, ${number(m.silentSeries)} series`;
 		return `not heard${m.silentSeries > 1 ? `, ${number(m.silentSeries)} series` : ''}, while ${number(m.livingSiblings)} siblings go on`;
 	}
-	if (m.lower === null || m.upper === null) return `${text(m.value)}, score ${number(m.peak)}`;
+	if (m.lower === null || m.upper === null) return m.peak === undefined ? text(m.value) : `${text(m.value)}, score ${number(m.peak)}`;
 	return `${text(m.value)} where ${text(m.lower)} to ${text(m.upper)} was expected`;
+}
+
+// placeOf names the place whose series alert together.
+function placeOf(metric) {
+	return Object.entries(metric).filter(([k]) => k !== '__name__' && k !== 'rule').map(([k, v]) => `${k} ${v}`).join(', ');
 }
 
 function incidentItem(i, open) {
 	const {lead} = i;
 	const others = i.memberCount - 1;
-	const name = lead ? lead.metric.__name__ || lead.series : i.id;
+	const name = !lead ? i.id : lead.company ? placeOf(lead.metric) : lead.metric.__name__ || lead.series;
 	const since = i.endsAt
 		? ['lasted ', duration(Date.parse(i.endsAt) - Date.parse(i.startsAt)), ', until ', moment(i.endsAt)]
 		: ['since ', moment(i.startsAt), `, ${duration(Date.now() - Date.parse(i.startsAt))} ago`];
 	const members = i.members.map((m) => element('li', {},
-		moment(m.onset), ' ', seriesLink(m.series), ` ${deviation(i.kind, m)}`, m.channel ? ` (${m.channel})` : '', m.endedAt ? ', over' : ''));
+		moment(m.onset), ' ', m.company ? placeOf(m.metric) : seriesLink(m.series), ` ${deviation(i.kind, m)}`, m.channel ? ` (${m.channel})` : '', m.endedAt ? ', over' : ''));
 	const unlisted = i.memberCount - members.length;
 	if (unlisted > 0) members.push(element('li', {}, `and ${unlisted} more`));
 	const more = element('details', {'data-id': i.id}, element('summary', {}, others > 0 ? `${others + 1} series, first to last` : 'the series'), element('ul', {}, ...members));
 	more.open = open;
 	return element('li', {class: i.state},
 		element('div', {},
-			element('span', {class: 'what'}, others > 0 ? `${name} and ${others} more` : name), ' ',
+			element('span', {class: 'what'}, others > 0 && !lead.company ? `${name} and ${others} more` : name), ' ',
 			element('span', {class: 'state'}, i.state + (i.state === 'firing' && !i.alerting ? ', no rule tells anyone' : ''))),
 		element('div', {}, lead ? `${deviation(i.kind, lead)}, ` : '', ...since),
 		element('div', {class: 'chips'}, ...Object.entries(i.labels).map(([k, v]) => element('span', {}, `${k}=${v}`))),

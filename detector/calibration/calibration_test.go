@@ -25,8 +25,12 @@ func TestBins(t *testing.T) {
 		{math.SmallestNonzeroFloat64, 0},
 		{math.Ldexp(1, lowest-1), 0},
 		{math.Ldexp(1, lowest), 0},
-		{1, -lowest * perOctave},
-		{math.Nextafter(1, 0), -lowest*perOctave - 1},
+		{math.Nextafter(0.5, 0), toHalf - 1},
+		{0.5, toHalf},
+		{0.75, toHalf + perOctave},
+		{math.Nextafter(1, 0), toOne - 1},
+		{1, toOne},
+		{2, toOne + perOctave},
 		{math.Ldexp(1, highest), bins - 1},
 		{math.MaxFloat64, bins - 1},
 		{math.Inf(1), bins - 1},
@@ -173,6 +177,48 @@ func TestControllerKeepsToItsBudget(t *testing.T) {
 				t.Errorf("%s: %.2f of a budget of %g, threshold %g, by week %d", name, got, budget, threshold, alerts)
 			}
 		}
+	}
+}
+
+// Scores with an end reach it again and again, and a threshold there would let all of
+// them alert or none; those that are one minus a product of chances crowd below 1, where
+// what differs is how many nines they have.
+func TestControllerKeepsToItsBudgetWhereScoresCrowd(t *testing.T) {
+	for name, draw := range map[string]func(r *rand.Rand) float64{
+		"at the end": func(r *rand.Rand) float64 {
+			if r.IntN(5) == 0 {
+				return 5.8
+			}
+			return r.Float64()
+		},
+		"below 1": func(r *rand.Rand) float64 { return 1 - math.Exp(-2*r.ExpFloat64()) },
+	} {
+		for _, budget := range []float64{2, 20, 200} {
+			var c Controller
+			alerts, threshold := plant{draw: draw}.run(&c, budget, 0.01, 16)
+			if got := float64(sum(alerts[2:])) / 14 / budget; !(got > 0.75 && got < 1.25) {
+				t.Errorf("%s: %.2f of a budget of %g, threshold %g, by week %d", name, got, budget, threshold, alerts)
+			}
+		}
+	}
+}
+
+// When scores begin that are all higher than any before, as of an instrument that takes
+// days to speak, a hundred a week, most are kept back at once: no more are heard in the
+// first week than two and a half budgets.
+func TestANewSourceOfScoresIsBounded(t *testing.T) {
+	const budget, before = 14, 2016 * 2
+	n := 0
+	draw := func(r *rand.Rand) float64 {
+		if n++; n > before && r.IntN(20) == 0 {
+			return 2 + min(r.ExpFloat64(), 3)
+		}
+		return r.Float64()
+	}
+	var c Controller
+	alerts, _ := plant{draw: draw}.run(&c, budget, 0.01, 8)
+	if first, then := alerts[2], float64(sum(alerts[3:]))/5/budget; first > budget*5/2 || then > 1.25 || then < 0.75 {
+		t.Errorf("%d alerts in the week it began, %.2f of the budget afterwards: %d", first, then, alerts)
 	}
 }
 

@@ -89,11 +89,16 @@ func (c *Controller) Realised() float64 {
 func (c *Controller) Weeks() float64 { return c.weeks }
 
 // Threshold is the one to use for the next period. It is never below floor, as a budget is
-// a ceiling and no quota, nor above high, how high scores went, so that something as high as
-// anything before is never kept back. often says how many scores a week of the scope's
+// a ceiling and no quota. While the scope has something of its budget left it is not above
+// high, how high scores went, so that something as high as anything before is not kept
+// back. Once that is spent only what is clearly higher is sure to be heard: scores that
+// have an end reach it again and again. often says how many scores a week of the scope's
 // series are at least as high: it tells what peaks are too few to.
 func (c *Controller) Threshold(budget, floor, high float64, often func(score float64) float64) float64 {
 	rate := budget * math.Exp(c.offset)
+	if c.Realised() > budget {
+		high = edge(bin(high) + 1)
+	}
 	most := max(high, floor)
 	threshold := c.solve(rate, most, often)
 	c.falls, c.rises = threshold > floor, threshold < most

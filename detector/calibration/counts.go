@@ -20,33 +20,53 @@ const (
 	shift     = 52 - 3
 
 	// Scores are told apart from 2⁻²⁰ to 2⁴⁰; lower ones are in the first bin and
-	// higher ones in the last.
-	lowest, highest = -20, 40
+	// higher ones in the last. Scores that are one minus a product of many chances
+	// crowd below 1, so from ½ to 1 it is octaves of 1 − score, down to 2⁻⁴⁰, that are
+	// divided: where series are loud a threshold is 0.9994, which must differ from 0.95.
+	lowest, closest, highest = -20, -40, 40
 
-	bins = (highest - lowest) * perOctave // 480 × 8 B = 3.75 KiB
+	toHalf = (-1 - lowest) * perOctave       // bins of scores below ½
+	toOne  = toHalf + (-1-closest)*perOctave // and below 1
+	bins   = toOne + highest*perOctave       // 784 × 8 B ≈ 6 KiB
 )
 
-// least is the lowest bin by the bits of a float64.
-var least = math.Float64bits(math.Ldexp(1, lowest)) >> shift
+// eighth is the eighth of an octave that x > 0 lies in, counted from anywhere.
+func eighth(x float64) int { return int(math.Float64bits(x) >> shift) }
+
+// Where octaves begin, as eighth counts.
+var (
+	least   = eighth(math.Ldexp(1, lowest))
+	nearest = eighth(math.Ldexp(1, closest))
+	half    = eighth(0.5)
+	one     = eighth(1)
+)
 
 // bin is where score belongs: a shift, since every sample asks.
 func bin(score float64) int {
-	if !(score >= 0) { // NaN too
+	switch {
+	case !(score >= 0): // NaN too
 		return 0
+	case score < 0.5:
+		return max(eighth(score)-least, 0)
+	case score < 1:
+		// An edge belongs to the bin above it, which is the one below it in 1 − score.
+		return toOne - 1 - max(eighth(math.Nextafter(1-score, 0))-nearest, 0)
 	}
-	b := math.Float64bits(score) >> shift
-	if b <= least {
-		return 0
-	}
-	return int(min(b-least, bins-1))
+	return min(toOne+eighth(score)-one, bins-1)
 }
 
 // edge is the lower edge of bin i, and of the bin after the last one the end of all.
 func edge(i int) float64 {
-	if i <= 0 {
+	at := func(eighth int) float64 { return math.Float64frombits(uint64(eighth) << shift) }
+	switch {
+	case i <= 0:
 		return 0
+	case i < toHalf:
+		return at(least + i)
+	case i < toOne:
+		return 1 - at(nearest+toOne-i)
 	}
-	return math.Float64frombits((least + uint64(i)) << shift)
+	return at(one + i - toOne)
 }
 
 // Counts is how many scores lie in each bin, and the highest of them.

@@ -17,18 +17,30 @@ const (
 	shapeLeast, shapeMost = -0.9, 1.0
 )
 
-// tail is the generalised Pareto distribution of what scores exceed from by (Pickands,
-// Annals of Statistics 1975): 1 − F(y) = (1 + shape·y/scale)^(−1/shape). The zero value
-// is no tail.
+// tail is the generalised Pareto distribution of what the depths of scores exceed that of
+// from by (Pickands, Annals of Statistics 1975): 1 − F(y) = (1 + shape·y/scale)^(−1/shape).
+// The zero value is no tail.
 type tail struct {
 	from, scale, shape float64
+}
+
+// depth is the score with what crowds below 1 drawn out as the bins draw it out: half an
+// octave of 1 − score is as much as from 0 to ½. What is beyond 1 lies beyond that.
+func depth(score float64) float64 {
+	switch {
+	case score < 0.5:
+		return score
+	case score < 1:
+		return min(-0.5*math.Log2(1-score), -0.5*closest)
+	}
+	return -0.5 * closest * score
 }
 
 func (t *tail) fitted() bool { return t.scale > 0 }
 
 // survival is the share of the tail's scores that are at least as high.
 func (t *tail) survival(score float64) float64 {
-	y := (score - t.from) / t.scale
+	y := (depth(score) - depth(t.from)) / t.scale
 	switch {
 	case !(y > 0):
 		return 1
@@ -61,7 +73,7 @@ func (p *Pool) Fit() {
 	from := edge(first)
 	for i := first; i < bins; i++ {
 		if w := p.weight[i]; w > 0 {
-			last, mean = i, mean+w*((edge(i)+edge(i+1))/2-from)
+			last, mean = i, mean+w*((depth(edge(i))+depth(edge(i+1)))/2-depth(from))
 		}
 	}
 	mean /= top

@@ -43,6 +43,11 @@ var quarantine = [Channels]uint32{Value: 8, Log: 8, Fast: 16, Slow: 64, Shift: 1
 // stray would be blind to a shift for as long as it remembers. One value has no Δ.
 var first = [Channels]uint32{Fast: 33, Slow: 333, Roughness: 2}
 
+// youths are how much harder a young channel is to surprise than the forest is: a score s
+// of it becomes s^(1+youth/n). A level of memory 1/α has to go round many of them before
+// it has been where it usually goes; until then, each new place is new to it alone.
+var youths = [own]float64{Fast: 3 / fastGain, Slow: 3 / slowGain}
+
 const (
 	bins = 64 // of a tree: the bits of a mask
 

@@ -91,6 +91,7 @@ type Point struct {
 	X      float64 // the sample: finite, and counts as ±1e36 beyond that
 	Mean   float64 // of the samples since the point before, X among them
 	Closed bool    // the sample completes a point
+	Deaf   uint8   // channels, a bit each, that have no say: to measure what they are worth
 }
 
 // Alone is the point of a sample that is one by itself.
@@ -131,9 +132,13 @@ type verdict struct {
 	top      float64 // the highest score, and whose it is
 	channel  Channel
 	each     Scores
+	deaf     uint8
 }
 
 func (v *verdict) add(s float64, c Channel) {
+	if v.deaf>>c&1 == 1 {
+		return
+	}
 	v.ordinary *= 1 - s
 	v.each[c] = float32(s)
 	if s > v.top {
@@ -209,7 +214,7 @@ func (f *Forest) isolate(p Point) verdict {
 	// What a magnitude deviates where x deviates by mad.
 	inLog := math.Log2E / (1 + math.Abs(f.centre))
 	spread := valueSpread*mad + f.margin
-	v := verdict{ordinary: 1}
+	v := verdict{ordinary: 1, deaf: p.Deaf}
 	f.ask(Value, x, spread, f.beyond, p.Closed, &v)
 	f.ask(Log, math.Copysign(math.Log2(1+math.Abs(x)), x), spread*inLog, f.beyond.times(float32(inLog)), p.Closed, &v)
 	if !p.Closed {
@@ -236,6 +241,9 @@ func (f *Forest) ask(c Channel, at, spread float64, beyond room, closed bool, v 
 	}
 	t := &f.trees[c]
 	s := t.score(at, spread, beyond)
+	if s > 0 && youths[c] > 0 {
+		s = math.Pow(s, 1+youths[c]/float64(f.n))
+	}
 	if s > 0 && f.lived < f.n {
 		s = f.temper(c, s)
 	}

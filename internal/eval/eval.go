@@ -15,20 +15,19 @@ package eval
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
 
 // Options are what a run measures.
 type Options struct {
-	Sets      []string // of SetNames; none means all that the folder holds
+	Sets      []string // by name; none means all that the folder holds
 	Baselines bool     // measure them as well
+	Ablation  bool     // measure the detector without each of its parts, too
 	Synthetic bool     // run the synthetic suite as well; dir may then be ""
 	// Progress, where given, is told what begins.
 	Progress func(what string)
@@ -42,6 +41,7 @@ type Report struct {
 
 	Told       []TellingRow   `json:"told"`       // by set: what listening to the detector is like
 	Synthetic  []SyntheticRow `json:"synthetic"`  // by case
+	Budgets    []BudgetRow    `json:"budgets"`    // of a synthetic fleet
 	Forecasts  []ForecastRow  `json:"forecasts"`  // by method
 	Thresholds []ThresholdRow `json:"thresholds"` // by method
 }
@@ -94,46 +94,49 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	suite := []SyntheticRow{}
+	suite, kept := []SyntheticRow{}, []BudgetRow{}
 	if o.Synthetic {
 		var err error
 		if suite, err = runSuite(ctx, o.Progress); err != nil {
 			return nil, err
 		}
+		if kept, err = runBudgets(ctx, o.Progress); err != nil {
+			return nil, err
+		}
 	}
 	report := &Report{ // JSON's [], not null
 		Series: []Row{}, Mean: []Row{}, NAB: []NABRow{},
-		Told: []TellingRow{}, Synthetic: suite,
+		Told: []TellingRow{}, Synthetic: suite, Budgets: kept,
 		Forecasts: []ForecastRow{}, Thresholds: []ThresholdRow{},
 	}
 	if dir == "" && o.Synthetic {
 		return report, nil
 	}
-	if _, err := os.Stat(dir); err != nil {
+	sets, err := find(dir)
+	if err == nil {
+		sets, err = chosen(sets, o.Sets)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("evaluate: %w", err)
 	}
 	methods := []method{{"foreshock", live}}
 	if o.Baselines {
 		methods = append(methods, baselines()...)
 	}
+	if o.Ablation {
+		methods = append(methods, ablations()...)
+	}
 	judged := make([][]*trial, len(methods)) // by method, then set
 	var machines []*stream
-	measured := 0
 	for _, s := range sets {
-		if len(o.Sets) > 0 && !slices.Contains(o.Sets, s.name) {
-			continue
-		}
 		streams, err := s.load(dir)
-		if errors.Is(err, fs.ErrNotExist) && len(o.Sets) == 0 {
-			o.Progress(fmt.Sprintf("%s: not there", s.name))
-			continue
-		}
 		if err != nil {
 			return nil, err
 		}
-		measured++
-		if s.machine {
-			machines = append(machines, streams...)
+		for _, one := range streams {
+			if one.foreseeable() {
+				machines = append(machines, one)
+			}
 		}
 		for i, m := range methods {
 			o.Progress(fmt.Sprintf("%s: %s", s.name, m.name))
@@ -150,9 +153,6 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 				judged[i] = append(judged[i], newTrial(s.name, streams, tracks, cost))
 			}
 		}
-	}
-	if measured == 0 {
-		return nil, fmt.Errorf("evaluate %s: none of the sets %v: %w", dir, SetNames(), fs.ErrNotExist)
 	}
 	for i, m := range methods {
 		o.Progress("judge " + m.name)
@@ -173,7 +173,7 @@ func Run(ctx context.Context, dir string, o Options) (*Report, error) {
 			report.Thresholds = thresholds(o.Baselines)
 		}
 	}
-	slices.SortStableFunc(report.Series, func(a, b Row) int { return setOrder(a.Set) - setOrder(b.Set) })
+	slices.SortStableFunc(report.Series, func(a, b Row) int { return strings.Compare(a.Set, b.Set) })
 	return report, nil
 }
 

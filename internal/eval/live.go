@@ -23,6 +23,12 @@ const chunk = 2000
 // which they had been sent: all series in the order of time, under a rule that has
 // every score reported and no gate.
 func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
+	return liveWithout(ctx, streams, 0, rules.GroupPlace)
+}
+
+// liveWithout is live with parts of the detector left out, under a rule whose series
+// are grouped as given.
+func liveWithout(ctx context.Context, streams []*stream, parts detector.Parts, group rules.Grouping) ([]track, Cost, error) {
 	ears := map[*foreshock.Series]*ear{}
 	tracks := make([]track, len(streams))
 	series := make([][]*foreshock.Series, len(streams))
@@ -37,7 +43,7 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 				model.MetricNameLabel, "v"+strconv.Itoa(j), model.InstanceLabel, s.name))
 			series[i] = append(series[i], of)
 			ears[of] = &ear{of: s, times: s.times, scores: make([]float64, len(s.times)), alerts: tracks[i].alerts}
-			if len(s.values) > 1 {
+			if len(s.values) > 1 && group == rules.GroupPlace {
 				ears[of].alerts = make([]float64, len(s.times)) // its group speaks for it
 			}
 		}
@@ -48,9 +54,10 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 	config := detector.DefaultConfig()
 	config.QueueTimeout = model.Duration(math.MaxInt64) // nobody waits but this
 	d := detector.New(detector.Options{
-		Config: config,
-		Rules:  everything(),
-		Shards: 1,
+		Config:  config,
+		Rules:   everything(group),
+		Without: parts,
+		Shards:  1,
 		Observe: func(f foreshock.Findings) {
 			to := func(s *foreshock.Series) *ear {
 				if e := ears[s]; e != nil {
@@ -90,7 +97,7 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 			tracks[i].add(ears[of].scores, len(s.values))
 			tracks[i].told.add(&ears[of].told)
 		}
-		if len(s.values) > 1 {
+		if len(s.values) > 1 && group == rules.GroupPlace {
 			groups[s.name].rest()
 			tracks[i].told.alerts = groups[s.name].told.alerts
 			tracks[i].top = groups[s.name].scores
@@ -100,10 +107,10 @@ func live(ctx context.Context, streams []*stream) ([]track, Cost, error) {
 }
 
 // everything is the rule that selects all series and reports each of their samples.
-func everything() *rules.Set {
+func everything(group rules.Grouping) *rules.Set {
 	named := labels.MustNewMatcher(labels.MatchNotEqual, model.MetricNameLabel, "")
 	return &rules.Set{Watches: []*rules.Watch{{
-		Name: "eval", Select: rules.Selector{{named}}, Sensitivity: 1, Absence: rules.AbsenceOff, Emit: rules.EmitAll,
+		Name: "eval", Select: rules.Selector{{named}}, Sensitivity: 1, Absence: rules.AbsenceOff, Group: group, Emit: rules.EmitAll,
 	}}}
 }
 

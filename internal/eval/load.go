@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -52,46 +53,74 @@ func (s *stream) samples() int {
 // set is a collection of streams in one folder.
 type set struct {
 	name    string
-	windows bool // NAB's: labelled by windows and judged by its rule
-	machine bool // processor, memory and the like by five minutes or less: worth a forecast
+	windows bool // labelled by windows and judged by NAB's rule
 }
 
-var sets = []set{
-	{name: "nab", windows: true},
-	{name: "kpi"},
-	{name: "mscloud"},
-	{name: "smd", machine: true},
-	{name: "asd", machine: true},
-	{name: "js2", machine: true},
-}
+// benchmark is the folder that is NAB's.
+const benchmark = "nab"
 
-// SetNames are the sets that a run looks for in its folder.
-func SetNames() []string {
-	names := make([]string, len(sets))
-	for i, s := range sets {
-		names[i] = s.name
+// find lists the sets in the folder dir, by name: NAB's, and all that have a folder of
+// their own in series.
+func find(dir string) ([]set, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, err
 	}
-	return names
+	var found []set
+	if _, err := os.Stat(filepath.Join(dir, benchmark, "windows.json")); err == nil {
+		found = append(found, set{name: benchmark, windows: true})
+	}
+	metas, err := filepath.Glob(filepath.Join(dir, "series", "*", "meta.json"))
+	if err != nil {
+		return nil, err
+	}
+	for _, meta := range metas {
+		found = append(found, set{name: filepath.Base(filepath.Dir(meta))})
+	}
+	if found == nil {
+		return nil, fmt.Errorf("%s holds no set: neither %s nor %s: %w", dir,
+			filepath.Join(benchmark, "windows.json"), filepath.Join("series", "<name>", "meta.json"), fs.ErrNotExist)
+	}
+	return found, nil
 }
 
-func setOrder(name string) int {
-	return slices.IndexFunc(sets, func(s set) bool { return s.name == name })
+// chosen are the sets of the given names, or all of found where none is given.
+func chosen(found []set, names []string) ([]set, error) {
+	if len(names) == 0 {
+		return found, nil
+	}
+	var some []set
+	for _, name := range names {
+		i := slices.IndexFunc(found, func(s set) bool { return s.name == name })
+		if i < 0 {
+			var have []string
+			for _, s := range found {
+				have = append(have, s.name)
+			}
+			return nil, fmt.Errorf("no set is called %q; there are %s: %w", name, strings.Join(have, ", "), fs.ErrNotExist)
+		}
+		some = append(some, found[i])
+	}
+	return some, nil
 }
 
 // load reads the set's streams from dir/nab or dir/series/<name>, by name.
 func (s set) load(dir string) ([]*stream, error) {
 	read := loadSeries
-	dir = filepath.Join(dir, "series", s.name)
+	at := filepath.Join(dir, "series", s.name)
 	if s.windows {
 		read = loadNAB
-		dir = filepath.Join(dir, "..", "..", s.name)
+		at = filepath.Join(dir, s.name)
 	}
-	streams, err := read(dir)
+	streams, err := read(at)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", s.name, err)
 	}
 	return streams, nil
 }
+
+// foreseeable reports whether forecasts of the stream are worth measuring: it is a
+// machine, whose series are processors, memory and the like, by five minutes or less.
+func (s *stream) foreseeable() bool { return len(s.values) > 1 && s.interval <= 5*time.Minute }
 
 // loadSeries reads a folder of meta.json, data/*.csv.gz and labels/*.csv.gz.
 func loadSeries(dir string) ([]*stream, error) {

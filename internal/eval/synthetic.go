@@ -19,6 +19,7 @@ import (
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/internal/synthetic"
+	"github.com/foreshock/foreshock/rules"
 )
 
 // SyntheticRow is what the detector made of the streams of one case of the suite.
@@ -173,7 +174,7 @@ func (c *synthCase) listen(ctx context.Context, seed uint64) (hearing, error) {
 	config.QueueTimeout = model.Duration(math.MaxInt64)
 	d := detector.New(detector.Options{
 		Config: config,
-		Rules:  everything(),
+		Rules:  everything(rules.GroupPlace),
 		Shards: 1,
 		Observe: func(f foreshock.Findings) {
 			for _, s := range f.Scores {

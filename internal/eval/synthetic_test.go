@@ -26,6 +26,14 @@ func TestSyntheticSuiteHolds(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if len(report.Budgets) != len(budgets) {
+		t.Errorf("%d budgets, want %d", len(report.Budgets), len(budgets))
+	}
+	for _, r := range report.Budgets {
+		if err := r.Holds(); err != nil {
+			t.Error(err)
+		}
+	}
 	var table strings.Builder
 	if err := report.Table(&table); err != nil {
 		t.Fatal(err)

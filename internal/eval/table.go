@@ -72,7 +72,13 @@ func (r *Report) Table(w io.Writer) error {
 		return fmt.Errorf("write report: %w", err)
 	}
 	if len(r.Synthetic) > 0 {
-		return syntheticTable(w, r.Synthetic)
+		if err := syntheticTable(w, r.Synthetic); err != nil {
+			return err
+		}
+	}
+	if len(r.Budgets) > 0 {
+		fmt.Fprintln(w)
+		return budgetTable(w, r.Budgets)
 	}
 	return nil
 }

@@ -93,12 +93,39 @@ func newSilence(k foreshock.Kind, s foreshock.Silence) *silence {
 	return &silence{s.Targets, s.Series, s.Siblings}
 }
 
+// Company is there for a group only: Odd of its Of series are anomalous by themselves, and
+// Loudest says most.
+type Company struct {
+	Odd     int     `json:"odd"`
+	Of      int     `json:"of"`
+	Loudest Witness `json:"loudest"`
+}
+
+// Witness is one series of a group, and what it says.
+type Witness struct {
+	Series
+	Value Number `json:"value"`
+	Band
+}
+
+func newCompany(c foreshock.Company) *Company {
+	if c.Of == 0 {
+		return nil
+	}
+	r := &Company{Odd: c.Odd, Of: c.Of}
+	if l := c.Loudest; l.Series != nil {
+		r.Loudest = Witness{NewSeries(l.Series), Number(l.Value), NewBand(l.Band)}
+	}
+	return r
+}
+
 // Anomaly is one change in how a series behaves.
 type Anomaly struct {
 	Series
 	Kind    string  `json:"kind"`  // outlier, breach or absence
 	Phase   string  `json:"phase"` // started, escalated or ended
 	Rule    string  `json:"rule,omitempty"`
+	Group   string  `json:"group,omitempty"` // the series of the place that speaks for it
 	Onset   Instant `json:"onset"`
 	Value   Number  `json:"value"`
 	Score   Number  `json:"score"`
@@ -106,11 +133,17 @@ type Anomaly struct {
 	Band
 	*breach
 	*silence
+	Company *Company `json:"company,omitempty"`
 }
 
 // NewAnomaly returns the record of a.
 func NewAnomaly(a foreshock.Anomaly) Anomaly {
+	group := ""
+	if a.Group != nil {
+		group = a.Group.String()
+	}
 	return Anomaly{
+		Group: group, Company: newCompany(a.Company),
 		Series: NewSeries(a.Series), Kind: a.Kind.String(), Phase: a.Phase.String(), Rule: a.Rule,
 		Onset: Instant(a.Onset), Value: Number(a.Value), Score: Number(a.Score), Channel: a.Channel,
 		Band: NewBand(a.Band), breach: newBreach(a.Kind, a.Limit, a.ETA),
@@ -165,6 +198,7 @@ type Member struct {
 	Band            // at the peak
 	*breach
 	*silence
+	Company *Company `json:"company,omitempty"`
 }
 
 // NewIncident returns the record of i with at most maxMembers of its members.
@@ -189,6 +223,6 @@ func newMember(k foreshock.Kind, m *foreshock.Member) Member {
 		Series: NewSeries(m.Series), Rule: m.Rule, Onset: Instant(m.Onset), EndedAt: Instant(m.EndedAt),
 		Peak: Number(m.Peak), Value: Number(m.Value), Channel: m.Channel,
 		Band: NewBand(m.Band), breach: newBreach(k, m.Limit, m.ETA),
-		silence: newSilence(k, m.Silence),
+		silence: newSilence(k, m.Silence), Company: newCompany(m.Company),
 	}
 }

@@ -87,6 +87,8 @@ func tellAnomalies(reports []foreshock.Report) string {
 			case a.Kind == foreshock.Absence:
 				fmt.Fprintf(&out, " kind=absence since=%s targets=%d series=%d siblings=%d",
 					sinceStart(a.Onset), a.Silence.Targets, a.Silence.Series, a.Silence.Siblings)
+			case a.Of > 0:
+				fmt.Fprintf(&out, " odd=%d/%d loudest=%s by=%s", a.Odd, a.Of, a.Loudest.Series, a.Channel)
 			case a.Phase != foreshock.Ended:
 				fmt.Fprintf(&out, " value=%.3g expected=%s by=%s", a.Value, band(a.Band), a.Channel)
 			}
