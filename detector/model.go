@@ -33,10 +33,10 @@ type model struct {
 const jerkWeight = 0.058
 
 // tailJerk is by how many octaves blocks of burst differ at least, for a unit of the
-// exponent γ of the series' tail: then the jerk it takes, 2.1 × 2/ln 2 × γ octaves, is
-// e^(4.2 γ) times that of most blocks. Of a power law six in ten blocks stay below
-// e^(0.7 γ), and one in e^4.9 ≈ 130, a month of them, exceeds that.
-const tailJerk = 2 / math.Ln2
+// exponent γ of the series' tail: then the jerk it takes, 2.1 × 1.75/ln 2 × γ octaves, is
+// e^(3.7 γ) times that of most blocks. Of a power law six in ten blocks stay below
+// e^(0.7 γ), and one in e^4.4 ≈ 80, three weeks of them, exceeds that.
+const tailJerk = 1.75 / math.Ln2
 
 // step grades the sample (t, x) by what the series has taught, then learns it. w is
 // the rule that watches the series, or nil; t, in ms, grows from step to step; x is

@@ -52,7 +52,7 @@ const (
 // the mean absolute deviation of x, in white noise 0.8 σ, and the spread of a level
 // seven times the level's own deviation, σ·√(α/(2−α)).
 const (
-	valueSpread = 0.5  // measured: more hides spikes, less helps nothing
+	valueSpread = 0.3  // measured: more hides spikes, less helps nothing
 	fastSpread  = 1    // × 0.8 σ ≈ 6.5 × 0.123 σ
 	slowSpread  = 0.35 // × 0.8 σ ≈ 7 × 0.039 σ
 	shiftSpread = 3.7  // × 0.8 σ ≈ 7 × 0.42 σ
