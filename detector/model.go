@@ -1,6 +1,8 @@
 package detector
 
 import (
+	"math"
+
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector/burst"
 	"github.com/foreshock/foreshock/detector/forest"
@@ -29,6 +31,12 @@ type model struct {
 // threshold is then 2.1 of them, where a jerk is 0.43 × 2.1 octaves = 1.9 times as large
 // as those of most blocks at least.
 const jerkWeight = 0.058
+
+// tailJerk is by how many octaves blocks of burst differ at least, for a unit of the
+// exponent γ of the series' tail: then the jerk it takes, 2.1 × 1.75/ln 2 × γ octaves, is
+// e^(3.7 γ) times that of most blocks. Of a power law six in ten blocks stay below
+// e^(0.7 γ), and one in e^4.4 ≈ 80, three weeks of them, exceeds that.
+const tailJerk = 1.75 / math.Ln2
 
 // step grades the sample (t, x) by what the series has taught, then learns it. w is
 // the rule that watches the series, or nil; t, in ms, grows from step to step; x is

@@ -59,7 +59,7 @@ func (m *model) score(g *grading, t int64, x, season float64, apart int64) fores
 		w = m.forest.ScoreSeasonal(point, &m.seasonal.rest, m.bar.mean-p.Centre()-season, p.Residual())
 	}
 	if m.bar.closed && !g.lacks(Bursts) {
-		m.jerk = m.burst.Score(t, m.bar.mean, max(apart, aBar))
+		m.jerk = m.burst.Score(t, m.bar.mean, max(apart, aBar), tailJerk*m.forest.Tail())
 	}
 	s := jerkWeight * m.jerk
 	w.Each[forest.Burst] = float32(s)

@@ -73,8 +73,10 @@ type Burst struct {
 // Score is how far the jerk that ends with the point (t, x) exceeds those of the days
 // before, in units of how much these differ among themselves: 0 to Highest, and 0 while
 // fewer than two days are known. t is in ms and grows from call to call, apart is the
-// usual time between points, in ms. Then the point is learned.
-func (b *Burst) Score(t int64, x float64, apart int64) float64 {
+// usual time between points, in ms. Blocks are taken to differ by as many octaves as
+// differ, at least, since few of them cannot show how far they may. Then the point is
+// learned.
+func (b *Burst) Score(t int64, x float64, apart int64, differ float64) float64 {
 	d := (x - b.last[smooth-1]) / smooth
 	copy(b.last[1:], b.last[:])
 	b.last[0] = x
@@ -99,7 +101,7 @@ func (b *Burst) Score(t int64, x float64, apart int64) float64 {
 	if sum <= b.usual || b.spread == 0 {
 		return 0
 	}
-	return min(max((octaves(sum, x)-float64(b.centre))/float64(b.spread), 0), Highest)
+	return min(max((octaves(sum, x)-float64(b.centre))/max(float64(b.spread), differ), 0), Highest)
 }
 
 // Break says that the next point does not continue what came before.

@@ -17,7 +17,7 @@ const (
 // of the next point.
 func learned(days, apart int64, noise func() float64) (b Burst, t int64) {
 	for t = 0; t < days*day; t += apart {
-		b.Score(t, noise(), apart)
+		b.Score(t, noise(), apart, 0)
 	}
 	return b, t
 }
@@ -31,12 +31,12 @@ func TestSaysNothingForTwoDays(t *testing.T) {
 	noise := normal(1)
 	for _, days := range []int64{0, 1} {
 		b, at := learned(days, minute, noise)
-		if s := b.Score(at, 1e6, minute); s != 0 {
+		if s := b.Score(at, 1e6, minute, 0); s != 0 {
 			t.Errorf("after %d days a jump scores %v, want 0", days, s)
 		}
 	}
 	b, at := learned(3, minute, noise)
-	if s := b.Score(at, 200, minute); s < 3 {
+	if s := b.Score(at, 200, minute, 0); s < 3 {
 		t.Errorf("after three days a jump of 100 σ scores %v, want at least 3", s)
 	}
 }
@@ -56,7 +56,7 @@ func TestHabit(t *testing.T) {
 	last := 0.0
 	for _, jump := range []float64{5, 10, 20, 40} {
 		c, w := calm, wild
-		high, low := c.Score(at, 100+jump, minute), w.Score(at, 100+jump, minute)
+		high, low := c.Score(at, 100+jump, minute, 0), w.Score(at, 100+jump, minute, 0)
 		if high < last {
 			t.Errorf("a jump of %v scores %v, less than a smaller one's %v", jump, high, last)
 		}
@@ -64,6 +64,16 @@ func TestHabit(t *testing.T) {
 		if low > high/2 {
 			t.Errorf("a jump of %v scores %v where spikes are usual and %v where they are not", jump, low, high)
 		}
+	}
+}
+
+// Where blocks are known to differ more than they have shown, a jump counts less.
+func TestDiffer(t *testing.T) {
+	b, at := learned(7, minute, normal(1))
+	plain, told := b, b
+	s, less := plain.Score(at, 130, minute, 0), told.Score(at, 130, minute, 4*least)
+	if s < 4 || less < s/5 || less > s/3 {
+		t.Errorf("a jump scores %v, and %v where blocks differ by %v octaves", s, less, 4*least)
 	}
 }
 
@@ -77,10 +87,10 @@ func TestIncidentsDoNotTeach(t *testing.T) {
 		if at%day == 3*day/4 { // a block of four
 			x += 50
 		}
-		b.Score(at, x, minute)
+		b.Score(at, x, minute, 0)
 	}
 	daily := b
-	if s := daily.Score(at, 150, minute); s > 2 {
+	if s := daily.Score(at, 150, minute, 0); s > 2 {
 		t.Errorf("a spike that comes every day scores %v, want no more than 2", s)
 	}
 	noise = normal(3)
@@ -90,9 +100,9 @@ func TestIncidentsDoNotTeach(t *testing.T) {
 		if at%(2*day) == day/2 { // one of eight
 			x += 50
 		}
-		b.Score(at, x, minute)
+		b.Score(at, x, minute, 0)
 	}
-	if s := b.Score(at, 150, minute); s < 2 {
+	if s := b.Score(at, 150, minute, 0); s < 2 {
 		t.Errorf("a spike that came every other day scores %v, want at least 2", s)
 	}
 }
@@ -102,7 +112,7 @@ func TestBreak(t *testing.T) {
 	b, at := learned(4, minute, normal(4))
 	b.Break()
 	for i := range int64(smooth + steps) {
-		if s := b.Score(at+day+i*minute, 1e6, minute); s != 0 {
+		if s := b.Score(at+day+i*minute, 1e6, minute, 0); s != 0 {
 			t.Errorf("point %d after a gap scores %v", i, s)
 		}
 	}
@@ -128,11 +138,11 @@ func FuzzScore(f *testing.F) {
 				continue
 			}
 			at += apart
-			s := b.Score(at, x, apart)
+			s := b.Score(at, x, apart, 0)
 			if !(s >= 0 && s <= Highest) {
 				t.Fatalf("%v scores %v", x, s)
 			}
-			if s2 := twin.Score(at, x, apart); s2 != s {
+			if s2 := twin.Score(at, x, apart, 0); s2 != s {
 				t.Fatalf("%v scores %v and %v", x, s, s2)
 			}
 		}
@@ -149,7 +159,7 @@ func BenchmarkScore(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		s.Score(int64(i)*minute, values[i%len(values)], minute)
+		s.Score(int64(i)*minute, values[i%len(values)], minute, 0)
 		i++
 	}
 }

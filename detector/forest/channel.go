@@ -69,8 +69,9 @@ type tree struct {
 
 // score is how isolated f is, in [0, 1): r/(1+r), where r is its distance from the
 // nearest occupied bin relative to the occupied span. The span is never taken for
-// less than spread. f is then learned, in quarantine where it is new.
-func (t *tree) score(f, spread float64) float64 {
+// less than spread, and for wider by beyond where far values are no news. f is then
+// learned, in quarantine where it is new.
+func (t *tree) score(f, spread float64, beyond room) float64 {
 	if t.width == 0 {
 		w := math.Abs(f)*finest + grain
 		t.width, t.base = float32(w), float32(f-bins/2*w)
@@ -85,7 +86,7 @@ func (t *tree) score(f, spread float64) float64 {
 			return 0
 		}
 	}
-	r := isolation(occ, p, float64(t.width), spread)
+	r := isolation(occ, p, float64(t.width), spread, beyond)
 	for !(p >= 0 && p < bins) {
 		t.widen(p < 0)
 		p = (f - float64(t.base)) / float64(t.width)
@@ -95,20 +96,24 @@ func (t *tree) score(f, spread float64) float64 {
 }
 
 // isolation is the distance from position p, in bins, to the nearest bin of occ,
-// relative to the span of occ and the spread around it. 0 inside occ.
-func isolation(occ uint64, p, width, spread float64) float64 {
+// relative to the span of occ and the spread around it. 0 inside occ. A tail leaves holes
+// as wide as what lies beyond it.
+func isolation(occ uint64, p, width, spread float64, beyond room) float64 {
 	lo, hi := bits.TrailingZeros64(occ), bits.Len64(occ) // occupied: [lo, hi)
 	var d float64
 	switch {
 	case p < float64(lo):
 		d = float64(lo) - p
+		spread += float64(beyond.below)
 	case p >= float64(hi):
 		d = p - float64(hi)
+		spread += float64(beyond.above)
 	default:
 		i := uint(p)
 		if occ&(1<<i) != 0 {
 			return 0
 		}
+		spread += float64(max(beyond.below, beyond.above))
 		below := bits.Len64(occ & (1<<i - 1))
 		above := bits.TrailingZeros64(occ >> i << i)
 		d = min(p-float64(below), float64(above)-p)

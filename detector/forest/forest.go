@@ -52,7 +52,7 @@ const (
 // the mean absolute deviation of x, in white noise 0.8 σ, and the spread of a level
 // seven times the level's own deviation, σ·√(α/(2−α)).
 const (
-	valueSpread = 0.5  // measured: more hides spikes, less helps nothing
+	valueSpread = 0.3  // measured: more hides spikes, less helps nothing
 	fastSpread  = 1    // × 0.8 σ ≈ 6.5 × 0.123 σ
 	slowSpread  = 0.35 // × 0.8 σ ≈ 7 × 0.039 σ
 	shiftSpread = 3.7  // × 0.8 σ ≈ 7 × 0.42 σ
@@ -117,6 +117,8 @@ type Forest struct {
 	rough            float64 // mean |Δ|
 	centre, mad      float64 // of x
 	margin           float64 // by which the next extreme of x may exceed those seen
+	tail             tail    // of x
+	beyond           room    // what that tail adds to the spread
 
 	levels [own]float32 // what the channels said of the last point that are made of points
 
@@ -173,7 +175,7 @@ func (f *Forest) Isolation(x float64) float64 {
 		return 0
 	}
 	x = min(max(x, -huge), huge)
-	return isolation(seen, (x-float64(t.base))/float64(t.width), float64(t.width), 0)
+	return isolation(seen, (x-float64(t.base))/float64(t.width), float64(t.width), 0, room{})
 }
 
 // Score says how isolated p is among what was seen before; then p is learned.
@@ -213,18 +215,18 @@ func (f *Forest) isolate(p Point) verdict {
 	inLog := math.Log2E / (1 + math.Abs(f.centre))
 	spread := valueSpread*mad + f.margin
 	v := verdict{ordinary: 1, deaf: p.Deaf}
-	f.ask(Value, x, spread, p.Closed, &v)
-	f.ask(Log, math.Copysign(math.Log2(1+math.Abs(x)), x), spread*inLog, p.Closed, &v)
+	f.ask(Value, x, spread, f.beyond, p.Closed, &v)
+	f.ask(Log, math.Copysign(math.Log2(1+math.Abs(x)), x), spread*inLog, f.beyond.times(float32(inLog)), p.Closed, &v)
 	if !p.Closed {
 		for c := Fast; c <= Roughness; c++ {
 			v.add(float64(f.levels[c]), c)
 		}
 		return v
 	}
-	f.ask(Fast, f.fast, fastSpread*mad+fastGain*f.margin, true, &v)
-	f.ask(Slow, f.slow, slowSpread*mad, true, &v)
-	f.ask(Shift, f.step-f.slow, shiftSpread*mad+stepGain*f.margin, true, &v)
-	f.ask(Roughness, math.Log2(f.rough+float64(f.trees[Value].width)/stillness), roughSpread, true, &v)
+	f.ask(Fast, f.fast, fastSpread*mad+fastGain*f.margin, f.beyond.times(fastGain), true, &v)
+	f.ask(Slow, f.slow, slowSpread*mad, room{}, true, &v)
+	f.ask(Shift, f.step-f.slow, shiftSpread*mad+stepGain*f.margin, f.beyond.times(stepGain), true, &v)
+	f.ask(Roughness, math.Log2(f.rough+float64(f.trees[Value].width)/stillness), roughSpread, room{}, true, &v)
 	copy(f.levels[:], v.each[:own])
 	if f.n%quarantine[Value] == 0 {
 		f.foresee()
@@ -233,12 +235,12 @@ func (f *Forest) isolate(p Point) verdict {
 }
 
 // ask has the tree of channel c score the value at, and keep time with the points.
-func (f *Forest) ask(c Channel, at, spread float64, closed bool, v *verdict) {
+func (f *Forest) ask(c Channel, at, spread float64, beyond room, closed bool, v *verdict) {
 	if f.lived < first[c] {
 		return
 	}
 	t := &f.trees[c]
-	s := t.score(at, spread)
+	s := t.score(at, spread, beyond)
 	if s > 0 && youths[c] > 0 {
 		s = math.Pow(s, 1+youths[c]/float64(f.n))
 	}
@@ -257,9 +259,15 @@ func (f *Forest) ask(c Channel, at, spread float64, closed bool, v *verdict) {
 	}
 }
 
-// foresee says by how much the next extreme may exceed those seen.
+// foresee says by how much the next extreme may exceed those seen, in a stream that
+// wanders and in one with a tail.
 func (f *Forest) foresee() {
 	f.margin = roam * min(max(f.trees[Fast].span()-calm*f.mad, 0), utmost*f.mad)
+	f.beyond = room{}
+	if f.n > tailKnown {
+		lo, hi := f.trees[Value].ends()
+		f.beyond = f.tail.room(f.centre-lo, hi-f.centre)
+	}
 }
 
 // learn takes p, whose value is x, into the moments the channels are made of.
@@ -286,6 +294,9 @@ func (f *Forest) learn(p Point, x float64) {
 		dev := x - f.centre
 		// A bin's width keeps the clip open where nothing has deviated yet.
 		most := max(clip*f.mad, float64(f.trees[Value].width))
+		if a := math.Abs(dev); a > most && f.n > infancy {
+			f.tail.exceed(p.T, a/most, dev > 0)
+		}
 		dev = min(max(dev, -most), most)
 		f.centre += min(max(centreGain*dt, young), 1) * dev
 		f.mad += min(max(madGain*dt, young), 1) * (math.Abs(dev) - f.mad)

@@ -75,11 +75,11 @@ func TestExtend(t *testing.T) {
 		scale := math.Pow(10, 30*r.Float64()-15)
 		level := scale * r.NormFloat64()
 		seen := []float64{level}
-		tr.score(level, 0)
+		tr.score(level, 0, room{})
 		for range r.IntN(40) {
 			x := level + scale*r.NormFloat64()*0.1
 			seen = append(seen, x)
-			tr.score(x, 0)
+			tr.score(x, 0, room{})
 		}
 		tr.release()
 		by := scale * r.NormFloat64() * math.Pow(10, 6*r.Float64()-3)

@@ -47,7 +47,7 @@ func (r *Rest) isolate(rest, scale float64) float64 {
 	}
 	r.n++
 	r.level += restGain * (rest - r.level)
-	s := r.tree.score(r.level, restSpread*scale+ownSpread*r.own)
+	s := r.tree.score(r.level, restSpread*scale+ownSpread*r.own, room{})
 	r.own += max(ownGain, 1/float64(r.n)) * (math.Abs(r.level) - r.own)
 	if r.n%quarantine[Season] == 0 {
 		r.tree.release()
