@@ -60,10 +60,10 @@ var suite = func() []synthCase {
 	var (
 		nothing synthetic.Event
 
-		far   = []string{"value", "magnitude", "shift"}                                 // one value, or a few
-		level = []string{"value", "magnitude", "shift", "level (fast)", "level (slow)"} // all that follow
-		rough = []string{"roughness"}                                                   // a step far beyond the usual ones, too
-		loud  = []string{"value", "magnitude", "roughness"}
+		far   = []string{"value", "magnitude", "shift", "burst"}                                 // one value, or a few
+		level = []string{"value", "magnitude", "shift", "level (fast)", "level (slow)", "burst"} // all that follow
+		rough = []string{"roughness"}                                                            // a step far beyond the usual ones, too
+		loud  = []string{"value", "magnitude", "roughness", "burst"}
 		rest  = []string{"season"}
 		noise = synthetic.Noise
 	)
@@ -74,7 +74,7 @@ var suite = func() []synthCase {
 	return []synthCase{
 		quiet("white noise", on(noise, nothing), 200, 0.06),
 		quiet("drift, 1 σ a day", on(synthetic.Drift, nothing), 60, 0.1),
-		quiet("heavy tails, t(3)", on(synthetic.HeavyTail, nothing), 60, 0.45),
+		quiet("heavy tails, t(3)", on(synthetic.HeavyTail, nothing), 60, 0.1),
 		quiet("autoregressive, 0.9", on(synthetic.Autoregressive, nothing), 20, 0.15),
 		quiet("daily wave", on(synthetic.Wave, nothing), 50, 0.06),
 		quiet("sparse counts", exactlyOn(synthetic.Counts, nothing), 20, 0.15),
