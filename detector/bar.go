@@ -25,12 +25,14 @@ type bar struct {
 	// for, at most 1.
 	closed bool
 	share  float64
+	grown  bool // this bar is the first of a minute, after narrower ones
 }
 
 // add takes in the sample (t, x) of a series born at the time born.
 func (b *bar) add(t, born int64, x float64) {
 	apart := t - b.at
 	width := min(aBar, (t-born)/infancy)
+	b.grown = b.any && apart < aBar && width == aBar && b.at-born < infancy*aBar
 	x = min(max(x, -math.MaxFloat64/4), math.MaxFloat64/4)
 	if b.n++; b.n == 1 {
 		b.mean = x

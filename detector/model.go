@@ -49,7 +49,9 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 		m.born = t
 	}
 	apart := t - m.bar.at
-	m.bar.add(t, m.born, x)
+	if m.bar.add(t, m.born, x); m.bar.grown {
+		m.forest.Coarsen()
+	}
 	newborn := g.newborn && seen < g.warmUp
 	var far float64
 	if newborn {

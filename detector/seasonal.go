@@ -64,7 +64,10 @@ func (m *model) score(g *grading, t int64, x, season float64, apart int64) fores
 	s := jerkWeight * m.jerk
 	w.Each[forest.Burst] = float32(s)
 	if s > w.Score {
-		w.Score, w.Channel = s, forest.Burst
+		if s/(1+s) > w.Score { // on the forest's scale, for the name
+			w.Channel = forest.Burst
+		}
+		w.Score = s
 	}
 	return w
 }

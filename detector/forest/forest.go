@@ -39,6 +39,11 @@ const (
 	huge = 1e36
 )
 
+// clearly is how many times what an earlier channel scores a later one must, to be named:
+// where both are all but 1, whatever is new is new to both, and the earlier is the more
+// direct.
+const clearly = 1.02
+
 // Gains of the levels and of the roughness: see Channel. Young means take 1/n.
 const (
 	stepGain  = 0.3
@@ -122,26 +127,27 @@ type Forest struct {
 
 	levels [own]float32 // what the channels said of the last point that are made of points
 
-	n     uint32 // points seen
-	lived uint32 // of them, by this stream: fewer than n where a sibling taught it
+	n      uint32 // points seen
+	coarse uint32 // of them, before points stood for as long as they do: see Coarsen
+	lived  uint32 // of them, by this stream: fewer than n where a sibling taught it
 }
 
 // verdict gathers what trees say of a point.
 type verdict struct {
 	ordinary float64 // the product of 1 − score
-	top      float64 // the highest score, and whose it is
+	top      float64 // the highest score but for ties, and whose it is
 	channel  Channel
 	each     Scores
 	deaf     uint8
 }
 
 func (v *verdict) add(s float64, c Channel) {
-	if v.deaf>>c&1 == 1 {
+	if s == 0 || v.deaf>>c&1 == 1 {
 		return
 	}
 	v.ordinary *= 1 - s
 	v.each[c] = float32(s)
-	if s > v.top {
+	if s > v.top*clearly {
 		v.top, v.channel = s, c
 	}
 }
@@ -189,7 +195,7 @@ func (f *Forest) Score(p Point) Word {
 func (f *Forest) ScoreSeasonal(p Point, r *Rest, rest, scale float64) Word {
 	v := f.isolate(p)
 	if p.Closed {
-		r.score = r.isolate(rest, scale)
+		r.score = r.isolate(p.T, rest, scale)
 	}
 	v.add(r.score, Season)
 	return f.word(v)
@@ -202,6 +208,13 @@ func (f *Forest) word(v verdict) Word {
 		w.Score = math.Pow(1-v.ordinary, 1+youth/float64(f.n))
 	}
 	return w
+}
+
+// Coarsen says that from now on points stand for a longer time than those before. How
+// much such points differ is another thing: it is learned anew.
+func (f *Forest) Coarsen() {
+	f.trees[Roughness] = tree{}
+	f.coarse, f.rough = f.n, 0
 }
 
 // isolate has every tree score what it is made of, then learn it: the value and its
@@ -236,7 +249,7 @@ func (f *Forest) isolate(p Point) verdict {
 
 // ask has the tree of channel c score the value at, and keep time with the points.
 func (f *Forest) ask(c Channel, at, spread float64, beyond room, closed bool, v *verdict) {
-	if f.lived < first[c] {
+	if f.lived < first[c] || c == Roughness && f.n-f.coarse < first[c] {
 		return
 	}
 	t := &f.trees[c]
@@ -283,8 +296,8 @@ func (f *Forest) learn(p Point, x float64) {
 		f.step += max(stepGain, fresh) * (m - f.step)
 		f.fast += max(fastGain, fresh) * (m - f.fast)
 		f.slow += max(slowGain, fresh) * (m - f.slow)
-		if f.n > 1 {
-			f.rough += max(roughGain, 1/float64(f.n-1)) * (math.Abs(m-f.last) - f.rough)
+		if f.n > f.coarse+1 {
+			f.rough += max(roughGain, 1/float64(f.n-f.coarse-1)) * (math.Abs(m-f.last) - f.rough)
 		}
 		f.last = m
 	}

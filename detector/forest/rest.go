@@ -21,8 +21,10 @@ const (
 	// will not be made again.
 	renewal = 0.6
 
-	// restYouth is the age, in points, at which the channel counts half.
-	restYouth = 300
+	// restYouth is the age, in ms, at which the channel counts half, five hours, but no
+	// fewer points than three memories of the level, 1/restGain each.
+	restYouth  = 5 * 60 * 60 * 1000
+	restPoints = 60
 )
 
 // Rest is the seventh channel, for streams with a season: the level of what the season
@@ -34,16 +36,17 @@ type Rest struct {
 	own   float64 // mean |level|
 	ref   float64 // the scale when the tree was begun
 	score float64 // of the last point
+	born  int64   // ms: when that was
 	n     uint32  // points since
 }
 
 // isolate is how isolated the level is once rest is in it. Then it is learned.
-func (r *Rest) isolate(rest, scale float64) float64 {
+func (r *Rest) isolate(t int64, rest, scale float64) float64 {
 	if scale < renewal*r.ref {
 		r.tree, r.n = tree{}, 0
 	}
 	if r.n == 0 {
-		r.ref = scale
+		r.ref, r.born = scale, t
 	}
 	r.n++
 	r.level += restGain * (rest - r.level)
@@ -55,5 +58,6 @@ func (r *Rest) isolate(rest, scale float64) float64 {
 	if r.n%epoch == 0 {
 		r.tree.forget(r.level)
 	}
-	return s * float64(r.n) / float64(r.n+restYouth)
+	n, age := float64(r.n), float64(t)-float64(r.born)
+	return s * min(n/(n+restPoints), age/(age+restYouth))
 }

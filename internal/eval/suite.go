@@ -60,8 +60,9 @@ var suite = func() []synthCase {
 	var (
 		nothing synthetic.Event
 
+		// A burst is a sudden local change: a spike, the edge of a step, noise that grows.
 		far   = []string{"value", "magnitude", "shift", "burst"}                                 // one value, or a few
-		level = []string{"value", "magnitude", "shift", "level (fast)", "level (slow)", "burst"} // all that follow
+		level = []string{"value", "magnitude", "shift", "burst", "level (fast)", "level (slow)"} // all that follow
 		rough = []string{"roughness"}                                                            // a step far beyond the usual ones, too
 		loud  = []string{"value", "magnitude", "roughness", "burst"}
 		rest  = []string{"season"}
@@ -75,9 +76,9 @@ var suite = func() []synthCase {
 		quiet("white noise", on(noise, nothing), 200, 0.06),
 		quiet("drift, 1 σ a day", on(synthetic.Drift, nothing), 60, 0.1),
 		quiet("heavy tails, t(3)", on(synthetic.HeavyTail, nothing), 60, 0.1),
-		quiet("autoregressive, 0.9", on(synthetic.Autoregressive, nothing), 20, 0.15),
+		quiet("autoregressive, 0.9", on(synthetic.Autoregressive, nothing), 20, 0.1),
 		quiet("daily wave", on(synthetic.Wave, nothing), 50, 0.06),
-		quiet("sparse counts", exactlyOn(synthetic.Counts, nothing), 20, 0.15),
+		quiet("sparse counts", exactlyOn(synthetic.Counts, nothing), 20, 0.1),
 		quiet("constant", exactlyOn(synthetic.Constant, nothing), 20, 0.001),
 		quiet("gaps", scraped(synthetic.Gapped, nothing), 40, 0.1),
 		quiet("gaps with staleness markers", scraped(synthetic.Ended, nothing), 40, 0.1),
@@ -93,15 +94,15 @@ var suite = func() []synthCase {
 		event("slow leak, 1 σ an hour", on(noise, synthetic.Leaking(1)), 60, 12*hour, level, 0.9, 0.9),
 		vanished,
 		event("spike, 6 σ, in heavy tails", on(synthetic.HeavyTail, synthetic.Raised(6, 10*minute)), 60, 10*minute, level, 0, 0),
-		event("shift, 4 σ, on a daily wave", on(synthetic.Wave, synthetic.Raised(4, 0)), 60, 6*hour, append(rest, level...), 0.9, 0),
+		event("shift, 4 σ, on a daily wave", on(synthetic.Wave, synthetic.Raised(4, 0)), 60, 6*hour, append(rest, level...), 0.9, 0.9),
 		event("shift, 4 σ, on a drift", on(synthetic.Drift, synthetic.Raised(4, 0)), 30, 2*hour, level, 0.9, 0.9),
 		event("shift, 4 σ, of an autoregression", on(synthetic.Autoregressive, synthetic.Raised(4, 0)), 30, 2*hour, append(rough, level...), 0.9, 0.9),
 		event("shift, 4 σ, among gaps", scraped(synthetic.Gapped, synthetic.Raised(4, 0)), 30, 2*hour, level, 0.9, 0.9),
 		event("shift, 4 σ, among markers", scraped(synthetic.Ended, synthetic.Raised(4, 0)), 30, 2*hour, level, 0.9, 0.9),
 		event("shift, 4 σ, among scrape misses", scraped(synthetic.Missed, synthetic.Raised(4, 0)), 30, 2*hour, level, 0.9, 0.9),
 		event("shift, 4 σ, of a counter", counted(synthetic.Raised(4, 0)), 30, 2*hour, level, 0.9, 0.9),
-		event("flat line, 2 h, of a counter", counted(synthetic.Stuck(2*hour)), 30, 2*hour, rough, 0.9, 0.8),
-		event("burst of counts", exactlyOn(synthetic.Counts, synthetic.Raised(10, 10*minute)), 60, 10*minute, far, 0.9, 0),
-		event("step off a constant", exactlyOn(synthetic.Constant, synthetic.Raised(1, 0)), 20, hour, far, 0.9, 0),
+		event("flat line, 2 h, of a counter", counted(synthetic.Stuck(2*hour)), 30, 2*hour, rough, 0.9, 0.9),
+		event("burst of counts", exactlyOn(synthetic.Counts, synthetic.Raised(10, 10*minute)), 60, 10*minute, level, 0.9, 0.9),
+		event("step off a constant", exactlyOn(synthetic.Constant, synthetic.Raised(1, 0)), 20, hour, far, 0.9, 0.9),
 	}
 }()
