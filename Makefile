@@ -14,6 +14,10 @@ LDFLAGS := -s -w \
 PROGRAMS := $(TOOLS)/prometheus $(TOOLS)/alertmanager $(TOOLS)/node_exporter
 LINTERS  := $(TOOLS)/gofumpt $(TOOLS)/staticcheck
 
+# Packages whose simulations of many series and weeks leave the race detector out: their
+# tests say so under -short.
+SIMULATED := ./detector ./detector/calibration ./internal/eval
+
 .PHONY: help
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
@@ -27,8 +31,9 @@ demo-check: build $(PROGRAMS) ## the same unattended: exit 0 only if every step 
 	@go build -o bin/demo ./internal/demo && bin/demo --check
 
 .PHONY: test
-test: cc lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds, race, end to end with the real programs
-	go test -race -timeout 15m ./...
+test: cc lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds, race, end to end with the real programs, simulations
+	go test -race -short -timeout 15m ./...
+	go test -timeout 15m $(SIMULATED)
 
 .PHONY: cc
 cc:

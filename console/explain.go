@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	prommodel "github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
@@ -64,7 +65,7 @@ func (c *console) explain(r *http.Request) (any, error) {
 // isGroup reports whether the matchers ask for the series of a group.
 func isGroup(matchers rules.Matchers) bool {
 	return slices.ContainsFunc(matchers, func(m *labels.Matcher) bool {
-		return m.Name == labels.MetricName && m.Value == foreshock.GroupName
+		return m.Name == prommodel.MetricNameLabel && m.Value == foreshock.GroupName
 	})
 }
 

@@ -51,7 +51,8 @@ func TestAnExplanationInJSON(t *testing.T) {
 
 // One series is explained at a time, and whoever asks otherwise is told how to.
 func TestOneSeriesIsExplained(t *testing.T) {
-	all := []*foreshock.Series{load,
+	all := []*foreshock.Series{
+		load,
 		foreshock.NewSeries(labels.FromStrings("__name__", "node_load1", "instance", "web-1", "cpu", "0")),
 		foreshock.NewSeries(labels.FromStrings("__name__", "node_load1", "instance", "web-2")),
 		foreshock.NewSeries(labels.FromStrings("__name__", "node_load1", "instance", "web-3")),

@@ -73,6 +73,9 @@ func realised(at []int64, from, to int, daily float64) float64 {
 // has just begun gets no more, but for what comes before anything is known of scores.
 // Other budgets are measured by foreshock eval --synthetic.
 func TestTheFleetKeepsToItsBudget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation, run without -short: it has one goroutine, and the race detector would take minutes")
+	}
 	t.Parallel()
 	const days, perDay, daily = 12, 288, 20
 	o := Options{Config: DefaultConfig(), Rules: everything()}
@@ -99,6 +102,9 @@ func TestTheFleetKeepsToItsBudget(t *testing.T) {
 // scores go, and so from their third day on. Some of them must be heard, and no more
 // than the budget has room for.
 func TestWhatIsRareEverywhereKeepsToTheBudget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation, run without -short: it has one goroutine, and the race detector would take minutes")
+	}
 	t.Parallel()
 	const days, perDay, daily = 12, 288, 4
 	o := Options{Config: DefaultConfig(), Rules: everything()}
@@ -152,6 +158,9 @@ func budgeted() *rules.Set {
 
 // An alert counts against the narrowest scope that has a budget, and against no other.
 func TestEveryScopeKeepsToItsOwnBudget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation, run without -short: it has one goroutine, and the race detector would take minutes")
+	}
 	t.Parallel()
 	const days, perDay = 12, 288
 	o := Options{Config: DefaultConfig(), Rules: budgeted()}
@@ -186,6 +195,9 @@ func TestEveryScopeKeepsToItsOwnBudget(t *testing.T) {
 // Where a place speaks for its series, its alerts are what is budgeted, on the same scale:
 // those of its members page nobody.
 func TestPlacesKeepToTheBudget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation, run without -short: it has one goroutine, and the race detector would take minutes")
+	}
 	t.Parallel()
 	const days, perDay, hosts, each, daily = 12, 288, 60, 4, 8
 	o := Options{Config: DefaultConfig(), Rules: everything()}

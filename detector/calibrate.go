@@ -45,9 +45,8 @@ func (s *settings) P(c class, score float64) float64 { return s.rarity[c].P(scor
 // calibrator learns how high scores are and chooses the thresholds that keep to the
 // budgets. One goroutine at a time has it: see meeting.
 type calibrator struct {
-	floor  float64      // no threshold is lower
-	fleet  rules.Budget // of all rules without one
-	scopes []*scope     // the fleet's first
+	floor  float64  // no threshold is lower
+	scopes []*scope // the fleet's first
 	of     map[*rules.Watch]uint32
 
 	pools  [classes]calibration.Pool

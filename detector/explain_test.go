@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	prommodel "github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
@@ -21,7 +22,7 @@ import (
 func (b *bench) explained(name string, at int64) foreshock.Explanation {
 	b.t.Helper()
 	b.settle()
-	m := labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name)
+	m := labels.MustNewMatcher(labels.MatchEqual, prommodel.MetricNameLabel, name)
 	es, err := b.Explain(context.Background(), []*labels.Matcher{m}, at, 10)
 	if err != nil || len(es) != 1 {
 		b.t.Fatalf("explain %s: %d series, %v", name, len(es), err)
@@ -45,46 +46,86 @@ func TestEveryReasonIsTold(t *testing.T) {
 		want   foreshock.Reason
 		text   string // of the sentence
 	}{
-		{name: "an alert", rule: plain, edit: func(v []float64) { v[odd] += 30 }, ask: odd,
-			want: foreshock.Alerting, text: "was enough to alert"},
-		{name: "half an hour later it is told still", rule: plain, edit: func(v []float64) { v[odd] += 30 }, len: odd + 30, ask: odd,
-			want: foreshock.Alerting, text: "and 1 was enough to alert"},
-		{name: "nobody watches", edit: func(v []float64) { v[odd] += 30 }, ask: odd,
-			want: foreshock.Unselected, text: "nobody is told"},
-		{name: "it lasts", rule: plain, edit: func(v []float64) { add(v, odd, len(v), 30) }, len: odd + 6, ask: odd + 5,
-			want: foreshock.OutsideBand, text: "not back in its band"},
-		{name: "it lasts within its band", rule: plain, edit: func(v []float64) { add(v, odd, len(v), 100-v[odd]); flatten(v[odd:]) }, len: odd + 40, ask: -2,
-			want: foreshock.ActiveAlready, text: "is no news"},
-		{name: "it stays for good", rule: plain, edit: func(v []float64) { add(v, odd, len(v), 30) }, len: odd + 300, ask: -2,
-			want: foreshock.Accepted, text: "the new normal"},
-		{name: "it recovers", rule: plain, edit: func(v []float64) { add(v, odd, odd+20, 30) }, len: odd + 40, ask: -2,
-			want: foreshock.WayBack, text: "recovering is no news"},
-		{name: "it is over", rule: plain, edit: func(v []float64) { v[odd] += 30 }, len: odd + 30, ask: -2,
-			want: foreshock.Over, text: "ended here"},
-		{name: "again, too soon", rule: plain, edit: func(v []float64) { v[odd-40] += 40; v[odd] -= 12 }, ask: odd,
-			want: foreshock.Refractory, text: "within 100 samples after an alert only"},
-		{name: "off by less than it should be", rule: &rules.Watch{Name: "r", Sensitivity: 1, MinRelative: 0.5}, edit: func(v []float64) { v[odd] += 30 }, ask: odd,
-			want: foreshock.SmallDeviation, text: "the rule wants 50 % or more (min_relative_deviation)"},
-		{name: "on the other side", rule: &rules.Watch{Name: "r", Sensitivity: 1, Direction: rules.Below}, edit: func(v []float64) { v[odd] += 30 }, ask: odd,
-			want: foreshock.OtherDirection, text: "above what was expected"},
-		{name: "calm", rule: plain, edit: func([]float64) {}, ask: odd - 20,
-			want: foreshock.NothingNoted, text: "its score was below 0.5"},
-		{name: "calm, as of now", rule: plain, edit: func([]float64) {}, ask: -1,
-			want: foreshock.BelowThreshold, text: "1 is enough to alert"},
-		{name: "warming up", rule: plain, edit: func(v []float64) { v[50] += 30 }, len: 60, ask: 50,
-			want: foreshock.WarmingUp, text: "60 of 100 samples"},
-		{name: "after an outage", rule: plain, edit: func(v []float64) { v[odd] += 30 }, skip: func(i int) bool { return i > odd-30 && i < odd }, ask: odd,
-			want: foreshock.AfterGap, text: "first sample after an interruption"},
-		{name: "a scrape that failed", rule: plain, edit: func(v []float64) { v[odd] = math.NaN() }, ask: odd,
-			want: foreshock.NotScored, text: "not a finite number"},
-		{name: "one bucket", metric: "rpc_bucket", rule: plain, edit: func([]float64) {}, ask: odd,
-			want: foreshock.NotScored, text: "one bucket"},
-		{name: "in an outage", rule: plain, edit: func([]float64) {}, skip: func(i int) bool { return i > odd-30 && i < odd-1 }, ask: odd - 5,
-			want: foreshock.NoSample, text: "a gap here"},
-		{name: "long ago", rule: plain, edit: func([]float64) {}, ask: 3,
-			want: foreshock.NoSample, text: "detector.window (1h)"},
-		{name: "tomorrow", rule: plain, edit: func([]float64) {}, ask: odd + 1440,
-			want: foreshock.NoSample, text: "the newest sample is from"},
+		{
+			name: "an alert", rule: plain, edit: func(v []float64) { v[odd] += 30 }, ask: odd,
+			want: foreshock.Alerting, text: "was enough to alert",
+		},
+		{
+			name: "half an hour later it is told still", rule: plain, edit: func(v []float64) { v[odd] += 30 }, len: odd + 30, ask: odd,
+			want: foreshock.Alerting, text: "and 1 was enough to alert",
+		},
+		{
+			name: "nobody watches", edit: func(v []float64) { v[odd] += 30 }, ask: odd,
+			want: foreshock.Unselected, text: "nobody is told",
+		},
+		{
+			name: "it lasts", rule: plain, edit: func(v []float64) { add(v, odd, len(v), 30) }, len: odd + 6, ask: odd + 5,
+			want: foreshock.OutsideBand, text: "not back in its band",
+		},
+		{
+			name: "it lasts within its band", rule: plain, edit: func(v []float64) { add(v, odd, len(v), 100-v[odd]); flatten(v[odd:]) }, len: odd + 40, ask: -2,
+			want: foreshock.ActiveAlready, text: "is no news",
+		},
+		{
+			name: "it stays for good", rule: plain, edit: func(v []float64) { add(v, odd, len(v), 30) }, len: odd + 300, ask: -2,
+			want: foreshock.Accepted, text: "the new normal",
+		},
+		{
+			name: "it recovers", rule: plain, edit: func(v []float64) { add(v, odd, odd+20, 30) }, len: odd + 40, ask: -2,
+			want: foreshock.WayBack, text: "recovering is no news",
+		},
+		{
+			name: "it is over", rule: plain, edit: func(v []float64) { v[odd] += 30 }, len: odd + 30, ask: -2,
+			want: foreshock.Over, text: "ended here",
+		},
+		{
+			name: "again, too soon", rule: plain, edit: func(v []float64) { v[odd-40] += 40; v[odd] -= 12 }, ask: odd,
+			want: foreshock.Refractory, text: "within 100 samples after an alert only",
+		},
+		{
+			name: "off by less than it should be", rule: &rules.Watch{Name: "r", Sensitivity: 1, MinRelative: 0.5}, edit: func(v []float64) { v[odd] += 30 }, ask: odd,
+			want: foreshock.SmallDeviation, text: "the rule wants 50 % or more (min_relative_deviation)",
+		},
+		{
+			name: "on the other side", rule: &rules.Watch{Name: "r", Sensitivity: 1, Direction: rules.Below}, edit: func(v []float64) { v[odd] += 30 }, ask: odd,
+			want: foreshock.OtherDirection, text: "above what was expected",
+		},
+		{
+			name: "calm", rule: plain, edit: func([]float64) {}, ask: odd - 20,
+			want: foreshock.NothingNoted, text: "its score was below 0.5",
+		},
+		{
+			name: "calm, as of now", rule: plain, edit: func([]float64) {}, ask: -1,
+			want: foreshock.BelowThreshold, text: "1 is enough to alert",
+		},
+		{
+			name: "warming up", rule: plain, edit: func(v []float64) { v[50] += 30 }, len: 60, ask: 50,
+			want: foreshock.WarmingUp, text: "60 of 100 samples",
+		},
+		{
+			name: "after an outage", rule: plain, edit: func(v []float64) { v[odd] += 30 }, skip: func(i int) bool { return i > odd-30 && i < odd }, ask: odd,
+			want: foreshock.AfterGap, text: "first sample after an interruption",
+		},
+		{
+			name: "a scrape that failed", rule: plain, edit: func(v []float64) { v[odd] = math.NaN() }, ask: odd,
+			want: foreshock.NotScored, text: "not a finite number",
+		},
+		{
+			name: "one bucket", metric: "rpc_bucket", rule: plain, edit: func([]float64) {}, ask: odd,
+			want: foreshock.NotScored, text: "one bucket",
+		},
+		{
+			name: "in an outage", rule: plain, edit: func([]float64) {}, skip: func(i int) bool { return i > odd-30 && i < odd-1 }, ask: odd - 5,
+			want: foreshock.NoSample, text: "a gap here",
+		},
+		{
+			name: "long ago", rule: plain, edit: func([]float64) {}, ask: 3,
+			want: foreshock.NoSample, text: "detector.window (1h)",
+		},
+		{
+			name: "tomorrow", rule: plain, edit: func([]float64) {}, ask: odd + 1440,
+			want: foreshock.NoSample, text: "the newest sample is from",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			metric := c.metric
@@ -271,10 +312,10 @@ func TestExplanationsDependOnTheBatchesAlone(t *testing.T) {
 		for _, name := range []string{"load", "ticks_total", "disk", "flag", "rpc"} {
 			for i := range 18 {
 				ms := []*labels.Matcher{
-					labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name),
+					labels.MustNewMatcher(labels.MatchEqual, prommodel.MetricNameLabel, name),
 					labels.MustNewMatcher(labels.MatchRegexp, "instance", fmt.Sprintf(".*%d", i)),
 				}
-				for at := start + int64(500)*60_000; at < start+600*60_000; at += 7 * 60_000 {
+				for at := start + int64(500)*60_000; at < start+600*60_000; at += 3 * 60_000 {
 					es, err := b.Explain(t.Context(), ms, at, 5)
 					if err != nil {
 						t.Fatal(err)
@@ -289,7 +330,7 @@ func TestExplanationsDependOnTheBatchesAlone(t *testing.T) {
 		return text.String()
 	}
 	one := explain(1)
-	if noted := strings.Count(one, "Reason:alerting") + strings.Count(one, "Reason:no rule"); noted < 20 {
+	if noted := strings.Count(one, "Reason:alerting") + strings.Count(one, "Reason:no rule") + strings.Count(one, "Reason:place speaks"); noted < 20 {
 		t.Fatalf("%d alerts are explained: too few to tell", noted)
 	}
 	for _, shards := range []int{2, 5} {

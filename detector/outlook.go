@@ -27,10 +27,10 @@ const breachChannel = "trend"
 type outlook struct {
 	rule     *rules.Forecast
 	crossing trend.Crossing
-	future   forecast.Forecaster
-	tally    forecast.Tally // of future, as far as it was handed out
-	due      int64          // sample time of the next forecast, ms
-	told     bool           // a forecast was handed out, and not taken back since
+	future   *forecast.Forecaster // nil until the series has warmed up: 9 KiB that a short life does not need
+	tally    forecast.Tally       // of future, as far as it was handed out
+	due      int64                // sample time of the next forecast, ms
+	told     bool                 // a forecast was handed out, and not taken back since
 
 	breach bool  // announced, and not ended since
 	onset  int64 // its first forecast, ms
@@ -53,20 +53,28 @@ func (s *shard) setForecast(st *state, f *rules.Forecast) {
 		st.outlook = &outlook{rule: f, due: math.MinInt64}
 	default:
 		o.rule = f
-		o.tally = o.future.Tally(f.Horizon.Milliseconds())
+		o.tally = forecast.Tally{}
+		if o.future != nil {
+			o.tally = o.future.Tally(f.Horizon.Milliseconds())
+		}
 	}
 }
 
 // forget has o learn the series anew.
 func (o *outlook) forget() {
-	o.crossing, o.future, o.tally = trend.Crossing{}, forecast.Forecaster{}, forecast.Tally{}
+	o.crossing, o.future, o.tally = trend.Crossing{}, nil, forecast.Tally{}
 }
 
 // foresee takes in the newest sample of st, and looks ahead when it is time.
 func (s *shard) foresee(st *state, t int64) {
 	o := st.outlook
 	o.crossing.Learn(st.modelTime, st.x)
-	o.future.Learn(st.modelTime, st.x)
+	if o.future == nil && !st.warming {
+		o.future = new(forecast.Forecaster)
+	}
+	if o.future != nil {
+		o.future.Learn(st.modelTime, st.x)
+	}
 	if t < o.due {
 		return
 	}
@@ -105,7 +113,7 @@ func (s *shard) foresee(st *state, t int64) {
 // new for a forecast.
 func (o *outlook) expect(st *state) (b foreshock.Band) {
 	at := st.modelTime + o.rule.Horizon.Milliseconds()
-	if !o.future.Known() {
+	if o.future == nil || !o.future.Known() {
 		b, _ = st.model.expect(at)
 		return b
 	}
@@ -115,6 +123,9 @@ func (o *outlook) expect(st *state) (b foreshock.Band) {
 
 // foretell hands out which forecasts of o came due since it last did.
 func (s *shard) foretell(o *outlook) {
+	if o.future == nil {
+		return
+	}
 	now := o.future.Tally(o.rule.Horizon.Milliseconds())
 	if now == o.tally {
 		return

@@ -165,7 +165,7 @@ func TestAPlaceExplainsItself(t *testing.T) {
 		} else {
 			m = append(m, labels.MustNewMatcher(labels.MatchEqual, "n", c.ask))
 		}
-		m = append(m, labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name))
+		m = append(m, labels.MustNewMatcher(labels.MatchEqual, prommodel.MetricNameLabel, name))
 		b.settle()
 		es, err := b.Explain(t.Context(), m, c.at, 10)
 		if err != nil || len(es) != 1 {

@@ -276,6 +276,9 @@ func TestStatefulPodComesBack(t *testing.T) {
 // An heir is not easier to surprise than those who were there before it, however much
 // the pods of a workload differ from each other.
 func TestHeirsAreAsCalmAsTheirElders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation, run without -short: it has one goroutine, and the race detector would take minutes")
+	}
 	for _, spread := range []float64{0, 0.5, 2} {
 		s := tell(t, Options{})
 		const n = 100

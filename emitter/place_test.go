@@ -38,16 +38,26 @@ func TestThePlacesSummaryNamesItsLoudest(t *testing.T) {
 		edit func(i *foreshock.Incident)
 		want string
 	}{
-		{"many", func(*foreshock.Incident) {},
-			"31 of 412 series on host-3 are unlike themselves, most of all node_load1 at 0.39, expected 0 to 0.02, since 14:03:05 UTC"},
-		{"one", func(i *foreshock.Incident) { i.Members[1].Odd = 1 },
-			"1 of 412 series on host-3 is unlike itself, most of all node_load1 at 0.39, expected 0 to 0.02, since 14:03:05 UTC"},
-		{"none by itself", func(i *foreshock.Incident) { i.Members[1].Odd = 0 },
-			"412 series on host-3 are unlike themselves together, none by itself, most of all node_load1 at 0.39, expected 0 to 0.02, since 14:03:05 UTC"},
-		{"nothing was expected", func(i *foreshock.Incident) { i.Members[1].Loudest.Band = foreshock.NoBand() },
-			"31 of 412 series on host-3 are unlike themselves, most of all node_load1 at 0.39, since 14:03:05 UTC"},
-		{"nobody is loudest", func(i *foreshock.Incident) { i.Members[1].Loudest = foreshock.Witness{} },
-			"31 of 412 series on host-3 are unlike themselves, since 14:03:05 UTC"},
+		{
+			"many", func(*foreshock.Incident) {},
+			"31 of 412 series on host-3 are unlike themselves, most of all node_load1 at 0.39, expected 0 to 0.02, since 14:03:05 UTC",
+		},
+		{
+			"one", func(i *foreshock.Incident) { i.Members[1].Odd = 1 },
+			"1 of 412 series on host-3 is unlike itself, most of all node_load1 at 0.39, expected 0 to 0.02, since 14:03:05 UTC",
+		},
+		{
+			"none by itself", func(i *foreshock.Incident) { i.Members[1].Odd = 0 },
+			"412 series on host-3 are unlike themselves together, none by itself, most of all node_load1 at 0.39, expected 0 to 0.02, since 14:03:05 UTC",
+		},
+		{
+			"nothing was expected", func(i *foreshock.Incident) { i.Members[1].Loudest.Band = foreshock.NoBand() },
+			"31 of 412 series on host-3 are unlike themselves, most of all node_load1 at 0.39, since 14:03:05 UTC",
+		},
+		{
+			"nobody is loudest", func(i *foreshock.Incident) { i.Members[1].Loudest = foreshock.Witness{} },
+			"31 of 412 series on host-3 are unlike themselves, since 14:03:05 UTC",
+		},
 		{"a service", func(i *foreshock.Incident) {
 			i.Members[1].Series = foreshock.NewGroup(labels.FromStrings("svc", "cart", "namespace", "shop"), "cpu")
 		}, "31 of 412 series on cart are unlike themselves, most of all node_load1 at 0.39, expected 0 to 0.02, since 14:03:05 UTC"},

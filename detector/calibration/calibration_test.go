@@ -122,8 +122,7 @@ func TestPoolForgets(t *testing.T) {
 
 // plant is a scope whose incidents come by chance, as often as the threshold lets them.
 type plant struct {
-	often func(threshold float64) float64 // incidents a week
-	draw  func(r *rand.Rand) float64      // the score of a block
+	draw func(r *rand.Rand) float64 // the score of a block
 }
 
 // run has c control the plant for so many weeks and returns the alerts of each.
@@ -164,6 +163,9 @@ func sum(ns []int) (s int) {
 }
 
 func TestControllerKeepsToItsBudget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation, run without -short: it has one goroutine, and the race detector would take minutes")
+	}
 	tails := map[string]func(r *rand.Rand) float64{
 		"exponential": (*rand.Rand).ExpFloat64,
 		"heavy":       func(r *rand.Rand) float64 { return math.Pow(1-r.Float64(), -1) },
@@ -184,6 +186,9 @@ func TestControllerKeepsToItsBudget(t *testing.T) {
 // them alert or none; those that are one minus a product of chances crowd below 1, where
 // what differs is how many nines they have.
 func TestControllerKeepsToItsBudgetWhereScoresCrowd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation, run without -short: it has one goroutine, and the race detector would take minutes")
+	}
 	for name, draw := range map[string]func(r *rand.Rand) float64{
 		"at the end": func(r *rand.Rand) float64 {
 			if r.IntN(5) == 0 {

@@ -37,7 +37,6 @@ func eighth(x float64) int { return int(math.Float64bits(x) >> shift) }
 var (
 	least   = eighth(math.Ldexp(1, lowest))
 	nearest = eighth(math.Ldexp(1, closest))
-	half    = eighth(0.5)
 	one     = eighth(1)
 )
 

@@ -49,8 +49,14 @@ func (r reach) waiting() int64 { return r.quarters / r.step }
 
 // reaches are those of the leads: up to a day and, more coarsely, up to a week.
 var reaches = [...]reach{
-	{1, 1, 0}, {4, 1, 1}, {12, 1, 5}, {24, 1, 17}, {48, 1, 41}, {day, 1, 89},
-	{3 * day, farStep, 185}, {week, farStep, 197},
+	{1, 1, 0},
+	{4, 1, 1},
+	{12, 1, 5},
+	{24, 1, 17},
+	{48, 1, 41},
+	{day, 1, 89},
+	{3 * day, farStep, 185},
+	{week, farStep, 197},
 }
 
 // waiting is how many edges wait to come due: from and waiting of the last, summed.

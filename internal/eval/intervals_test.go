@@ -68,6 +68,9 @@ func (s *sameAt) verdict(t *testing.T, interval time.Duration) string {
 // Somebody who scrapes more often must not be told another story. What happens, happens
 // in time: for so many minutes, not for so many samples.
 func TestTheSameAtEveryInterval(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation, run without -short: it has one goroutine, and the race detector would take minutes")
+	}
 	t.Parallel()
 	const minute, hour, day = time.Minute, time.Hour, 24 * time.Hour
 	var (

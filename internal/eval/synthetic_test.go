@@ -13,6 +13,9 @@ import (
 // The floors of the suite are the promise that ships: on no change may the detector
 // find less, or cry wolf more.
 func TestSyntheticSuiteHolds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation, run without -short: it has one goroutine, and the race detector would take minutes")
+	}
 	t.Parallel()
 	report, err := Run(t.Context(), "", Options{Synthetic: true})
 	if err != nil {
