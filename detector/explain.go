@@ -196,26 +196,18 @@ func (n *note) moment() foreshock.Moment {
 	return m
 }
 
-// ranked are the channels that say something, highest score first. Where two are as
-// good as sure, the one that was named comes first.
+// ranked are the channels that say something, highest score first, but that the one that
+// was named comes before those that scored no more than a tie.
 func ranked(each *forest.Scores, named forest.Channel) []foreshock.ChannelScore {
 	channels := make([]forest.Channel, 0, len(each))
+	score := *each
+	score[named] *= forest.Clearly
 	for c, s := range each {
 		if s > 0 {
 			channels = append(channels, forest.Channel(c))
 		}
 	}
-	slices.SortStableFunc(channels, func(a, b forest.Channel) int {
-		switch {
-		case each[a] != each[b]:
-			return cmp.Compare(each[b], each[a])
-		case a == named:
-			return -1
-		case b == named:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(channels, func(a, b forest.Channel) int { return cmp.Compare(score[b], score[a]) })
 	scores := make([]foreshock.ChannelScore, len(channels))
 	for i, c := range channels {
 		scores[i] = foreshock.ChannelScore{Channel: c.String(), Score: float64(each[c])}

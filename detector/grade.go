@@ -10,7 +10,7 @@ import (
 
 const (
 	// defaultThreshold is the raw score at which white noise, a sample a minute and a
-	// day old, raises 0.045 alerts a day while 94 % of spikes of 6 σ and all shifts of
+	// day old, raises 0.052 alerts a day while 94 % of spikes of 6 σ and all shifts of
 	// 2 σ are found: see the synthetic suite of foreshock eval.
 	defaultThreshold = 0.12
 

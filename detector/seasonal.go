@@ -62,13 +62,12 @@ func (m *model) score(g *grading, t int64, x, season float64, apart int64) fores
 		m.jerk = m.burst.Score(t, m.bar.mean, max(apart, aBar), tailJerk*m.forest.Tail())
 	}
 	s := jerkWeight * m.jerk
-	w.Each[forest.Burst] = float32(s)
-	if s > w.Score {
-		if s/(1+s) > w.Score { // on the forest's scale, for the name
-			w.Channel = forest.Burst
-		}
-		w.Score = s
+	said := s / (1 + s) // on the scale of the forest's channels
+	w.Each[forest.Burst] = float32(said)
+	if said > w.Score {
+		w.Channel = forest.Burst
 	}
+	w.Score = max(w.Score, s)
 	return w
 }
 

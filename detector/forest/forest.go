@@ -39,10 +39,10 @@ const (
 	huge = 1e36
 )
 
-// clearly is how many times what an earlier channel scores a later one must, to be named:
-// where both are all but 1, whatever is new is new to both, and the earlier is the more
-// direct.
-const clearly = 1.02
+// Clearly is how many times what an earlier channel scores a later one must, to be named:
+// less is a tie. Where both are all but 1, what is new is new to both, and the earlier is
+// the more direct.
+const Clearly = 1.02
 
 // Gains of the levels and of the roughness: see Channel. Young means take 1/n.
 const (
@@ -147,7 +147,7 @@ func (v *verdict) add(s float64, c Channel) {
 	}
 	v.ordinary *= 1 - s
 	v.each[c] = float32(s)
-	if s > v.top*clearly {
+	if s > v.top*Clearly {
 		v.top, v.channel = s, c
 	}
 }
@@ -211,7 +211,8 @@ func (f *Forest) word(v verdict) Word {
 }
 
 // Coarsen says that from now on points stand for a longer time than those before. How
-// much such points differ is another thing: it is learned anew.
+// much such points differ is another thing: it is learned anew, and judged once its mean
+// is no longer that of a few.
 func (f *Forest) Coarsen() {
 	f.trees[Roughness] = tree{}
 	f.coarse, f.rough = f.n, 0
@@ -249,7 +250,7 @@ func (f *Forest) isolate(p Point) verdict {
 
 // ask has the tree of channel c score the value at, and keep time with the points.
 func (f *Forest) ask(c Channel, at, spread float64, beyond room, closed bool, v *verdict) {
-	if f.lived < first[c] || c == Roughness && f.n-f.coarse < first[c] {
+	if f.lived < first[c] || c == Roughness && f.coarse > 0 && f.n-f.coarse <= 1/roughGain {
 		return
 	}
 	t := &f.trees[c]

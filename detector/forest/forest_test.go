@@ -113,24 +113,30 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
-// What is coarser is rough in its own way: neither how rough finer points were nor how
-// calm they were says anything of it.
+// What is coarser is rough in its own way, which how rough finer points were says nothing
+// of: a thirtieth of the noise is no news then, and the noise of before is, once that is
+// known.
 func TestCoarsen(t *testing.T) {
 	f, at := learned(500)
-	f.Coarsen()
-	for i, x := range noise(2, 500) {
-		x = level + (x-level)/30
-		if w := f.Score(Alone(at+int64(i)*minute, x)); w.Each[Roughness] > 0.1 {
-			t.Fatalf("point %d after: roughness scores %.2f", i, w.Each[Roughness])
+	hear := func(seed uint64, n int, loud float64) (most float32) {
+		for _, x := range noise(seed, n) {
+			w := f.Score(Alone(at, level+loud*(x-level)))
+			most = max(most, w.Each[Roughness])
+			at += minute
 		}
+		return most
 	}
-	at += 500 * minute
-	most := float32(0)
-	for i, x := range noise(3, 30) {
-		most = max(most, f.Score(Alone(at+int64(i)*minute, x)).Each[Roughness])
+	g, before := f, at
+	g.Coarsen()
+	if calmer := hear(2, 100, 1./30); calmer < 0.3 {
+		t.Fatalf("a thirtieth of the noise: roughness scores %.2f at most: the test tests nothing", calmer)
 	}
-	if most < 0.3 {
-		t.Errorf("noise thirty times as loud: roughness scores %.2f at most", most)
+	f, at = g, before
+	if calmer := hear(2, 500, 1./30); calmer > 0.2 {
+		t.Errorf("a thirtieth of the noise, of coarser points: roughness scores %.2f, want no more than a young channel's", calmer)
+	}
+	if louder := hear(3, 30, 1); louder < 0.3 {
+		t.Errorf("thirty times the noise: roughness scores %.2f at most", louder)
 	}
 }
 

@@ -38,8 +38,8 @@ const (
 	// seldom is how much longer than a tree remembers, four days on average, the time is
 	// in which a side should surprise once: two months. The furthest of that time lies
 	// seldom^γ times as far as what the tree has seen. tailSpread makes that the score of
-	// about the threshold: r = d/(S + 12 d) is 0.07 at most where S is d, and the value
-	// and its magnitude say it both.
+	// about the threshold: r = d/(S + 12 d) is 0.07 where S is 2 d, and the value and its
+	// magnitude say it both.
 	seldom     = 15
 	tailSpread = 12
 )
