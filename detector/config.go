@@ -58,7 +58,7 @@ type Config struct {
 // DefaultConfig is the configuration of a detector nobody configured.
 func DefaultConfig() Config {
 	return Config{
-		MaxSeries:    1_000_000, // × 0.9 KiB ≈ 0.9 GiB if all are constant; noise every 15 s takes 5 KiB, a season 0.6 KiB more
+		MaxSeries:    1_000_000, // × 1.4 KiB ≈ 1.4 GiB if all are constant; noise every 15 s takes 5.5 KiB, a season 0.6 KiB more
 		Window:       prommodel.Duration(time.Hour),
 		Threshold:    defaultThreshold,
 		WarmUp:       100,
