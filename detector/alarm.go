@@ -45,8 +45,8 @@ func (a *alarm) rests(share float64) bool { return !a.active && a.refractoryLeft
 
 // hear takes the score of the sample (t, x) in, relative to the threshold, and
 // completes v. The sample stands for so much of a bar, 1 at most; an alert takes a score
-// of need, which is 1 but for a series that is doubted. It reports whether a new level was accepted as normal: the anomaly
-// then ends although the value is not back.
+// of need, which is 1 but for a series that is doubted. It reports whether a new level was
+// accepted as normal: the anomaly then ends although the value is not back.
 //
 // An anomaly starts at a score of 1 and ends when the held score is below 1 again,
 // for which the value must be back in its band, which is of what was learned before

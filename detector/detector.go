@@ -3,10 +3,10 @@
 //
 // A Detector takes Batches in through Append and hands Findings out through
 // Observe, one for each batch and in the same order. Between the two, shards share
-// the series by fingerprint: one goroutine owns a series' window, model and
-// forecasts, so there is no lock below it. A shard makes rates of counters,
-// means and quantiles of histograms, finds gaps, duplicates and late samples, and steps
-// the model with what is left.
+// the series by where they are: one goroutine owns the windows, models and forecasts of
+// a place and weighs its series together, so there is no lock below it. A shard makes
+// rates of counters, means and quantiles of histograms, finds gaps, duplicates and late
+// samples, and steps the model with what is left.
 //
 // Only sample time counts, and every batch passes through every shard, so the same
 // batches give the same Findings whatever the number of shards or of processors.

@@ -15,7 +15,7 @@ const (
 // group.
 type deviation struct {
 	mean, variance float64
-	n              uint32 // samples, up to steady bars' worth
+	n              uint32 // samples
 }
 
 // score is the deviation of x, in units of 3 σ, from 0 to utmost; x, which comes so

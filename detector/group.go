@@ -64,8 +64,8 @@ var (
 	power = [kinds]float64{isolated: 0.8, jerking: 0.9, deviating: 1}
 )
 
-// fewDeviating is the least sum of deviations that counts: two series at their utmost.
-// Fewer members than that takes deviate by three σ together by chance.
+// fewDeviating is the least sum of deviations that counts, three quarters of the utmost of
+// two series: a few that lie a little far off do so together by chance.
 const fewDeviating = 15
 
 // groupKey tells groups of a shard apart.

@@ -17,8 +17,8 @@ import "math"
 const (
 	// forget is 1−λ, the share of its weight a sample loses at each new one: a memory
 	// of 500 samples, or of as many minutes where they come faster than one a minute.
-	forget = 0.002
-	aside  = 60 // s
+	forget  = 0.002
+	aMinute = 60 // s
 
 	// miss is the share of values the interval may miss, half of it on either side:
 	// the interval holds 95 % of them.
@@ -111,7 +111,7 @@ func (t *Trend) Learn(at int64, x float64) {
 		t.calibrate(x, point, lower, upper)
 	}
 
-	kept := 1 - forget*min(s/aside, 1)
+	kept := 1 - forget*min(s/aMinute, 1)
 	p00 := (t.p00 + 2*s*t.p01 + s*s*t.p11) / kept
 	p01 := (t.p01 + s*t.p11) / kept
 	p11 := t.p11 / kept
