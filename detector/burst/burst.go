@@ -21,6 +21,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/foreshock/foreshock/detector/octave"
 )
 
 const (
@@ -134,5 +136,5 @@ func (b *Burst) judge() {
 
 // octaves is the logarithm of a jerk, from its square, at a value about x.
 func octaves(square, x float64) float64 {
-	return math.Log2(max(math.Sqrt(square), math.Abs(x)*quantum, grain))
+	return octave.Log2(max(math.Sqrt(square), math.Abs(x)*quantum, grain))
 }

@@ -21,6 +21,8 @@ package forest
 import (
 	"math"
 	"math/bits"
+
+	"github.com/foreshock/foreshock/detector/octave"
 )
 
 const (
@@ -186,26 +188,29 @@ func (f *Forest) Isolation(x float64) float64 {
 
 // Score says how isolated p is among what was seen before; then p is learned.
 func (f *Forest) Score(p Point) Word {
-	return f.word(f.isolate(p))
+	v := verdict{ordinary: 1, deaf: p.Deaf}
+	f.isolate(&p, &v)
+	return f.word(&v)
 }
 
 // ScoreSeasonal is Score for a stream whose season is known: rest is what level and
 // season leave of p's mean, scale its usual magnitude, and r has learned what is ordinary
 // of it.
 func (f *Forest) ScoreSeasonal(p Point, r *Rest, rest, scale float64) Word {
-	v := f.isolate(p)
+	v := verdict{ordinary: 1, deaf: p.Deaf}
+	f.isolate(&p, &v)
 	if p.Closed {
 		r.score = r.isolate(p.T, rest, scale)
 	}
 	v.add(r.score, Season)
-	return f.word(v)
+	return f.word(&v)
 }
 
 // word is the score of a sample: a young forest is harder to surprise.
-func (f *Forest) word(v verdict) Word {
+func (f *Forest) word(v *verdict) Word {
 	w := Word{Channel: v.channel, Each: v.each}
 	if v.ordinary != 1 {
-		w.Score = math.Pow(1-v.ordinary, 1+youth/float64(f.n))
+		w.Score = octave.Pow(1-v.ordinary, 1+youth/float64(f.n))
 	}
 	return w
 }
@@ -220,7 +225,7 @@ func (f *Forest) Coarsen() {
 
 // isolate has every tree score what it is made of, then learn it: the value and its
 // magnitude at each sample, the levels at each point.
-func (f *Forest) isolate(p Point) verdict {
+func (f *Forest) isolate(p *Point, v *verdict) {
 	x := min(max(p.X, -huge), huge)
 	mad := f.mad // before x
 	f.learn(p, x)
@@ -228,24 +233,22 @@ func (f *Forest) isolate(p Point) verdict {
 	// What a magnitude deviates where x deviates by mad.
 	inLog := math.Log2E / (1 + math.Abs(f.centre))
 	spread := valueSpread*mad + f.margin
-	v := verdict{ordinary: 1, deaf: p.Deaf}
-	f.ask(Value, x, spread, f.beyond, p.Closed, &v)
-	f.ask(Log, math.Copysign(math.Log2(1+math.Abs(x)), x), spread*inLog, f.beyond.times(float32(inLog)), p.Closed, &v)
+	f.ask(Value, x, spread, f.beyond, p.Closed, v)
+	f.ask(Log, math.Copysign(octave.Log2(1+math.Abs(x)), x), spread*inLog, f.beyond.times(float32(inLog)), p.Closed, v)
 	if !p.Closed {
 		for c := Fast; c <= Roughness; c++ {
 			v.add(float64(f.levels[c]), c)
 		}
-		return v
+		return
 	}
-	f.ask(Fast, f.fast, fastSpread*mad+fastGain*f.margin, f.beyond.times(fastGain), true, &v)
-	f.ask(Slow, f.slow, slowSpread*mad, room{}, true, &v)
-	f.ask(Shift, f.step-f.slow, shiftSpread*mad+stepGain*f.margin, f.beyond.times(stepGain), true, &v)
-	f.ask(Roughness, math.Log2(f.rough+float64(f.trees[Value].width)/stillness), roughSpread, room{}, true, &v)
+	f.ask(Fast, f.fast, fastSpread*mad+fastGain*f.margin, f.beyond.times(fastGain), true, v)
+	f.ask(Slow, f.slow, slowSpread*mad, room{}, true, v)
+	f.ask(Shift, f.step-f.slow, shiftSpread*mad+stepGain*f.margin, f.beyond.times(stepGain), true, v)
+	f.ask(Roughness, octave.Log2(f.rough+float64(f.trees[Value].width)/stillness), roughSpread, room{}, true, v)
 	copy(f.levels[:], v.each[:own])
 	if f.n%quarantine[Value] == 0 {
 		f.foresee()
 	}
-	return v
 }
 
 // ask has the tree of channel c score the value at, and keep time with the points.
@@ -256,7 +259,7 @@ func (f *Forest) ask(c Channel, at, spread float64, beyond room, closed bool, v 
 	t := &f.trees[c]
 	s := t.score(at, spread, beyond)
 	if s > 0 && youths[c] > 0 {
-		s = math.Pow(s, 1+youths[c]/float64(f.n))
+		s = octave.Pow(s, 1+youths[c]/float64(f.n))
 	}
 	if s > 0 && f.lived < f.n {
 		s = f.temper(c, s)
@@ -285,7 +288,7 @@ func (f *Forest) foresee() {
 }
 
 // learn takes p, whose value is x, into the moments the channels are made of.
-func (f *Forest) learn(p Point, x float64) {
+func (f *Forest) learn(p *Point, x float64) {
 	m := min(max(p.Mean, -huge), huge)
 	if f.n == 0 {
 		f.step, f.fast, f.slow, f.centre, f.at, f.last = m, m, m, x, p.T, m
@@ -293,7 +296,10 @@ func (f *Forest) learn(p Point, x float64) {
 	if p.Closed {
 		f.n++
 		f.lived++
-		fresh := 1 / float64(f.lived)
+		fresh := 0.
+		if f.lived <= first[Slow] {
+			fresh = 1 / float64(f.lived)
+		}
 		f.step += max(stepGain, fresh) * (m - f.step)
 		f.fast += max(fastGain, fresh) * (m - f.fast)
 		f.slow += max(slowGain, fresh) * (m - f.slow)

@@ -3,6 +3,8 @@ package forest
 import (
 	"math"
 	"math/bits"
+
+	"github.com/foreshock/foreshock/detector/octave"
 )
 
 // Deviation is the mean absolute deviation of the stream from its centre: 0 while it
@@ -40,7 +42,7 @@ func (f *Forest) Resemble(o *Forest, by float64) {
 	f.lived = min(young.lived, f.n)
 	f.step, f.fast, f.slow = young.step, young.fast, young.slow
 
-	magnitude := func(x float64) float64 { return math.Copysign(math.Log2(1+math.Abs(x)), x) }
+	magnitude := func(x float64) float64 { return math.Copysign(octave.Log2(1+math.Abs(x)), x) }
 	f.trees[Value].extend(by)
 	f.trees[Log].extend(magnitude(o.centre+by) - magnitude(o.centre))
 	f.centre += by
@@ -58,7 +60,7 @@ func (f *Forest) temper(c Channel, s float64) float64 {
 	if c != Fast && c != Slow && c != Shift {
 		return s
 	}
-	return math.Pow(s, 1+youth/float64(f.lived))
+	return octave.Pow(s, 1+youth/float64(f.lived))
 }
 
 // ends are the edges of what is occupied.

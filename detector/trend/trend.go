@@ -80,10 +80,14 @@ type Trend struct {
 // Expect is the value expected at the time at, ms, with the interval that holds 95
 // of 100 values: the wider the farther ahead, as the line's own uncertainty grows. All are NaN while fewer than three samples were learned.
 func (t *Trend) Expect(at int64) (point, lower, upper float64) {
+	return t.expect(seconds(t.at, at))
+}
+
+// expect is Expect so many seconds after the last sample.
+func (t *Trend) expect(s float64) (point, lower, upper float64) {
 	if t.n < ready {
 		return math.NaN(), math.NaN(), math.NaN()
 	}
-	s := seconds(t.at, at)
 	point = t.level + t.slope*t.trust()*s
 	reach := t.scale * t.widening(s)
 	return point, point - t.down*reach, point + t.up*reach
@@ -104,25 +108,29 @@ func (t *Trend) Learn(at int64, x float64) {
 		t.p11 = 1 / (s * s)
 	}
 	if t.n >= ready {
-		point, lower, upper := t.Expect(at)
-		if t.n >= sober && t.passes(at, x, point, lower, upper) {
+		point, lower, upper := t.expect(s)
+		if t.n >= sober && t.passes(at, s, x, point, lower, upper) {
 			return
 		}
 		t.calibrate(x, point, lower, upper)
 	}
 
-	kept := 1 - forget*min(s/aMinute, 1)
-	p00 := (t.p00 + 2*s*t.p01 + s*s*t.p11) / kept
-	p01 := (t.p01 + s*t.p11) / kept
-	p11 := t.p11 / kept
-	k0, k1 := p00/(1+p00), p01/(1+p00)
+	weigh := 1 / (1 - forget*min(s*(1./aMinute), 1))
+	p00 := (t.p00 + s*(2*t.p01+s*t.p11)) * weigh
+	p01 := (t.p01 + s*t.p11) * weigh
+	p11 := t.p11 * weigh
+	gain := 1 / (1 + p00)
+	k0, k1 := p00*gain, p01*gain
 
 	level := t.level + t.slope*s
 	r := x - level
 	step := r
 	if t.n >= ready {
-		most := clip * t.scale * math.Sqrt(1+p00)
-		step = min(max(r, -most), most)
+		// Few samples are clipped, and the root is of at least 1.
+		if most := clip * t.scale; math.Abs(r) > most {
+			most *= math.Sqrt(1 + p00)
+			step = min(max(r, -most), most)
+		}
 	}
 	t.at, t.level, t.slope = at, level+k0*step, t.slope+k1*step
 	t.p00, t.p01, t.p11 = p00*(1-k0), p01*(1-k0), p11-k1*p01
@@ -131,7 +139,11 @@ func (t *Trend) Learn(at int64, x float64) {
 	if t.n >= ready {
 		dev = min(dev, outlier*t.scale)
 	}
-	t.scale += max(scaleGain, 1/float64(t.n)) * (dev - t.scale)
+	gain = scaleGain
+	if t.n < 1/scaleGain {
+		gain = 1 / float64(t.n)
+	}
+	t.scale += gain * (dev - t.scale)
 	t.scale = max(t.scale, quantum*math.Abs(t.level)+grain)
 	t.n++
 
@@ -147,8 +159,9 @@ func (t *Trend) start(at int64, x float64) {
 }
 
 // passes keeps count of far values and reports whether x is one, and so is not learned.
-func (t *Trend) passes(at int64, x, point, lower, upper float64) bool {
-	if x >= lower && x <= upper || math.Abs(x-point) <= far*t.scale*t.widening(seconds(t.at, at)) {
+// It comes s seconds after the sample before.
+func (t *Trend) passes(at int64, s, x, point, lower, upper float64) bool {
+	if x >= lower && x <= upper || math.Abs(x-point) <= far*t.scale*t.widening(s) {
 		t.astray = max(t.astray, 1) - 1
 		return false
 	}
@@ -178,7 +191,11 @@ func (t *Trend) calibrate(x, point, lower, upper float64) {
 func (t *Trend) trust() float64 {
 	const sigma = 1.25 // of normal noise, in mean absolute deviations
 	noise := sigma * t.scale
-	return max(0, 1-t.p11*noise*noise/(t.slope*t.slope))
+	unsure, square := t.p11*noise*noise, t.slope*t.slope
+	if unsure >= square {
+		return 0
+	}
+	return 1 - unsure/square
 }
 
 // widening is how much wider than the noise the interval is s seconds on, since the
