@@ -50,7 +50,7 @@ func (s *shard) because(st *state, e *foreshock.Explanation) string {
 	case foreshock.NothingExpected:
 		return fmt.Sprintf("this sample scores %s, but the rule asks how far it is from what was expected, and nothing is expected yet", own)
 	case foreshock.WarmingUp:
-		return fmt.Sprintf("the series is warming up: %d of %d samples are learned", min(st.model.forest.Len(), s.grading.warmUp), s.grading.warmUp)
+		return fmt.Sprintf("the series is warming up: %d of %d samples are learned", min(st.mind.len(), s.grading.warmUp), s.grading.warmUp)
 	case foreshock.AfterGap:
 		return "it is the first sample after an interruption: whatever happened meanwhile is in it, so it is learned and not judged"
 	case foreshock.NotScored:

@@ -46,7 +46,7 @@ func classOf(st *state) class {
 
 // class is that of st now.
 func (st *state) class() class {
-	if st.model.forest.Len() < mature {
+	if st.mind.len() < mature {
 		return st.young
 	}
 	return st.young + matureGauge

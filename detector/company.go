@@ -97,7 +97,8 @@ func (s *shard) shared(g *group) labels.Labels {
 // speakUp tells at t of the anomaly that st is in, whose group does not speak for it any
 // more.
 func (s *shard) speakUp(st *state, t int64) {
-	if a := &st.model.alarm; a.active {
+	if st.mind.anomalous() {
+		a := &st.mind.model.alarm
 		s.tell(st, t, verdict{phase: foreshock.Escalated, onset: a.onset, channel: a.channel, score: st.score, band: st.band})
 	}
 }

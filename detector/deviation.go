@@ -8,6 +8,9 @@ const (
 
 	// steady is how many bars it takes to know a deviation.
 	steady = 60
+
+	// far bounds a value, so that its square stays finite.
+	far = 1e150
 )
 
 // deviation is how far a series lies from its mean of a day, beside its standard
@@ -21,7 +24,7 @@ type deviation struct {
 // score is the deviation of x, in units of 3 σ, from 0 to utmost; x, which comes so
 // many seconds after the sample before, is then learned.
 func (d *deviation) score(x, seconds float64, known bool) float64 {
-	x = min(max(x, -1e150), 1e150)
+	x = min(max(x, -far), far)
 	dev := x - d.mean
 	s := 0.0
 	if known {
@@ -33,3 +36,6 @@ func (d *deviation) score(x, seconds float64, known bool) float64 {
 	d.variance = (1 - gain) * (d.variance + gain*dev*dev)
 	return s
 }
+
+// still is what n samples of the value x taught.
+func (d *deviation) still(x float64, n uint32) { *d = deviation{mean: min(max(x, -far), far), n: n} }

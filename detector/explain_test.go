@@ -276,7 +276,7 @@ func namesItsChannel(t *testing.T, s synthetic.Stream, within int, first, anytim
 				}
 			}
 		}
-		if i >= s.From && st.model.alarm.active {
+		if i >= s.From && st.mind.anomalous() {
 			if e := sh.explain(st, point.T); anomaly.Onset == 0 || anomaly.Onset == e.Onset {
 				anomaly = e
 			}

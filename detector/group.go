@@ -183,7 +183,7 @@ func (s *shard) gather(st *state, t int64, v *verdict) {
 	}
 	if g.heard == 0 || t > g.now && !g.far(t) || g.outvoted(t) {
 		s.judge(g)
-		g.bar = max(min(aBar, (st.modelTime-st.model.born)/infancy), st.interval, 1)
+		g.bar = max(min(aBar, (st.modelTime-st.mind.born())/infancy), st.interval, 1)
 		g.now, g.heard, g.judged, g.votes = t, 0, false, 0
 	}
 	g.take(&st.member, v.evidence, v.active)

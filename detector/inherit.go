@@ -36,20 +36,20 @@ const (
 // grow brings st, which is about to learn a sample, closer to its siblings, and says
 // how that sample is to be graded.
 func (s *shard) grow(st *state) *grading {
-	k, m := &st.kin, &st.model
-	if k.version != s.owners.version && k.stage <= starting && !m.alarm.active {
+	k, m := &st.kin, &st.mind
+	if k.version != s.owners.version && k.stage <= starting && !m.anomalous() {
 		s.place(st) // somebody said whose it is
 	}
-	shown := m.forest.Len() >= fewSamples && st.modelTime-m.born >= startUp
+	shown := m.len() >= fewSamples && st.modelTime-m.born() >= startUp
 	switch k.stage {
 	case pioneer:
-		if m.forest.Len() > 0 && !st.warming {
+		if m.len() > 0 && !st.warming {
 			s.teach(st)
 		}
 		return &s.grading
 	case starting:
 		if shown {
-			st.model = model{resumed: m.resumed}
+			m.forget()
 			k.stage = settling
 		}
 	case settling:
@@ -79,7 +79,7 @@ type peers struct {
 // no other is left, unless the pod is the same and only its address is new.
 func (s *shard) worth(p, heir *state) int {
 	switch {
-	case p.model.alarm.active || p.ended && p.kin.sick:
+	case p.mind.anomalous() || p.ended && p.kin.sick:
 		return 1
 	case p.series.Labels.Get(foreshock.PodLabel) == heir.series.Labels.Get(foreshock.PodLabel):
 		return 4
@@ -94,7 +94,7 @@ func (s *shard) silent(p *state) bool { return p.ended || s.awake-p.seen > gap*p
 
 // peersOf looks at the siblings of st.
 func (s *shard) peersOf(st *state) peers {
-	own := st.model.forest.Level()
+	own := st.mind.level()
 	var found peers
 	best := 0
 	p, ok := s.siblings.first[st.kin.key]
@@ -106,7 +106,7 @@ func (s *shard) peersOf(st *state) peers {
 		p = sibling.kin.next
 		worth := s.worth(sibling, st)
 		if worth < best || sibling.kind != st.kind || sibling.native != st.native ||
-			sibling.model.forest.Len() < wiser*st.model.forest.Len() {
+			sibling.mind.len() < wiser*st.mind.len() {
 			continue
 		}
 		level := s.level(sibling, st.modelTime)
@@ -125,15 +125,15 @@ func (s *shard) peersOf(st *state) peers {
 // level is where p should be at t, or is.
 func (s *shard) level(p *state, t int64) float64 {
 	if s.silent(p) {
-		return p.model.forest.Centre() + p.model.season(t)
+		return p.mind.usual(t)
 	}
-	return p.model.forest.Level()
+	return p.mind.level()
 }
 
 // inherit has st, whose pod has settled, know what its most similar sibling does.
 func (s *shard) inherit(st *state) {
 	found := s.peersOf(st)
-	if found.nearest == nil || !areSiblings(found.nearest.series, st.series) || !st.model.inherit(st.modelTime, found) {
+	if found.nearest == nil || !areSiblings(found.nearest.series, st.series) || !st.mind.inherit(st.modelTime, found) {
 		st.kin.stage = pioneer
 		return
 	}
@@ -142,20 +142,24 @@ func (s *shard) inherit(st *state) {
 	s.teach(st)
 }
 
-// inherit makes m, which has shown its level by the time t, a model of what its
+// inherit makes of k, which has shown its level by the time t, the model of what its
 // siblings were taught, and reports whether they teach it anything.
 //
 // Where the pod is much like them it knows what they know, about its own level. Where
 // it lies above them, it is judged as the nearest of them would be. Below them it
 // learns by itself: a pod whose memory, uptime or traffic has yet to grow is no news.
-func (m *model) inherit(t int64, found peers) bool {
-	from := &found.nearest.model
-	own := m.forest.Level()
-	if m.forest.Deviation() == 0 && from.forest.Deviation() == 0 {
+func (k *mind) inherit(t int64, found peers) bool {
+	if k.model == nil && found.nearest.mind.model == nil {
 		return false // two constants: what is configured is no behaviour
 	}
+	return k.learned().inherit(t, found.nearest.mind.copied(), found)
+}
+
+// inherit is that of a model, from the nearest's.
+func (m *model) inherit(t int64, from *model, found peers) bool {
+	own := m.forest.Level()
 	by := own - found.level
-	like := m.resembles(found)
+	like := m.resembles(from, found)
 	if !like && math.Abs(own) < math.Abs(found.level) {
 		return false
 	}
@@ -189,8 +193,7 @@ func (m *model) inherit(t int64, found peers) bool {
 }
 
 // resembles reports whether m's level is one its siblings might have.
-func (m *model) resembles(found peers) bool {
-	from := &found.nearest.model
+func (m *model) resembles(from *model, found peers) bool {
 	own := m.forest.Level()
 	noise := from.forest.Deviation()
 	switch strong := from.seasonal != nil && from.seasonal.profile.Strong(); {

@@ -41,8 +41,8 @@ func TestSeasonIsInherited(t *testing.T) {
 	}
 	before := *teacher.seasonal
 	level := teacher.forest.Level()
-	from := &state{model: teacher, modelTime: at}
-	if !m.inherit(at, peers{from, level, level, level}) {
+	from := &state{mind: mind{model: &teacher}, modelTime: at}
+	if !m.inherit(at, &teacher, peers{from, level, level, level}) {
 		t.Fatal("nothing inherited")
 	}
 	if got, want := at-m.born, 7*24*time.Hour.Milliseconds(); got < want {
@@ -86,8 +86,8 @@ func TestUnlikeAtThisHour(t *testing.T) {
 		for i := range 6 {
 			m.step(&g, nil, at+int64(i)*5*minute, tc.level)
 		}
-		from := &state{model: teacher, modelTime: at}
-		if like := m.resembles(peers{from, level, level, level}); like != tc.like {
+		from := &state{mind: mind{model: &teacher}, modelTime: at}
+		if like := m.resembles(&teacher, peers{from, level, level, level}); like != tc.like {
 			t.Errorf("%.0f where siblings are at %.0f: like %v, want %v", tc.level, level, like, tc.like)
 		}
 	}
@@ -111,9 +111,9 @@ func TestHeirBeginsCalm(t *testing.T) {
 	for range 6 {
 		step(&m, noise())
 	}
-	from := &state{model: teacher, modelTime: at}
+	from := &state{mind: mind{model: &teacher}, modelTime: at}
 	level := teacher.forest.Level()
-	if !m.inherit(at, peers{from, level, level, level}) {
+	if !m.inherit(at, &teacher, peers{from, level, level, level}) {
 		t.Fatal("nothing inherited")
 	}
 	if m.alarm != (alarm{}) {

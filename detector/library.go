@@ -45,7 +45,7 @@ func (s *shard) note(st *state, t int64, v *verdict, hot bool) {
 		raw: v.raw, theta: v.threshold, needed: v.needed, each: v.each,
 	}
 	if v.active || v.changed {
-		n.onset = st.model.alarm.onset - st.shift
+		n.onset = st.mind.onset() - st.shift
 	}
 	s.diaries.shelf(d).take(d)
 	if hot {

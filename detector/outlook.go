@@ -114,8 +114,7 @@ func (s *shard) foresee(st *state, t int64) {
 func (o *outlook) expect(st *state) (b foreshock.Band) {
 	at := st.modelTime + o.rule.Horizon.Milliseconds()
 	if o.future == nil || !o.future.Known() {
-		b, _ = st.model.expect(at)
-		return b
+		return st.mind.expect(at)
 	}
 	b.Expected, b.Lower, b.Upper = o.future.Expect(at)
 	return b

@@ -16,7 +16,7 @@ func (s *shard) step(st *state, t int64, x float64) {
 	if k := st.kin.stage; k >= pioneer && k <= settling {
 		grading = s.grow(st)
 	}
-	v := st.model.step(grading, st.watch, st.modelTime, x)
+	v := st.mind.step(grading, st.watch, st.modelTime, x)
 	s.setWarming(st, v.warming)
 	if v.reason == foreshock.Alerting && st.member.group.speaks() {
 		v.reason = foreshock.Spoken
@@ -118,7 +118,7 @@ func (s *shard) endReporting(st *state) {
 
 // endAnomalies ends at t whatever anomaly and breach st is in.
 func (s *shard) endAnomalies(st *state, t int64) {
-	if v, ok := st.model.end(); ok {
+	if v, ok := st.mind.end(); ok {
 		s.tell(st, t, v)
 	}
 	if st.outlook != nil {

@@ -119,7 +119,7 @@ func (s *shard) orphan(st *state) {
 
 // retire has st, which ended, teach only where no other can.
 func (s *shard) retire(st *state) {
-	st.kin.sick = st.model.alarm.active
+	st.kin.sick = st.mind.anomalous()
 	if st.kin.next != 0 {
 		s.siblings.leave(&s.series, st)
 		s.siblings.join(&s.series, st, true)

@@ -79,7 +79,7 @@ type state struct {
 	band  foreshock.Band
 
 	window window.Window
-	model  model
+	mind   mind
 
 	kin kinship // what every sample reads of it is its stage
 }
@@ -201,7 +201,7 @@ func (s *shard) end(st *state) {
 	s.retire(st)
 	s.endAnomalies(st, st.last)
 	s.leave(st, st.last)
-	st.model.resume()
+	st.mind.resume()
 	st.ended, st.counting = true, false
 	s.fall(st)
 	if st.role == scrape {
@@ -212,7 +212,7 @@ func (s *shard) end(st *state) {
 
 // interrupt says that the sample at t does not continue what came before.
 func (s *shard) interrupt(st *state, t int64) {
-	st.model.resume()
+	st.mind.resume()
 	if st.learned && t+st.shift-st.modelTime > week {
 		s.align(st, t)
 	}
@@ -225,7 +225,7 @@ func (s *shard) restart(st *state, t int64) {
 	st.window.Reset()
 	s.discard(st) // its times are not to be compared with those to come
 	st.heard, st.counting, st.interval = false, false, 0
-	st.model.resume()
+	st.mind.resume()
 	if st.learned {
 		s.align(st, t)
 	}
@@ -253,7 +253,7 @@ func (s *shard) relearn(st *state) {
 	s.leave(st, st.last)
 	s.setWarming(st, false)
 	s.orphan(st)
-	st.model, st.shift = model{}, 0
+	st.mind, st.shift = mind{}, 0
 	st.learned, st.counting = false, false
 	if st.outlook != nil {
 		st.outlook.forget()

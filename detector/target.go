@@ -151,7 +151,7 @@ func (s *shard) tellTargets() {
 		news := false
 		if t.up != nil {
 			st := s.series.at(t.upSlot)
-			alarmed := st.watch != nil && st.model.alarm.active
+			alarmed := st.watch != nil && st.mind.anomalous()
 			t.upAlarmed, news = alarmed, alarmed != t.upAlarmed
 		}
 		if news || max(t.heard, t.upHeard, t.upEnded, t.reset) > ts.told || t.members != 0 || t.live != 0 || t.fell != 0 {

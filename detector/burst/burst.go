@@ -29,6 +29,9 @@ const (
 	smooth = 3 // points a difference is taken over
 	steps  = 6 // differences in a jerk
 
+	// Needs is how many points it takes to know a jerk.
+	Needs = smooth + steps
+
 	// A block lasts six hours, or six points where those are farther apart than an hour;
 	// blocks of them are kept, a week of the former.
 	block  = int64(6 * time.Hour / time.Millisecond)
@@ -60,7 +63,7 @@ const (
 type Burst struct {
 	last    [smooth]float64 // points, the newest first
 	squares [steps]float64  // of the differences, the newest first
-	heard   uint8           // points, up to smooth+steps
+	heard   uint8           // points, up to Needs
 
 	kept   uint8         // complete blocks, up to blocks
 	next   uint8         // where the next one goes
@@ -88,7 +91,7 @@ func (b *Burst) Score(t int64, x float64, apart int64, differ float64) float64 {
 	}
 	copy(b.squares[1:], b.squares[:])
 	b.squares[0] = min(d*d, math.MaxFloat64/steps)
-	if b.heard < smooth+steps {
+	if b.heard < Needs {
 		b.heard++
 		return 0
 	}
@@ -109,15 +112,46 @@ func (b *Burst) Score(t int64, x float64, apart int64, differ float64) float64 {
 // Break says that the next point does not continue what came before.
 func (b *Burst) Break() { b.heard = 0 }
 
+// Still is what a stream taught that had the value x all along: since the time jerked, at
+// which there was a jerk to know of first, or 0 where there was none yet, up to the time
+// at, ms. It had points apart ms, and heard of them since an interruption, up to Needs.
+func Still(x float64, jerked, at, apart int64, heard uint8) (b Burst) {
+	b.heard = heard
+	for i := range min(heard, smooth) {
+		b.last[i] = x
+	}
+	if jerked == 0 {
+		return b
+	}
+	// A block ends with the first point at or after its end.
+	whole := (lasts(apart) + apart - 1) / apart * apart
+	complete := (at - jerked) / whole
+	b.kept, b.next = uint8(min(complete, blocks)), uint8(complete%blocks)
+	for i := range b.kept {
+		b.maxima[i] = kept(0, x)
+	}
+	b.until = jerked + complete*whole + lasts(apart)
+	b.judge()
+	return b
+}
+
+// lasts is how long a block does, whose points come apart ms.
+func lasts(apart int64) int64 { return max(block, points*apart) }
+
+// kept is the largest jerk of a block, at a value about x, as it is kept.
+func kept(square, x float64) int16 {
+	return int16(min(max(octaves(square, x)*fine, math.MinInt16), math.MaxInt16))
+}
+
 // turn ends the block at hand, if any, and begins the next at t.
 func (b *Burst) turn(t, apart int64, x float64) {
 	if b.until != 0 {
-		b.maxima[b.next] = int16(min(max(octaves(b.max, x)*fine, math.MinInt16), math.MaxInt16))
+		b.maxima[b.next] = kept(b.max, x)
 		b.next = (b.next + 1) % blocks
 		b.kept = min(b.kept+1, blocks)
 		b.judge()
 	}
-	b.max, b.until = 0, t+max(block, points*apart)
+	b.max, b.until = 0, t+lasts(apart)
 }
 
 // judge takes the quantiles of the blocks.

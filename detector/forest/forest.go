@@ -234,7 +234,7 @@ func (f *Forest) isolate(p *Point, v *verdict) {
 	inLog := math.Log2E / (1 + math.Abs(f.centre))
 	spread := valueSpread*mad + f.margin
 	f.ask(Value, x, spread, f.beyond, p.Closed, v)
-	f.ask(Log, math.Copysign(octave.Log2(1+math.Abs(x)), x), spread*inLog, f.beyond.times(float32(inLog)), p.Closed, v)
+	f.ask(Log, magnitude(x), spread*inLog, f.beyond.times(float32(inLog)), p.Closed, v)
 	if !p.Closed {
 		for c := Fast; c <= Roughness; c++ {
 			v.add(float64(f.levels[c]), c)
@@ -244,7 +244,7 @@ func (f *Forest) isolate(p *Point, v *verdict) {
 	f.ask(Fast, f.fast, fastSpread*mad+fastGain*f.margin, f.beyond.times(fastGain), true, v)
 	f.ask(Slow, f.slow, slowSpread*mad, room{}, true, v)
 	f.ask(Shift, f.step-f.slow, shiftSpread*mad+stepGain*f.margin, f.beyond.times(stepGain), true, v)
-	f.ask(Roughness, octave.Log2(f.rough+float64(f.trees[Value].width)/stillness), roughSpread, room{}, true, v)
+	f.ask(Roughness, f.roughness(), roughSpread, room{}, true, v)
 	copy(f.levels[:], v.each[:own])
 	if f.n%quarantine[Value] == 0 {
 		f.foresee()
@@ -253,7 +253,7 @@ func (f *Forest) isolate(p *Point, v *verdict) {
 
 // ask has the tree of channel c score the value at, and keep time with the points.
 func (f *Forest) ask(c Channel, at, spread float64, beyond room, closed bool, v *verdict) {
-	if f.lived < first[c] || c == Roughness && f.coarse > 0 && f.n-f.coarse <= 1/roughGain {
+	if !f.begun(c) {
 		return
 	}
 	t := &f.trees[c]
@@ -274,6 +274,19 @@ func (f *Forest) ask(c Channel, at, spread float64, beyond room, closed bool, v 
 	if f.n%epoch == 0 {
 		t.forget(at)
 	}
+}
+
+// begun reports whether what channel c is made of is known by now.
+func (f *Forest) begun(c Channel) bool {
+	return f.lived >= first[c] && (c != Roughness || f.coarse == 0 || f.n-f.coarse > 1/roughGain)
+}
+
+// magnitude is the value of x in the channel Log.
+func magnitude(x float64) float64 { return math.Copysign(octave.Log2(1+math.Abs(x)), x) }
+
+// roughness is the value of the channel of that name.
+func (f *Forest) roughness() float64 {
+	return octave.Log2(f.rough + float64(f.trees[Value].width)*(1./stillness))
 }
 
 // foresee says by how much the next extreme may exceed those seen, in a stream that

@@ -1,7 +1,6 @@
 package forest
 
 import (
-	"math"
 	"math/bits"
 
 	"github.com/foreshock/foreshock/detector/octave"
@@ -42,7 +41,6 @@ func (f *Forest) Resemble(o *Forest, by float64) {
 	f.lived = min(young.lived, f.n)
 	f.step, f.fast, f.slow = young.step, young.fast, young.slow
 
-	magnitude := func(x float64) float64 { return math.Copysign(octave.Log2(1+math.Abs(x)), x) }
 	f.trees[Value].extend(by)
 	f.trees[Log].extend(magnitude(o.centre+by) - magnitude(o.centre))
 	f.centre += by

@@ -4,7 +4,7 @@ package trend
 // ms, as the mean of n of its samples: as noisy as t's, with the interval that t's
 // stream calibrated, but not taken to rise or fall yet.
 func (t *Trend) Heir(at int64, level float64, n int) Trend {
-	if t.n < ready {
+	if t.n < Ready {
 		return Trend{}
 	}
 	h := *t

@@ -54,15 +54,15 @@ const (
 	quantum = 1e-6
 	grain   = 1e-9 // where the level is zero
 
-	// ready is how many samples it takes to expect anything: two make a line, the
+	// Ready is how many samples it takes to expect anything: two make a line, the
 	// third says how good it is.
-	ready = 3
+	Ready = 3
 
 	// huge keeps squares and products of values finite.
 	huge = 1e150
 )
 
-// Trend is the local line of one stream. The zero value is ready.
+// Trend is the local line of one stream. The zero value is Ready.
 type Trend struct {
 	at           int64   // time of the last sample, ms
 	level, slope float64 // at that time; per second
@@ -85,7 +85,7 @@ func (t *Trend) Expect(at int64) (point, lower, upper float64) {
 
 // expect is Expect so many seconds after the last sample.
 func (t *Trend) expect(s float64) (point, lower, upper float64) {
-	if t.n < ready {
+	if t.n < Ready {
 		return math.NaN(), math.NaN(), math.NaN()
 	}
 	point = t.level + t.slope*t.trust()*s
@@ -107,7 +107,7 @@ func (t *Trend) Learn(at int64, x float64) {
 		// two samples a stream moves about as much as its noise.
 		t.p11 = 1 / (s * s)
 	}
-	if t.n >= ready {
+	if t.n >= Ready {
 		point, lower, upper := t.expect(s)
 		if t.n >= sober && t.passes(at, s, x, point, lower, upper) {
 			return
@@ -125,7 +125,7 @@ func (t *Trend) Learn(at int64, x float64) {
 	level := t.level + t.slope*s
 	r := x - level
 	step := r
-	if t.n >= ready {
+	if t.n >= Ready {
 		// Few samples are clipped, and the root is of at least 1.
 		if most := clip * t.scale; math.Abs(r) > most {
 			most *= math.Sqrt(1 + p00)
@@ -136,7 +136,7 @@ func (t *Trend) Learn(at int64, x float64) {
 	t.p00, t.p01, t.p11 = p00*(1-k0), p01*(1-k0), p11-k1*p01
 
 	dev := math.Abs(r)
-	if t.n >= ready {
+	if t.n >= Ready {
 		dev = min(dev, outlier*t.scale)
 	}
 	gain = scaleGain

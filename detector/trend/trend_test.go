@@ -170,7 +170,7 @@ func FuzzTrend(f *testing.F) {
 		points(b, func(at int64, x float64) {
 			tr.Learn(at, x)
 			point, lower, upper := tr.Expect(tr.at + time.Minute.Milliseconds())
-			if tr.n < ready {
+			if tr.n < Ready {
 				return
 			}
 			if !(lower <= point && point <= upper) || math.IsInf(lower, 0) || math.IsInf(upper, 0) {
