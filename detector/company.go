@@ -99,6 +99,6 @@ func (s *shard) shared(g *group) labels.Labels {
 func (s *shard) speakUp(st *state, t int64) {
 	if st.mind.anomalous() {
 		a := &st.mind.model.alarm
-		s.tell(st, t, verdict{phase: foreshock.Escalated, onset: a.onset, channel: a.channel, score: st.score, band: st.band})
+		s.tell(st, t, &verdict{phase: foreshock.Escalated, onset: a.onset, channel: a.channel, score: st.score, band: st.band})
 	}
 }

@@ -32,7 +32,7 @@ func TestBandHoldsItsShare(t *testing.T) {
 			var m model
 			points := c.noise(seed, time.Minute, days*perDay).Points
 			for i, p := range points {
-				v := m.step(&ordinaryGrading, ungated, p.T, p.V)
+				v := stepped(&m, &ordinaryGrading, ungated, p.T, p.V)
 				if i < c.known*perDay {
 					continue
 				}

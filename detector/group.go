@@ -233,7 +233,7 @@ func (s *shard) judge(g *group) {
 	if v.changed {
 		s.tellGroup(g, g.now, v)
 	}
-	if s.reports(g.rule, &g.reported, g.series, v) {
+	if s.reports(g.rule, &g.reported, g.series, &v) {
 		s.out.scores = append(s.out.scores, foreshock.Score{Series: g.series, T: g.now, Value: v.score, Score: v.score, Band: v.band})
 	}
 }

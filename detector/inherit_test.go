@@ -16,7 +16,7 @@ func wave(g *grading) (m model, at int64) {
 	at = synthetic.Start
 	for range 7 * 288 {
 		at += 5 * minute
-		m.step(g, nil, at, waving(at, 100))
+		stepped(&m, g, nil, at, waving(at, 100))
 	}
 	return m, at
 }
@@ -37,7 +37,7 @@ func TestSeasonIsInherited(t *testing.T) {
 	var m model
 	for range 6 {
 		at += 5 * minute
-		m.step(&g, nil, at, waving(at, 102))
+		stepped(&m, &g, nil, at, waving(at, 102))
 	}
 	before := *teacher.seasonal
 	level := teacher.forest.Level()
@@ -54,7 +54,7 @@ func TestSeasonIsInherited(t *testing.T) {
 		if b, _ := m.expect(at + 6*60*minute); math.Abs(b.Expected-waving(at+6*60*minute, 102)) > 5 {
 			t.Fatalf("%s: expects %.1f six hours later, where %.1f comes", foreshock.Time(at), b.Expected, waving(at+6*60*minute, 102))
 		}
-		if v := m.step(&g, nil, at, waving(at, 102)); v.warming {
+		if v := stepped(&m, &g, nil, at, waving(at, 102)); v.warming {
 			t.Fatal("warming up")
 		} else if v.changed && v.phase == foreshock.Started {
 			alerts++
@@ -84,7 +84,7 @@ func TestUnlikeAtThisHour(t *testing.T) {
 	}{{level, true}, {level * 1.2, true}, {level * 1.4, false}} {
 		var m model
 		for i := range 6 {
-			m.step(&g, nil, at+int64(i)*5*minute, tc.level)
+			stepped(&m, &g, nil, at+int64(i)*5*minute, tc.level)
 		}
 		from := &state{mind: mind{model: &teacher}, modelTime: at}
 		if like := m.resembles(&teacher, peers{from, level, level, level}); like != tc.like {
@@ -98,7 +98,7 @@ func TestHeirBeginsCalm(t *testing.T) {
 	g := grading{threshold: defaultThreshold, warmUp: 100}
 	var teacher model
 	at := int64(synthetic.Start)
-	step := func(m *model, x float64) verdict { at += minute; return m.step(&g, nil, at, x) }
+	step := func(m *model, x float64) verdict { at += minute; return stepped(m, &g, nil, at, x) }
 	noise := func() float64 { return 100 + math.Sin(float64(at/minute)*1.7) + math.Sin(float64(at/minute)*0.9) }
 	for range 1000 {
 		step(&teacher, noise())

@@ -109,3 +109,12 @@ func (b *bench) settle() {
 	}
 	b.queue.Release(b.capacity)
 }
+
+// stepped is the verdict of m on the sample (t, x).
+func stepped(m interface {
+	step(*grading, *rules.Watch, int64, float64, *verdict)
+}, g *grading, w *rules.Watch, t int64, x float64,
+) (v verdict) {
+	m.step(g, w, t, x, &v)
+	return v
+}

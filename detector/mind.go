@@ -31,11 +31,12 @@ type still struct {
 }
 
 // step grades the sample (t, x) and learns it: see model.step.
-func (k *mind) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
+func (k *mind) step(g *grading, w *rules.Watch, t int64, x float64, v *verdict) {
 	if k.model == nil && k.still.holds(g, w, x) {
-		return k.still.step(g, w, t, x)
+		k.still.step(g, w, t, x, v)
+		return
 	}
-	return k.learned().step(g, w, t, x)
+	k.learned().step(g, w, t, x, v)
 }
 
 // learned is the model, which a still series has from now on.
@@ -139,7 +140,7 @@ func (s *still) holds(g *grading, w *rules.Watch, x float64) bool {
 }
 
 // step is what model.step says of one more sample of the same value: nothing.
-func (s *still) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
+func (s *still) step(g *grading, w *rules.Watch, t int64, x float64, v *verdict) {
 	band := clip(w, s.expect())
 	if s.samples == 0 {
 		s.born, s.x = t, x
@@ -147,7 +148,7 @@ func (s *still) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	if s.bar.add(t, s.born, x); s.bar.grown {
 		s.coarse = s.points
 	}
-	v := verdict{
+	*v = verdict{
 		band: band, warming: int(s.points) < g.warmUp, threshold: g.threshold / sensitivity(w),
 		admitted: admits(w, band, x), doubt: 1, needed: 1, reason: foreshock.BelowThreshold,
 	}
@@ -159,7 +160,6 @@ func (s *still) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 		v.reason = foreshock.AfterGap
 	}
 	s.learn(t)
-	return v
 }
 
 // learn counts the sample at t, which the bar has.

@@ -23,7 +23,7 @@ func TestStillIsAModelInShort(t *testing.T) {
 					var short mind
 					for i := range samples {
 						at := int64(synthetic.Start) + int64(i)*every
-						want, got := whole.step(&g, nil, at, x), short.step(&g, nil, at, x)
+						want, got := stepped(&whole, &g, nil, at, x), stepped(&short, &g, nil, at, x)
 						if want.band.Known() != got.band.Known() || got.band.Known() && got.band.Expected != x {
 							t.Fatalf("sample %d: expects %v, want %v", i, got.band, want.band)
 						}
@@ -80,19 +80,19 @@ func TestStillIsInterrupted(t *testing.T) {
 	at := int64(synthetic.Start)
 	for range 200 {
 		at += minute
-		k.step(&g, nil, at, 1)
+		stepped(&k, &g, nil, at, 1)
 	}
 	k.resume()
-	if v := k.step(&g, nil, at+60*minute, 50); v.score != 0 {
+	if v := stepped(&k, &g, nil, at+60*minute, 50); v.score != 0 {
 		t.Errorf("the first after a gap scores %v", v.score)
 	}
 	var other mind
 	at = synthetic.Start
 	for range 200 {
 		at += minute
-		other.step(&g, nil, at, 1)
+		stepped(&other, &g, nil, at, 1)
 	}
-	if v := other.step(&g, nil, at+minute, 50); v.score < 1 {
+	if v := stepped(&other, &g, nil, at+minute, 50); v.score < 1 {
 		t.Errorf("a constant that jumps scores %v", v.score)
 	}
 }

@@ -40,8 +40,8 @@ const tailJerk = 1.75 / math.Ln2
 
 // step grades the sample (t, x) by what the series has taught, then learns it. w is
 // the rule that watches the series, or nil; t, in ms, grows from step to step; x is
-// finite.
-func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
+// finite. The verdict is v's from then on.
+func (m *model) step(g *grading, w *rules.Watch, t int64, x float64, v *verdict) {
 	band, season := m.expect(t)
 	band = clip(w, band)
 	seen := m.forest.Len()
@@ -61,7 +61,7 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	if g.lacks(Doubts) {
 		doubt = 1
 	}
-	v := verdict{band: band, warming: seen < g.warmUp, doubt: doubt, needed: m.alarm.needed(doubt)}
+	*v = verdict{band: band, warming: seen < g.warmUp, doubt: doubt, needed: m.alarm.needed(doubt)}
 	word := m.score(g, t, x, season, apart)
 	v.raw, v.channel, v.each, v.threshold = word.Score, word.Channel, word.Each, g.threshold/sensitivity(w)
 	v.news = !v.warming && !m.resumed && m.alarm.rests(m.bar.share)
@@ -81,14 +81,14 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 	if v.admitted = admits(w, band, x); !v.admitted {
 		silent, score = true, min(score, ordinary)
 	}
-	score = m.bound(w, x, score, &v)
+	score = m.bound(w, x, score, v)
 	accepted := false
 	if newborn {
-		m.alarm.glance(t, score, &v)
+		m.alarm.glance(t, score, v)
 	} else {
-		accepted = m.alarm.hear(t, m.bar.share, x, score, doubt, &v)
+		accepted = m.alarm.hear(t, m.bar.share, x, score, doubt, v)
 	}
-	v.reason = m.reason(w, x, found, doubt, accepted, &v)
+	v.reason = m.reason(w, x, found, doubt, accepted, v)
 	m.resumed = false
 	if v.changed && v.phase != foreshock.Ended {
 		m.doubt.add(t)
@@ -102,7 +102,6 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64) verdict {
 		m.learn(g, t, x, season)
 	}
 	v.close(m, silent)
-	return v
 }
 
 // close begins the next bar where one ended, and keeps the evidence of a series that has

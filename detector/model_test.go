@@ -25,7 +25,7 @@ type change struct {
 func walk(g grading, w *rules.Watch, values []float64) (all []verdict, changes []change) {
 	var m model
 	for i, x := range values {
-		v := m.step(&g, w, synthetic.Start+int64(i)*60_000, x)
+		v := stepped(&m, &g, w, synthetic.Start+int64(i)*60_000, x)
 		all = append(all, v)
 		if v.changed {
 			changes = append(changes, change{i, v})
@@ -192,7 +192,7 @@ func TestResumeForgivesOneSample(t *testing.T) {
 			if interrupted && i == 300 {
 				m.resume()
 			}
-			if v := m.step(&strict, nil, synthetic.Start+int64(i)*60_000, x); v.active {
+			if v := stepped(&m, &strict, nil, synthetic.Start+int64(i)*60_000, x); v.active {
 				return true
 			}
 		}
@@ -206,7 +206,7 @@ func TestResumeForgivesOneSample(t *testing.T) {
 func TestEndOfASeries(t *testing.T) {
 	var m model
 	for i, x := range add(noise(8, 20, 301), 300, 301, 60) {
-		m.step(&strict, nil, synthetic.Start+int64(i)*60_000, x)
+		stepped(&m, &strict, nil, synthetic.Start+int64(i)*60_000, x)
 	}
 	at := synthetic.Start + int64(301)*60_000
 	v, ended := m.end()
@@ -289,7 +289,7 @@ func FuzzModel(f *testing.F) {
 				m.resume()
 			}
 			x := [...]float64{a, b, a/2 + b/2, a * r.Float64(), r.NormFloat64()}[r.IntN(5)]
-			v := m.step(&g, nil, at, x)
+			v := stepped(&m, &g, nil, at, x)
 			at += 1 + r.Int64N(1<<(1+r.IntN(54)))
 			if !(v.score >= 0) || math.IsInf(v.score, 0) || !newborn && (v.score > 1) != v.active {
 				t.Fatalf("score %v, active %v", v.score, v.active)
@@ -303,7 +303,7 @@ func BenchmarkStep(b *testing.B) {
 	points := synthetic.Noise(1, time.Minute, 8192).Points
 	var learned model
 	for _, p := range points[:4000] {
-		learned.step(&strict, nil, p.T, p.V)
+		stepped(&learned, &strict, nil, p.T, p.V)
 	}
 	for _, c := range []struct {
 		name   string
@@ -314,7 +314,7 @@ func BenchmarkStep(b *testing.B) {
 			b.ReportAllocs()
 			t, i := learned.forest.Len(), 0
 			for b.Loop() {
-				models[i].step(&strict, nil, synthetic.Start+int64(t)*60_000, points[t%len(points)].V)
+				stepped(&models[i], &strict, nil, synthetic.Start+int64(t)*60_000, points[t%len(points)].V)
 				if i++; i == len(models) {
 					i = 0
 					t++

@@ -16,7 +16,8 @@ func (s *shard) step(st *state, t int64, x float64) {
 	if k := st.kin.stage; k >= pioneer && k <= settling {
 		grading = s.grow(st)
 	}
-	v := st.mind.step(grading, st.watch, st.modelTime, x)
+	v := &s.verdict
+	st.mind.step(grading, st.watch, st.modelTime, x, v)
 	s.setWarming(st, v.warming)
 	if v.reason == foreshock.Alerting && st.member.group.speaks() {
 		v.reason = foreshock.Spoken
@@ -27,16 +28,16 @@ func (s *shard) step(st *state, t int64, x float64) {
 	} else {
 		s.out.counts.scored++
 	}
-	s.weighSeries(st, t, &v)
+	s.weighSeries(st, t, v)
 	// What a series says to its group is not for the budget to turn down: the group is.
 	v.evidence[isolated] *= s.grading.threshold / s.settings.floor
 	if v.changed {
 		s.tell(st, t, v)
 	}
 	s.report(st, t, v)
-	s.gather(st, t, &v)
+	s.gather(st, t, v)
 	if hot := v.notable(); hot || st.diary != nil {
-		s.note(st, t, &v, hot)
+		s.note(st, t, v, hot)
 	}
 	if st.outlook != nil {
 		s.foresee(st, t)
@@ -44,7 +45,7 @@ func (s *shard) step(st *state, t int64, x float64) {
 }
 
 // tell hands out the change v in an anomaly of st.
-func (s *shard) tell(st *state, t int64, v verdict) {
+func (s *shard) tell(st *state, t int64, v *verdict) {
 	if v.phase == foreshock.Started {
 		s.out.counts.started[v.channel]++
 	}
@@ -71,7 +72,7 @@ func (s *shard) tell(st *state, t int64, v verdict) {
 }
 
 // report hands out the score of a sample.
-func (s *shard) report(st *state, t int64, v verdict) {
+func (s *shard) report(st *state, t int64, v *verdict) {
 	if s.reports(st.watch, &st.reported, st.series, v) {
 		s.out.scores = append(s.out.scores, foreshock.Score{
 			Series:  st.series,
@@ -87,7 +88,7 @@ func (s *shard) report(st *state, t int64, v verdict) {
 // reports says whether the score v of a series under the rule w is handed out: where the
 // rule wants every one, else while it is anomalous. It says so once when it will not be
 // any more.
-func (s *shard) reports(w *rules.Watch, reported *bool, of *foreshock.Series, v verdict) bool {
+func (s *shard) reports(w *rules.Watch, reported *bool, of *foreshock.Series, v *verdict) bool {
 	emit := rules.EmitAnomalous
 	if w != nil {
 		emit = w.Emit
@@ -119,7 +120,7 @@ func (s *shard) endReporting(st *state) {
 // endAnomalies ends at t whatever anomaly and breach st is in.
 func (s *shard) endAnomalies(st *state, t int64) {
 	if v, ok := st.mind.end(); ok {
-		s.tell(st, t, v)
+		s.tell(st, t, &v)
 	}
 	if st.outlook != nil {
 		s.settle(st, t)

@@ -28,7 +28,7 @@ func TestSeasonIsEarned(t *testing.T) {
 	} {
 		var m model
 		for _, p := range c.stream(1, c.interval, int(6*24*time.Hour/c.interval)).Points {
-			m.step(&ordinaryGrading, ungated, p.T, p.V)
+			stepped(&m, &ordinaryGrading, ungated, p.T, p.V)
 		}
 		if earned := m.seasonal != nil; earned != c.earns {
 			t.Errorf("%s: was given a season %v, want %v", c.name, earned, c.earns)
@@ -46,7 +46,7 @@ func TestMissingWaveIsToldByItsSeason(t *testing.T) {
 	var m model
 	var named []forest.Channel
 	for i, p := range s.Points {
-		v := m.step(&ordinaryGrading, ungated, p.T, p.V)
+		v := stepped(&m, &ordinaryGrading, ungated, p.T, p.V)
 		if i >= s.From && v.changed && v.phase != foreshock.Ended {
 			named = append(named, v.channel)
 		}
@@ -81,7 +81,7 @@ func TestAcceptedLevelKeepsItsSeason(t *testing.T) {
 		if i >= from {
 			p.V += 40
 		}
-		v := m.step(&ordinaryGrading, ungated, p.T, p.V)
+		v := stepped(&m, &ordinaryGrading, ungated, p.T, p.V)
 		if v.changed && v.phase != foreshock.Ended && i >= from {
 			alerted++
 		}
@@ -104,12 +104,12 @@ func BenchmarkSeasonalStep(b *testing.B) {
 	points := synthetic.Wave(1, time.Minute, 8*perDay).Points
 	var m model
 	for _, p := range points {
-		m.step(&ordinaryGrading, ungated, p.T, p.V)
+		stepped(&m, &ordinaryGrading, ungated, p.T, p.V)
 	}
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		m.step(&ordinaryGrading, ungated, points[0].T+int64(len(points)+i)*60_000, points[i%len(points)].V)
+		stepped(&m, &ordinaryGrading, ungated, points[0].T+int64(len(points)+i)*60_000, points[i%len(points)].V)
 		i++
 	}
 	b.ReportMetric(float64(unsafe.Sizeof(m)+unsafe.Sizeof(*m.seasonal)), "B/model")

@@ -42,6 +42,8 @@ type shard struct {
 	histogram        *foreshock.Histogram // at hand, while a native one is taken in
 	current, between quantile.Native      // scratch: it, and what it observed since the one before
 
+	verdict verdict // scratch: on the sample at hand
+
 	out     *part // of the batch at hand: where findings go
 	now     int64 // the detector's clock after that batch, ms
 	awake   int64 // the detector's age after that batch, ms
