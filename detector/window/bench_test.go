@@ -117,8 +117,7 @@ func BenchmarkAppend(b *testing.B) {
 		for _, fleet := range []int{1, 100_000} {
 			b.Run(fmt.Sprintf("%s/windows=%d", s.name, fleet), func(b *testing.B) {
 				windows := make([]Window, fleet)
-				in := func(i int, t int64, v float64) { windows[i].Append(t, v, 3_600_000) }
-				appendTo(b, fleet, drawn, in)
+				appendTo(b, windows, drawn, (*Window).Append)
 				bytes, n := 0, 0
 				for i := range windows {
 					bytes += windows[i].Bytes()
@@ -127,33 +126,30 @@ func BenchmarkAppend(b *testing.B) {
 				b.ReportMetric(float64(bytes)/float64(n), "B/sample")
 			})
 			b.Run(fmt.Sprintf("%s/xor=%d", s.name, fleet), func(b *testing.B) {
-				peers := make([]peer, fleet)
-				appendTo(b, fleet, drawn, func(i int, t int64, v float64) { peers[i].Append(t, v, 3_600_000) })
+				appendTo(b, make([]peer, fleet), drawn, (*peer).Append)
 			})
 		}
 	}
 }
 
-// appendTo appends b.N samples, to each of a fleet in turn, after forty rounds and a
-// thousand samples at least.
-func appendTo(b *testing.B, fleet int, drawn []sample, in func(i int, t int64, v float64)) {
-	rounds := 0
-	round := func(limit int) int {
-		n := min(fleet, limit)
-		rounds++
-		at := int64(rounds) * usual
-		for i := range n {
-			in(i, at, drawn[(rounds+i)%len(drawn)].v)
+// appendTo appends to each of a fleet in turn, after two hours of it: the measured
+// samples find memory to reuse.
+func appendTo[W any](b *testing.B, fleet []W, drawn []sample, add func(w *W, t int64, v float64, keep int64)) {
+	const keep = 3_600_000
+	i, round := 0, 0
+	next := func() {
+		add(&fleet[i], int64(round)*usual, drawn[(round+i)%len(drawn)].v, keep)
+		if i++; i == len(fleet) {
+			i = 0
+			round++
 		}
-		return n
 	}
-	for range max(40, 1000/fleet) {
-		round(fleet)
+	for round*usual <= 2*keep {
+		next()
 	}
 	b.ReportAllocs()
-	b.ResetTimer()
-	for n := 0; n < b.N; {
-		n += round(b.N - n)
+	for b.Loop() {
+		next()
 	}
 }
 

@@ -25,11 +25,12 @@ import (
 //	176–190 1–15 samples that repeat the one before
 //	191     as many as the next byte says
 //	192–207 the value before, the step through time changed by −8–7 ms
-//	208–251 a decimal that changed by −22–21 units, the step through time as before
-//	252–255 from here on the unit is 1, .1, .01 or .001
+//	208–249 a decimal that changed by −21–20 units, the step through time as before
+//	250–255 from here on the unit is 1, .1, .01, 10⁻³, 10⁻⁶ or 10⁻⁹
 //
-// Most of what is measured is a decimal: a count, or rounded to hundredths. In binary
-// .37 → .38 changes every byte of the fraction; in hundredths it is 1.
+// Most of what is measured is a decimal: a count, or hundredths, milliseconds or
+// nanoseconds of something. In binary .37 → .38 changes every byte of the fraction; in
+// hundredths it is 1.
 const (
 	valueStep = 0 // + the number of bytes
 	valueBits = 8 // + bitsCode
@@ -40,30 +41,26 @@ const (
 	headerJitter  = headerLongRun + 1 // −jitter ms; the next ones more
 	jitter        = 8
 	headerStep    = headerJitter + 2*jitter // −small units; the next ones more
-	small         = 22
+	small         = 21
 	headerUnit    = headerStep + 2*small // 1; the next ones smaller
 
 	// recordSize is the most one call of record writes: 2 B run, 1 B unit, header,
 	// 4 B time, 8 B value.
 	recordSize = 16
 
-	finest = 3 // unit .001
+	finest = 5 // unit 10⁻⁹
 
 	// late is how far, in ms, two bytes say that the step shrank: they reach from there
 	// to +60 000, the first step of what is scraped every minute.
 	late = 1<<16 - 1 - 60_000
 
 	// patience is how many values that are decimals in no unit a block sees before it
-	// stops asking: the three divisions would cost more than the rest of the record.
+	// stops asking: the five divisions would cost more than the rest of the record.
 	patience = 4
 )
 
-// perUnit is how many of each unit make 1, and perUnits how many make one of a unit so
-// many steps coarser.
-var (
-	perUnit  = [finest + 1]float64{1, 10, 100, 1000}
-	perUnits = [finest + 1]int64{1, 10, 100, 1000}
-)
+// perUnit is how many of each unit make 1.
+var perUnit = [finest + 1]float64{1, 10, 100, 1e3, 1e6, 1e9}
 
 // timeWidth is the number of bytes that follow for a time code, and timeZero what they
 // say where the step does not change.
@@ -92,7 +89,7 @@ type cursor struct {
 	bits   uint64 // of the value before
 	units  int64  // of the last value written as a decimal
 	delta  uint32 // ms: the step through time before
-	unit   uint8  // 0 is 1, 1 is .1 …
+	unit   uint8  // index into perUnit: those of units
 	misses uint8  // values that are decimals in no unit
 	run    uint8  // samples that repeat the one before and are not written yet
 	n      uint8  // samples in the block
@@ -110,7 +107,7 @@ func (c *cursor) record(b *[recordSize]byte, delta uint32, v float64) int {
 		width = 8 - bits.LeadingZeros64(x)/8 - shift
 		value, payload = valueBits+bitsCode(width, shift), x>>(8*shift)
 		if units, unit, ok := c.decimal(v); ok {
-			step := units - c.units*perUnits[unit-c.unit]
+			step := units - c.unitsIn(unit)
 			if n := stepWidth(step); n <= min(width, 7) {
 				value, width, payload = valueStep+n, n, uint64(step)
 				if unit != c.unit {
@@ -175,12 +172,20 @@ func (c *cursor) decimal(v float64) (units int64, unit uint8, ok bool) {
 	return 0, unit, false
 }
 
+// unitsIn is the last decimal counted in a unit that is as fine or finer.
+func (c *cursor) unitsIn(unit uint8) int64 {
+	if unit == c.unit {
+		return c.units
+	}
+	return c.units * int64(perUnit[unit]/perUnit[c.unit])
+}
+
 // inUnits is v counted in a unit, and whether the count says all of v's bits. Adding
 // 1.5 × 2^52 rounds to a whole number and leaves it in the low bits of the sum, for
 // counts below 2^51; what comes out of others does not give v back.
 func inUnits(v float64, unit uint8) (int64, bool) {
 	const round = 3 << 51
-	per := perUnit[unit&finest]
+	per := perUnit[unit]
 	units := int64(math.Float64bits(float64(v*per)+round) - math.Float64bits(round))
 	return units, math.Float64bits(float64(units)/per) == math.Float64bits(v)
 }
@@ -214,8 +219,7 @@ func read(data []byte, t int64, run uint8, yield func(int64, float64) bool) bool
 		repeat := uint8(1)
 		switch {
 		case h >= headerUnit:
-			c.units *= perUnits[h-headerUnit-c.unit]
-			c.unit = h - headerUnit
+			c.units, c.unit = c.unitsIn(h-headerUnit), h-headerUnit
 			continue
 		case h >= headerStep:
 			c.step(int64(h) - headerStep - small)
@@ -265,7 +269,7 @@ func (c *cursor) value(code int, b []byte) int {
 // step takes the value that is so many units from the last one written as a decimal.
 func (c *cursor) step(units int64) {
 	c.units += units
-	c.bits = math.Float64bits(float64(c.units) / perUnit[c.unit&finest])
+	c.bits = math.Float64bits(float64(c.units) / perUnit[c.unit])
 }
 
 // load reads an integer of n bytes, low byte first.

@@ -77,8 +77,8 @@ func (w *Window) Append(t int64, v float64, keep int64) {
 // beside and takes what it needs.
 func (w *Window) write(delta uint32, v float64) {
 	n := len(w.data)
-	if room := w.data[n:cap(w.data)]; len(room) >= recordSize {
-		w.data = w.data[:n+w.record((*[recordSize]byte)(room), delta, v)]
+	if free := w.data[n:cap(w.data)]; len(free) >= recordSize {
+		w.data = w.data[:n+w.record((*[recordSize]byte)(free), delta, v)]
 		return
 	}
 	var beside [recordSize]byte
