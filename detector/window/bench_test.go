@@ -62,7 +62,7 @@ func TestSmallerThanXOR(t *testing.T) {
 					for _, b := range w.older {
 						size += len(b.data)
 					}
-					size += len(w.data)
+					size += len(w.data) + int(w.fill)
 					w.Reset()
 				}
 				app.Append(0, x.t, x.v)

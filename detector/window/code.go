@@ -209,43 +209,50 @@ func timeCode(change int32) (code int, payload uint32) {
 	}
 }
 
-// read yields the samples of a block that begins at t, of which the last run are not
-// written, until yield has enough; it then answers false.
-func read(data []byte, t int64, run uint8, yield func(int64, float64) bool) bool {
-	var c cursor
+// reader follows a block from its first sample's time on.
+type reader struct {
+	cursor
+	t int64 // ms
+}
+
+// read yields the samples of whole records, until yield has enough; it then answers
+// false.
+func (r *reader) read(data []byte, yield func(int64, float64) bool) bool {
 	for i := 0; i < len(data); {
 		h := data[i]
 		i++
-		repeat := uint8(1)
+		n := uint8(1)
 		switch {
 		case h >= headerUnit:
-			c.units, c.unit = c.unitsIn(h-headerUnit), h-headerUnit
+			r.units, r.unit = r.unitsIn(h-headerUnit), h-headerUnit
 			continue
 		case h >= headerStep:
-			c.step(int64(h) - headerStep - small)
+			r.step(int64(h) - headerStep - small)
 		case h >= headerJitter:
-			c.delta += uint32(h) - headerJitter - jitter
+			r.delta += uint32(h) - headerJitter - jitter
 		case h == headerLongRun:
-			repeat = data[i]
+			n = data[i]
 			i++
 		case h >= headerRun:
-			repeat = h - headerRun + 1
+			n = h - headerRun + 1
 		default:
-			n := int(timeWidth[h&3])
-			c.delta += uint32(load(data[i:], n)) - timeZero[h&3]
-			i += n
-			i += c.value(int(h>>2), data[i:])
+			time := int(timeWidth[h&3])
+			r.delta += uint32(load(data[i:], time)) - timeZero[h&3]
+			i += time
+			i += r.value(int(h>>2), data[i:])
 		}
-		for ; repeat > 0; repeat-- {
-			t += int64(c.delta)
-			if !yield(t, math.Float64frombits(c.bits)) {
-				return false
-			}
+		if !r.repeat(n, yield) {
+			return false
 		}
 	}
-	for ; run > 0; run-- {
-		t += int64(c.delta)
-		if !yield(t, math.Float64frombits(c.bits)) {
+	return true
+}
+
+// repeat yields n samples.
+func (r *reader) repeat(n uint8, yield func(int64, float64) bool) bool {
+	for ; n > 0; n-- {
+		r.t += int64(r.delta)
+		if !yield(r.t, math.Float64frombits(r.bits)) {
 			return false
 		}
 	}

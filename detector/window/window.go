@@ -28,17 +28,25 @@ const (
 	// maxSpan, in ms, ends one too, so that four bytes hold any time in it: 49 days.
 	maxSpan = math.MaxUint32
 
+	// endSize leaves room for the longest record after as many bytes, less one, as it
+	// may take. With the byte that counts them it is half a cache line.
+	endSize = 2*recordSize - 1
+
 	blockSize = int(unsafe.Sizeof(block{}))
 )
 
-// Window is the latest samples of one series. What Append reads of it is 64 B; a sample
-// that repeats the one before touches nothing else.
+// Window is the latest samples of one series. A sample that repeats the one before reads
+// and writes the first 40 B; most others do with the first 72, as the end of the block
+// that grows is kept here: its memory is met once in some samples.
 type Window struct {
-	data []byte // of the block that grows, but for its last run
-	last int64  // ms: time of the newest sample
+	last int64 // ms: time of the newest sample
 	cursor
 	span  uint32 // ms: from the block's first sample to its last
 	bytes uint32 // on the heap
+
+	fill uint8 // bytes of end
+	end  [endSize]byte
+	data []byte // of the block that grows, but for its end and its last run
 
 	older []block // oldest first
 }
@@ -73,25 +81,22 @@ func (w *Window) Append(t int64, v float64, keep int64) {
 	w.write(delta, v)
 }
 
-// write adds a record to the block. Where there is no room for the longest, it is made
-// beside and takes what it needs.
+// write adds a record to the block.
 func (w *Window) write(delta uint32, v float64) {
-	n := len(w.data)
-	if free := w.data[n:cap(w.data)]; len(free) >= recordSize {
-		w.data = w.data[:n+w.record((*[recordSize]byte)(free), delta, v)]
-		return
+	w.fill += uint8(w.record((*[recordSize]byte)(w.end[w.fill:]), delta, v))
+	if w.fill > endSize-recordSize {
+		w.flush()
 	}
-	var beside [recordSize]byte
-	w.add(beside[:w.record(&beside, delta, v)])
 }
 
-// add adds bytes to the block, whose memory grows by a quarter where it must: a window
-// is small for long, and there are many.
-func (w *Window) add(b []byte) {
-	if need := len(w.data) + len(b); need > cap(w.data) {
+// flush brings the end of the block to the rest of it, whose memory grows by a quarter
+// where it must: a window is small for long, and there are many.
+func (w *Window) flush() {
+	if need := len(w.data) + int(w.fill); need > cap(w.data) {
 		w.use(append(room(need+need/4), w.data...))
 	}
-	w.data = append(w.data, b...)
+	w.data = append(w.data, w.end[:w.fill]...)
+	w.fill = 0
 }
 
 // use makes data the memory of the block that grows.
@@ -107,8 +112,8 @@ func room(n int) []byte { return slices.Grow([]byte(nil), n) }
 func (w *Window) cut(t, keep int64) {
 	spare := w.expire(t, keep)
 	if w.n > 0 && !past(w.last, t, keep) {
-		var b [recordSize]byte
-		w.add(b[:w.endRun(&b)])
+		w.fill += uint8(w.endRun((*[recordSize]byte)(w.end[w.fill:])))
+		w.flush()
 		w.shelve()
 		if spare == nil {
 			spare = room(len(w.older[len(w.older)-1].data)) // as much again
@@ -117,7 +122,7 @@ func (w *Window) cut(t, keep int64) {
 		spare = w.data
 	}
 	w.use(spare[:0])
-	w.cursor, w.span = cursor{}, 0
+	w.cursor, w.span, w.fill = cursor{}, 0, 0
 }
 
 // expire lets go of the complete blocks that ended more than keep ms before t, and
@@ -167,10 +172,14 @@ func (w *Window) Bytes() int { return int(w.bytes) }
 func (w *Window) All() iter.Seq2[int64, float64] {
 	return func(yield func(int64, float64) bool) {
 		for _, b := range w.older {
-			if !read(b.data, b.last-int64(b.span), 0, yield) {
+			r := reader{t: b.last - int64(b.span)}
+			if !r.read(b.data, yield) {
 				return
 			}
 		}
-		read(w.data, w.last-int64(w.span), w.run, yield)
+		r := reader{t: w.last - int64(w.span)}
+		if r.read(w.data, yield) && r.read(w.end[:w.fill], yield) {
+			r.repeat(w.run, yield)
+		}
 	}
 }
