@@ -89,11 +89,11 @@ func (w *Window) write(delta uint32, v float64) {
 	}
 }
 
-// flush brings the end of the block to the rest of it, whose memory grows by a quarter
+// flush brings the end of the block to the rest of it, whose memory grows by an eighth
 // where it must: a window is small for long, and there are many.
 func (w *Window) flush() {
 	if need := len(w.data) + int(w.fill); need > cap(w.data) {
-		w.use(append(room(need+need/4), w.data...))
+		w.use(append(room(need+need/8), w.data...))
 	}
 	w.data = append(w.data, w.end[:w.fill]...)
 	w.fill = 0
@@ -116,7 +116,8 @@ func (w *Window) cut(t, keep int64) {
 		w.flush()
 		w.shelve()
 		if spare == nil {
-			spare = room(len(w.older[len(w.older)-1].data)) // as much again
+			n := len(w.older[len(w.older)-1].data)
+			spare = room(n + n/16) // as much again, or a little more
 		}
 	} else if cap(spare) < cap(w.data) {
 		spare = w.data
