@@ -106,7 +106,12 @@ func (c *cursor) record(b *[recordSize]byte, delta uint32, v float64) int {
 		shift := bits.TrailingZeros64(x) / 8
 		width = 8 - bits.LeadingZeros64(x)/8 - shift
 		value, payload = valueBits+bitsCode(width, shift), x>>(8*shift)
-		if units, unit, ok := c.decimal(v); ok {
+		units, ok := inUnits(v, c.unit)
+		unit := c.unit
+		if !ok && c.misses < patience {
+			units, unit, ok = c.refine(v)
+		}
+		if ok {
 			step := units - c.unitsIn(unit)
 			if n := stepWidth(step); n <= min(width, 7) {
 				value, width, payload = valueStep+n, n, uint64(step)
@@ -154,14 +159,9 @@ func (c *cursor) endRun(b *[recordSize]byte) int {
 	}
 }
 
-// decimal finds the coarsest unit, from the block's on, of which v is a whole number.
-func (c *cursor) decimal(v float64) (units int64, unit uint8, ok bool) {
-	unit = c.unit
-	if units, ok = inUnits(v, unit); ok || c.misses >= patience {
-		return units, unit, ok
-	}
-	for unit < finest {
-		unit++
+// refine finds the coarsest unit finer than the block's of which v is a whole number.
+func (c *cursor) refine(v float64) (units int64, unit uint8, ok bool) {
+	for unit = c.unit + 1; unit <= finest; unit++ {
 		if units, ok = inUnits(v, unit); ok {
 			return units, unit, true
 		}
@@ -169,7 +169,7 @@ func (c *cursor) decimal(v float64) (units int64, unit uint8, ok bool) {
 	if v-v == 0 { // a marker says nothing of the series' values
 		c.misses++
 	}
-	return 0, unit, false
+	return 0, 0, false
 }
 
 // unitsIn is the last decimal counted in a unit that is as fine or finer.
