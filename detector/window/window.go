@@ -3,10 +3,10 @@
 // A Window is a list of blocks, each a string of bytes in an encoding of its own, made
 // to be appended to fast: what a sample repeats of the one before is not written, whole
 // numbers and decimals are as short as they change, and nothing takes a loop over bits.
-// A regular gauge or counter costs two or three bytes a sample and a constant series
+// A regular gauge or counter costs one to three bytes a sample and a constant series
 // none: its samples are counted in the Window itself. Samples leave by the block, when
 // another begins: a Window holds at least the span it was asked to keep and at most
-// about twice that. The block that leaves lends its memory to the next, so a Window that
+// twice that. The block that leaves lends its memory to the next, so a Window that
 // has seen its span once and its liveliest hour allocates nothing.
 //
 // It has no clock and no lock; the zero value is an empty Window.
@@ -166,7 +166,8 @@ func (w *Window) Len() int {
 	return n
 }
 
-// Bytes is the memory the window holds on the heap for its samples.
+// Bytes is the memory the window holds for its samples beside itself: 0 while the few
+// bytes they take have room in it.
 func (w *Window) Bytes() int { return int(w.bytes) }
 
 // All yields the samples held, oldest first. The window must not change meanwhile.
