@@ -423,7 +423,7 @@ func TestStatus(t *testing.T) {
 	for i := range int64(3) {
 		batch := &foreshock.Batch{}
 		for k := range 100 {
-			batch.Samples = append(batch.Samples, foreshock.Sample{Series: series("load", "instance", fmt.Sprint(k)), T: start + i*15_000, V: 1})
+			batch.Samples = append(batch.Samples, foreshock.Sample{Series: series("load", "instance", fmt.Sprint(k)), T: start + i*15_000, V: math.Sqrt(float64(2 + i))})
 		}
 		b.batch(batch)
 	}

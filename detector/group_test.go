@@ -340,7 +340,7 @@ func TestPlacesAllocateNothing(t *testing.T) {
 	if len(sh.groups) != 1 {
 		t.Fatalf("%d groups", len(sh.groups))
 	}
-	// Windows grow by a chunk now and then: fewer than one allocation for ten samples.
+	// Windows grow now and then: fewer than one allocation for ten samples.
 	if allocs := testing.AllocsPerRun(100, scrape); allocs > n/10 {
 		t.Errorf("%v allocations for a scrape of %d samples", allocs, n)
 	}

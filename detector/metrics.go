@@ -157,7 +157,7 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		series:         gauge("series", "Series known."),
 		warming:        gauge("series_warming", "Series known that are still warming up."),
 		limit:          gauge("series_limit", "Series that may be known."),
-		window:         gauge("window_bytes", "Memory the windows hold."),
+		window:         gauge("window_bytes", "Memory the windows hold beside their series."),
 		now:            gauge("clock_timestamp_seconds", "Sample time the detector has reached."),
 		queue:          gauge("queue_samples", "Samples and metadata taken in that wait to be scored, plus 64 for each of their batches."),
 		groups:         counter("group_anomalies_total", "Anomalies that started of groups: of the series one rule watches at one place."),

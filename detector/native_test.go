@@ -424,8 +424,8 @@ func nativeFleet(n int) (s *shard, scrape func()) {
 	}
 }
 
-// Nothing is allocated for a native histogram that is known; what is left are the
-// windows' chunks, of four series.
+// Nothing is allocated for a native histogram that is known; what is left is the growth
+// of the windows, of four series, now and then.
 func TestNativeHistogramsAllocateNothing(t *testing.T) {
 	_, scrape := nativeFleet(20)
 	for range 400 {

@@ -229,7 +229,7 @@ func TestPodsAllocateNothing(t *testing.T) {
 	for range 500 {
 		round()
 	}
-	// A window takes a chunk now and then, and ageing a slice a minute.
+	// A window grows now and then, and ageing takes a slice a minute.
 	if got := testing.AllocsPerRun(2000, round) / float64(len(xs)); got > 0.05 {
 		t.Errorf("%.3f allocations a sample", got)
 	}

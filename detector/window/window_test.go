@@ -1,6 +1,7 @@
 package window
 
 import (
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -19,44 +20,118 @@ func collect(w *Window) []sample {
 	return got
 }
 
-// A window must give back the newest samples bit for bit, all of those that are no
-// older than its span, and not many more.
+// verify holds a window to its promise: it has the newest samples bit for bit, all that
+// are no older than keep and none older than twice that.
+func verify(t *testing.T, w *Window, want []sample, keep int64) {
+	t.Helper()
+	got := collect(w)
+	if len(got) != w.Len() || len(got) > len(want) || len(got) == 0 && len(want) > 0 {
+		t.Fatalf("Len %d, yielded %d of %d", w.Len(), len(got), len(want))
+	}
+	lost := len(want) - len(got)
+	for i, x := range want[lost:] {
+		if got[i].t != x.t || math.Float64bits(got[i].v) != math.Float64bits(x.v) {
+			t.Fatalf("sample %d is %d = %v (%#x), want %d = %v (%#x)", lost+i,
+				got[i].t, got[i].v, math.Float64bits(got[i].v), x.t, x.v, math.Float64bits(x.v))
+		}
+	}
+	if len(want) == 0 {
+		return
+	}
+	now := uint64(want[len(want)-1].t)
+	if lost > 0 && now-uint64(want[lost-1].t) <= uint64(keep) {
+		t.Fatalf("lost a sample %d ms old, want %d kept", now-uint64(want[lost-1].t), keep)
+	}
+	if age := now - uint64(got[0].t); age > 2*uint64(keep) {
+		t.Fatalf("holds a sample %d ms old, want at most %d", age, 2*uint64(keep))
+	}
+}
+
 func TestWindowAgainstSlice(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		keep := 1 + r.Int64N(1_000_000)
 		step := 1 + r.Int64N(keep)
 		at := r.Int64N(math.MaxInt32) - math.MaxInt32/2
+		v, per := 0.0, math.Pow10(r.IntN(5))
 		var w Window
 		var want []sample
 		for range 1 + r.IntN(1500) {
 			at += 1 + r.Int64N(step)
-			v := math.Float64frombits(r.Uint64()) // NaN payloads, denormals, infinities
-			if r.IntN(2) == 0 {
+			switch r.IntN(4) {
+			case 0:
+				v = math.Float64frombits(r.Uint64()) // NaN payloads, denormals, infinities
+			case 1:
 				v = float64(r.IntN(3))
+			case 2:
+				v = math.Round(100*per*r.NormFloat64()) / per
 			}
 			w.Append(at, v, keep)
 			want = append(want, sample{at, v})
 		}
-		got := collect(&w)
-		if len(got) != w.Len() {
-			t.Fatalf("seed %d: Len %d, yielded %d", seed, w.Len(), len(got))
-		}
-		tail := want[len(want)-len(got):]
-		for i := range got {
-			if got[i].t != tail[i].t || math.Float64bits(got[i].v) != math.Float64bits(tail[i].v) {
-				t.Fatalf("seed %d: sample %d is %v, want %v", seed, i, got[i], tail[i])
-			}
-		}
-		if lost := len(want) - len(got); lost > 0 && at-want[lost-1].t <= keep {
-			t.Fatalf("seed %d: lost a sample %d ms old, want %d kept", seed, at-want[lost-1].t, keep)
-		}
-		// The span, what the oldest chunk holds beyond it, and what came since a chunk
-		// began; each chunk spans half of it and the sample that ended it.
-		if age := at - got[0].t; age > 2*keep+2*step {
-			t.Fatalf("seed %d: holds a sample %d ms old, want at most %d", seed, age, 2*keep+2*step)
-		}
+		verify(t, &w, want, keep)
 	}
+}
+
+// FuzzWindow appends whatever samples come, at whatever times that grow.
+func FuzzWindow(f *testing.F) {
+	const (
+		kind  = iota // of the step through time: its two low bits; of the value: the next two
+		ahead        // 8 B: the step, or the change of it
+		what  = ahead + 8
+		size  = what + 8
+	)
+	add := func(keep int64, at int64, samples ...[3]uint64) {
+		var data []byte
+		for _, s := range samples {
+			data = append(data, byte(s[0]))
+			data = binary.LittleEndian.AppendUint64(data, s[1])
+			data = binary.LittleEndian.AppendUint64(data, s[2])
+		}
+		f.Add(keep, at, data)
+	}
+	const minutes = 60_000
+	add(3_600_000, 0, [3]uint64{0, minutes, 0}, [3]uint64{1, 0, 0}, [3]uint64{1, 0, 0}, [3]uint64{0b0010, 3, 0}, [3]uint64{0b0101, 0, 7})
+	add(math.MaxInt64, math.MinInt64, [3]uint64{0, 1 << 62, math.MaxUint64}, [3]uint64{0, 1 << 62, 1 << 63}, [3]uint64{0, 1 << 62, 1})
+	add(1, -1, [3]uint64{0b1100, 1, 37}, [3]uint64{0b1101, 1, 38}, [3]uint64{0b1001, 1, 1 << 40}, [3]uint64{0b1001, 1, 0})
+	f.Fuzz(func(t *testing.T, keep, at int64, data []byte) {
+		if keep < 0 {
+			return
+		}
+		var w Window
+		var want []sample
+		step, v, units := uint64(1), 0.0, int64(0)
+		for ; len(data) >= size; data = data[size:] {
+			by, x := binary.LittleEndian.Uint64(data[ahead:]), binary.LittleEndian.Uint64(data[what:])
+			switch data[kind] & 3 {
+			case 0:
+				step = by
+			case 1: // as before
+			case 2:
+				step += uint64(int64(int8(by)))
+			case 3:
+				step = by % (2 * minutes)
+			}
+			switch data[kind] >> 2 & 3 {
+			case 0:
+				v = math.Float64frombits(x)
+			case 1: // as before
+			case 2:
+				units += int64(x)
+				v = float64(units)
+			case 3:
+				units += int64(int16(x))
+				v = float64(units) / 100
+			}
+			if step == 0 || step > uint64(math.MaxInt64)-uint64(at) {
+				return // time must grow
+			}
+			at += int64(step)
+			w.Append(at, v, keep)
+			want = append(want, sample{at, v})
+		}
+		verify(t, &w, want, keep)
+	})
 }
 
 func TestWindowExtremes(t *testing.T) {
@@ -75,17 +150,7 @@ func TestWindowExtremes(t *testing.T) {
 	for _, s := range want {
 		w.Append(s.t, s.v, math.MaxInt64)
 	}
-	got := collect(&w)
-	// The whole of time is two windows of MaxInt64: the oldest may have left.
-	tail := want[len(want)-len(got):]
-	if len(got) < 4 {
-		t.Fatalf("kept %d samples, want those since -1 at least", len(got))
-	}
-	for i := range got {
-		if got[i].t != tail[i].t || math.Float64bits(got[i].v) != math.Float64bits(tail[i].v) {
-			t.Errorf("sample %d is %v, want %v", i, got[i], tail[i])
-		}
-	}
+	verify(t, &w, want, math.MaxInt64)
 }
 
 func TestWindowReadsAsFarAsAsked(t *testing.T) {
@@ -132,9 +197,10 @@ func TestWindowBytes(t *testing.T) {
 	for i := range int64(5000) {
 		w.Append(i*1000, r.Float64(), 3_600_000)
 		want := 0
-		for _, c := range w.chunks {
-			want += overhead + cap(c.xor.Bytes())
+		for _, b := range w.older {
+			want += cap(b.data)
 		}
+		want += cap(w.data) + cap(w.older)*blockSize
 		if w.Bytes() != want {
 			t.Fatalf("after %d samples Bytes = %d, want %d", i+1, w.Bytes(), want)
 		}
@@ -148,8 +214,8 @@ func TestConstantSeriesIsSmall(t *testing.T) {
 		interval int64
 		most     int
 	}{
-		{"every minute", 60_000, 300},
-		{"every 15 s", 15_000, 500},
+		{"every minute", 60_000, 104}, // two blocks of 40 B, and 8 B of each and of the next
+		{"every 15 s", 15_000, 104},
 	} {
 		var w Window
 		for i := range int64(1000) {
@@ -162,7 +228,7 @@ func TestConstantSeriesIsSmall(t *testing.T) {
 	}
 }
 
-func TestAppendAllocates(t *testing.T) {
+func TestAppendAllocatesNothing(t *testing.T) {
 	var w Window
 	at := int64(0)
 	add := func() {
@@ -172,20 +238,7 @@ func TestAppendAllocates(t *testing.T) {
 	for range 2000 {
 		add()
 	}
-	// One appender for a chunk of 120 samples.
-	if got := testing.AllocsPerRun(12_000, add); got > 0.02 {
-		t.Errorf("%v allocations a sample, want under 0.02", got)
+	if got := testing.AllocsPerRun(12_000, add); got != 0 {
+		t.Errorf("%v allocations a sample", got)
 	}
-}
-
-func BenchmarkAppend(b *testing.B) {
-	var w Window
-	r := rand.New(rand.NewPCG(1, 1))
-	at := int64(0)
-	b.ReportAllocs()
-	for b.Loop() {
-		at += 15_000
-		w.Append(at, r.NormFloat64(), 3_600_000)
-	}
-	b.ReportMetric(float64(w.Bytes())/float64(w.Len()), "B/sample")
 }
