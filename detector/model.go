@@ -57,12 +57,13 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64, v *verdict)
 	if newborn {
 		far = m.forest.Isolation(x)
 	}
-	doubt := m.doubt.need(t)
+	*v = verdict{band: band, warming: seen < g.warmUp}
+	word := m.score(g, t, x, season, apart)
+	doubt := m.doubt.need(t, word.Channel)
 	if g.lacks(Doubts) {
 		doubt = 1
 	}
-	*v = verdict{band: band, warming: seen < g.warmUp, doubt: doubt, needed: m.alarm.needed(doubt)}
-	word := m.score(g, t, x, season, apart)
+	v.doubt, v.needed = doubt, m.alarm.needed(doubt)
 	v.raw, v.channel, v.each, v.threshold = word.Score, word.Channel, word.Each, g.threshold/sensitivity(w)
 	v.news = !v.warming && !m.resumed && m.alarm.rests(m.bar.share)
 	v.evidence[deviating] = m.deviation.score(x, float64(apart)/1000, seen >= steady && !g.lacks(Deviations))
@@ -91,7 +92,7 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64, v *verdict)
 	v.reason = m.reason(w, x, found, doubt, accepted, v)
 	m.resumed = false
 	if v.changed && v.phase != foreshock.Ended {
-		m.doubt.add(t)
+		m.doubt.add(t, v.channel)
 	}
 	switch {
 	case accepted:

@@ -200,7 +200,7 @@ func (f *Forest) ScoreSeasonal(p Point, r *Rest, rest, scale float64) Word {
 	v := verdict{ordinary: 1, deaf: p.Deaf}
 	f.isolate(&p, &v)
 	if p.Closed {
-		r.score = r.isolate(p.T, rest, scale)
+		r.score = r.isolate(p.T, rest, scale, f.beyond)
 	}
 	v.add(r.score, Season)
 	return f.word(&v)

@@ -77,3 +77,20 @@ func TestATailHasASide(t *testing.T) {
 		t.Errorf("as far below the lowest scores %.3f", s)
 	}
 }
+
+// What a far value leaves of its season moves the season's level too: that is no news of
+// a stream that throws them.
+func TestATailIsWiderThanItsSeason(t *testing.T) {
+	strayed := func(beyond room) float64 {
+		var r Rest
+		r.isolate(0, 0, 1, beyond)
+		for i := range int64(2000) {
+			r.isolate(i*60_000, float64(i%2), 1, beyond)
+		}
+		return r.isolate(2000*60_000, 200, 1, beyond)
+	}
+	plain, tailed := strayed(room{}), strayed(room{above: 1000})
+	if plain < 0.2 || tailed > plain/2 || strayed(room{below: 1000}) != plain {
+		t.Errorf("a rest of 200 scores %v, with a tail %v", plain, tailed)
+	}
+}
