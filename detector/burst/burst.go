@@ -72,7 +72,7 @@ type Burst struct {
 
 // Score is how far the jerk that ends with the point (t, x) exceeds those of the days
 // before, in units of how much these differ among themselves: 0 to Highest, and 0 while
-// fewer than two days are known. t is in ms and grows from call to call, apart is the
+// fewer than two days of movement are known. t is in ms and grows from call to call, apart is the
 // usual time between points, in ms. Blocks are taken to differ by as many octaves as
 // differ, at least, since few of them cannot show how far they may. Then the point is
 // learned.
@@ -107,9 +107,11 @@ func (b *Burst) Score(t int64, x float64, apart int64, differ float64) float64 {
 // Break says that the next point does not continue what came before.
 func (b *Burst) Break() { b.heard = 0 }
 
-// turn ends the block at hand, if any, and begins the next at t.
+// turn ends the block at hand, if any, and begins the next at t. A block without any
+// movement is none: it does not tell how hard the stream moves when it does, and after days
+// of silence every movement would be unheard of.
 func (b *Burst) turn(t, apart int64, x float64) {
-	if b.until != 0 {
+	if b.until != 0 && octaves(b.max, x) > octaves(0, x) {
 		b.maxima[b.next] = int16(min(max(octaves(b.max, x)*fine, math.MinInt16), math.MaxInt16))
 		b.next = (b.next + 1) % blocks
 		b.kept = min(b.kept+1, blocks)
@@ -132,7 +134,8 @@ func (b *Burst) judge() {
 	b.usual = math.Exp2(2 * float64(b.centre))
 }
 
-// octaves is the logarithm of a jerk, from its square, at a value about x.
+// octaves is the logarithm of a jerk, from its square, at a value about x; what rounding
+// makes is as good as none.
 func octaves(square, x float64) float64 {
 	return math.Log2(max(math.Sqrt(square), math.Abs(x)*quantum, grain))
 }
