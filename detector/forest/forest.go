@@ -75,9 +75,12 @@ const (
 	roam   = 0.7
 	utmost = 10
 
-	// stillness is how many times finer than a bin of the values the noise may be
-	// before it counts as none: it bounds the logarithm of a flat line.
-	stillness = 16
+	// still is the roughness that counts as none, in mean absolute deviations of x, and
+	// fine the same relative to its magnitude: they bound the logarithm of a flat line.
+	// A 220th of what neighbours differ by in white noise, 2/√π σ ≈ 1.4 deviations; a
+	// sixteenth of the finest bin.
+	still = 1.0 / 160
+	fine  = 1.0 / 16
 )
 
 // The centre and the mean absolute deviation from it follow sample time, not the
@@ -240,7 +243,8 @@ func (f *Forest) isolate(p Point) verdict {
 	f.ask(Fast, f.fast, fastSpread*mad+fastGain*f.margin, f.beyond.times(fastGain), true, &v)
 	f.ask(Slow, f.slow, slowSpread*mad, room{}, true, &v)
 	f.ask(Shift, f.step-f.slow, shiftSpread*mad+stepGain*f.margin, f.beyond.times(stepGain), true, &v)
-	f.ask(Roughness, math.Log2(f.rough+float64(f.trees[Value].width)/stillness), roughSpread, room{}, true, &v)
+	none := still*mad + fine*(finest*math.Abs(f.centre)+grain)
+	f.ask(Roughness, math.Log2(f.rough+none), roughSpread, room{}, true, &v)
 	copy(f.levels[:], v.each[:own])
 	if f.n%quarantine[Value] == 0 {
 		f.foresee()
