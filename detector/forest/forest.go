@@ -198,7 +198,7 @@ func (f *Forest) Score(p Point) Word {
 func (f *Forest) ScoreSeasonal(p Point, r *Rest, rest, scale float64) Word {
 	v := f.isolate(p)
 	if p.Closed {
-		r.score = r.isolate(p.T, rest, scale)
+		r.score = r.isolate(p.T, rest, scale, f.beyond)
 	}
 	v.add(r.score, Season)
 	return f.word(v)

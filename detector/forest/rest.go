@@ -40,8 +40,9 @@ type Rest struct {
 	n     uint32  // points since
 }
 
-// isolate is how isolated the level is once rest is in it. Then it is learned.
-func (r *Rest) isolate(t int64, rest, scale float64) float64 {
+// isolate is how isolated the level is once rest is in it, where far values of the stream
+// are taken for as common as beyond says. Then it is learned.
+func (r *Rest) isolate(t int64, rest, scale float64, beyond room) float64 {
 	if scale < renewal*r.ref {
 		r.tree, r.n = tree{}, 0
 	}
@@ -50,7 +51,7 @@ func (r *Rest) isolate(t int64, rest, scale float64) float64 {
 	}
 	r.n++
 	r.level += restGain * (rest - r.level)
-	s := r.tree.score(r.level, restSpread*scale+ownSpread*r.own, room{})
+	s := r.tree.score(r.level, restSpread*scale+ownSpread*r.own, beyond.times(restGain))
 	r.own += max(ownGain, 1/float64(r.n)) * (math.Abs(r.level) - r.own)
 	if r.n%quarantine[Season] == 0 {
 		r.tree.release()

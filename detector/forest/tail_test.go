@@ -77,3 +77,23 @@ func TestATailHasASide(t *testing.T) {
 		t.Errorf("as far below the lowest scores %.3f", s)
 	}
 }
+
+// One far value is no new level of what the season leaves, where far values come and go.
+func TestATailReachesTheSeason(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 3))
+	var f Forest
+	var rest Rest
+	at := int64(0)
+	for range 4000 {
+		x := student(r)
+		f.ScoreSeasonal(Alone(at, x), &rest, x, 1.1) // a mean |x| of t(3) noise
+		at += minute
+	}
+	_, hi := f.trees[Value].ends()
+	far := 4 * hi
+	told := rest
+	wary := told.isolate(at, far, 1.1, f.beyond)
+	if s := rest.isolate(at, far, 1.1, room{}); wary > 0.6*s || s == 0 {
+		t.Errorf("a value four times as far as any scores %.3f, and %.3f without the tail, want little more than half of it", wary, s)
+	}
+}
