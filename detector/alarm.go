@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// refractory is how many bars after an alert only an escalation alerts again,
-	// and escalation how many times the last alert's score makes one.
+	// For refractory bars after an alert only an escalation alerts again: escalation times
+	// its score at first, and ever less, until as much as it is enough at the end.
 	refractory = 100
 	escalation = 1.5
 
@@ -68,7 +68,7 @@ func (a *alarm) hear(t int64, share, x, score, need float64, v *verdict) (accept
 		a.held = min(a.held, linger*(1-fade*share))
 	}
 
-	more := score >= need && score >= escalation*a.last
+	more := score >= need && score >= a.escalating(a.refractoryLeft)
 	switch {
 	case a.active && more:
 		a.alert(foreshock.Escalated, t, score, v)
@@ -84,6 +84,12 @@ func (a *alarm) hear(t int64, share, x, score, need float64, v *verdict) (accept
 	}
 	v.score, v.active = a.held, a.active
 	return accepted
+}
+
+// escalating is the score at which the last alert is outdone, with so many bars left of its
+// refractory period.
+func (a *alarm) escalating(left float64) float64 {
+	return (1 + (escalation-1)*left/refractory) * a.last
 }
 
 // glance is hear for a newborn: nothing is held, and an anomaly is over with the

@@ -116,6 +116,36 @@ func TestFlatLineEndsByItsScore(t *testing.T) {
 	}
 }
 
+// What outdoes an alert sinks from half as much again to as much.
+func TestEscalationSinks(t *testing.T) {
+	for _, c := range []struct {
+		bars  int // since an alert of 2
+		score float64
+		want  bool
+	}{
+		{1, 2.9, false},
+		{1, 3, true},
+		{50, 2.4, false},
+		{50, 2.5, true},
+		{99, 2, false},
+		{99, 2.02, true},
+		{100, 1, true},
+	} {
+		var a alarm
+		a.hear(0, 1, 0, 2, 1, &verdict{})
+		for range c.bars - 1 {
+			a.hear(0, 1, 0, 0, 1, &verdict{})
+		}
+		if told := c.score >= a.needed(1); told != c.want {
+			t.Errorf("%d bars after an alert it takes %v", c.bars, a.needed(1))
+		}
+		var v verdict
+		if a.hear(0, 1, 0, c.score, 1, &v); v.changed != c.want {
+			t.Errorf("%d bars after an alert of 2 a score of %v alerts: %v, want %v", c.bars, c.score, v.changed, c.want)
+		}
+	}
+}
+
 // Within the refractory period more of the same is silent, and much more is not.
 func TestEscalation(t *testing.T) {
 	values := add(noise(4, 20, 700), 600, 601, 5)

@@ -58,8 +58,8 @@ func closed(w *rules.Watch, b foreshock.Band, x float64) foreshock.Reason {
 // needed is the score at which the next sample alerts, where one takes a score of need.
 func (a *alarm) needed(need float64) float64 {
 	// Of the samples left, the next one is the first to be taken off.
-	if a.active || a.refractoryLeft > 1 {
-		return max(need, escalation*a.last)
+	if left := max(a.refractoryLeft-1, 0); a.active || left > 0 {
+		return max(need, a.escalating(left))
 	}
 	return need
 }

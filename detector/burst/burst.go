@@ -77,7 +77,7 @@ type Burst struct {
 
 // Score is how far the jerk that ends with the point (t, x) exceeds those of the days
 // before, in units of how much these differ among themselves: 0 to Highest, and 0 while
-// fewer than two days are known. t is in ms and grows from call to call, apart is the
+// fewer than two days of movement are known. t is in ms and grows from call to call, apart is the
 // usual time between points, in ms. Blocks are taken to differ by as many octaves as
 // differ, at least, since few of them cannot show how far they may. Then the point is
 // learned.
@@ -125,28 +125,19 @@ func Still(x float64, jerked, at, apart int64, heard uint8) (b Burst) {
 	}
 	// A block ends with the first point at or after its end.
 	whole := (lasts(apart) + apart - 1) / apart * apart
-	complete := (at - jerked) / whole
-	b.kept, b.next = uint8(min(complete, blocks)), uint8(complete%blocks)
-	for i := range b.kept {
-		b.maxima[i] = kept(0, x)
-	}
-	b.until = jerked + complete*whole + lasts(apart)
-	b.judge()
+	b.until = jerked + (at-jerked)/whole*whole + lasts(apart)
 	return b
 }
 
 // lasts is how long a block does, whose points come apart ms.
 func lasts(apart int64) int64 { return max(block, points*apart) }
 
-// kept is the largest jerk of a block, at a value about x, as it is kept.
-func kept(square, x float64) int16 {
-	return int16(min(max(octaves(square, x)*fine, math.MinInt16), math.MaxInt16))
-}
-
-// turn ends the block at hand, if any, and begins the next at t.
+// turn ends the block at hand, if any, and begins the next at t. A block without any
+// movement is none: it does not tell how hard the stream moves when it does, and after days
+// of silence every movement would be unheard of.
 func (b *Burst) turn(t, apart int64, x float64) {
-	if b.until != 0 {
-		b.maxima[b.next] = kept(b.max, x)
+	if b.until != 0 && octaves(b.max, x) > octaves(0, x) {
+		b.maxima[b.next] = int16(min(max(octaves(b.max, x)*fine, math.MinInt16), math.MaxInt16))
 		b.next = (b.next + 1) % blocks
 		b.kept = min(b.kept+1, blocks)
 		b.judge()
@@ -168,7 +159,8 @@ func (b *Burst) judge() {
 	b.usual = math.Exp2(2 * float64(b.centre))
 }
 
-// octaves is the logarithm of a jerk, from its square, at a value about x.
+// octaves is the logarithm of a jerk, from its square, at a value about x; what rounding
+// makes is as good as none.
 func octaves(square, x float64) float64 {
 	return octave.Log2(max(math.Sqrt(square), math.Abs(x)*quantum, grain))
 }

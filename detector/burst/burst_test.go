@@ -107,6 +107,25 @@ func TestIncidentsDoNotTeach(t *testing.T) {
 	}
 }
 
+// A stream that was silent for days moves as it did before.
+func TestSilenceDoesNotTeach(t *testing.T) {
+	noise := normal(5)
+	b, at := learned(4, minute, noise)
+	for range 6 * day / minute {
+		b.Score(at, 100.1, minute, 0)
+		at += minute
+	}
+	for range day / minute {
+		if s := b.Score(at, noise(), minute, 0); s > 3 {
+			t.Fatalf("after six silent days the usual noise scores %v, want no more than 3", s)
+		}
+		at += minute
+	}
+	if s := b.Score(at, 200, minute, 0); s < 3 {
+		t.Errorf("a jump of 100 σ scores %v, want at least 3", s)
+	}
+}
+
 // A gap is no jump.
 func TestBreak(t *testing.T) {
 	b, at := learned(4, minute, normal(4))

@@ -77,9 +77,12 @@ const (
 	roam   = 0.7
 	utmost = 10
 
-	// stillness is how many times finer than a bin of the values the noise may be
-	// before it counts as none: it bounds the logarithm of a flat line.
-	stillness = 16
+	// still is the roughness that counts as none, in mean absolute deviations of x, and
+	// fine the same relative to its magnitude: they bound the logarithm of a flat line.
+	// A 220th of what neighbours differ by in white noise, 2/√π σ ≈ 1.4 deviations; a
+	// sixteenth of the finest bin.
+	still = 1.0 / 160
+	fine  = 1.0 / 16
 )
 
 // The centre and the mean absolute deviation from it follow sample time, not the
@@ -244,7 +247,7 @@ func (f *Forest) isolate(p *Point, v *verdict) {
 	f.ask(Fast, f.fast, fastSpread*mad+fastGain*f.margin, f.beyond.times(fastGain), true, v)
 	f.ask(Slow, f.slow, slowSpread*mad, room{}, true, v)
 	f.ask(Shift, f.step-f.slow, shiftSpread*mad+stepGain*f.margin, f.beyond.times(stepGain), true, v)
-	f.ask(Roughness, f.roughness(), roughSpread, room{}, true, v)
+	f.ask(Roughness, f.roughness(mad), roughSpread, room{}, true, v)
 	copy(f.levels[:], v.each[:own])
 	if f.n%quarantine[Value] == 0 {
 		f.foresee()
@@ -284,9 +287,10 @@ func (f *Forest) begun(c Channel) bool {
 // magnitude is the value of x in the channel Log.
 func magnitude(x float64) float64 { return math.Copysign(octave.Log2(1+math.Abs(x)), x) }
 
-// roughness is the value of the channel of that name.
-func (f *Forest) roughness() float64 {
-	return octave.Log2(f.rough + float64(f.trees[Value].width)*(1./stillness))
+// roughness is the value of the channel of that name, where x deviates by mad.
+func (f *Forest) roughness(mad float64) float64 {
+	none := still*mad + fine*(finest*math.Abs(f.centre)+grain)
+	return octave.Log2(f.rough + none)
 }
 
 // foresee says by how much the next extreme may exceed those seen, in a stream that

@@ -184,6 +184,21 @@ func TestNarrowsAfterASpike(t *testing.T) {
 	}
 }
 
+// How finely values are told apart is no matter of how rough they are.
+func TestNarrowingIsNotRough(t *testing.T) {
+	var f Forest
+	for i := range 4 * epoch {
+		x := float64(i / 50 % 2) // a count that is at rest nearly always
+		if i == 500 {
+			x = 1e5
+		}
+		w := f.Score(Alone(int64(i)*minute, x))
+		if i > epoch && w.Each[Roughness] > 0.02 {
+			t.Fatalf("at %d the roughness scores %v, want next to 0", i, w.Each[Roughness])
+		}
+	}
+}
+
 func TestConstantIsNeverNew(t *testing.T) {
 	for _, x := range []float64{0, 1, -1, 1e-300, 5e-324, 1e18 + 1, math.MaxFloat64, -math.MaxFloat64} {
 		var f Forest

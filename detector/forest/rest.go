@@ -40,8 +40,8 @@ type Rest struct {
 	n     uint32  // points since
 }
 
-// isolate is how isolated the level is once rest is in it, of a stream whose tail reaches
-// so far beyond what was seen. Then it is learned.
+// isolate is how isolated the level is once rest is in it, where far values of the stream
+// are taken for as common as beyond says. Then it is learned.
 func (r *Rest) isolate(t int64, rest, scale float64, beyond room) float64 {
 	if scale < renewal*r.ref {
 		r.tree, r.n = tree{}, 0

@@ -15,7 +15,7 @@ func Still(t int64, x float64, points, coarse uint32) Forest {
 		}
 	}
 	if f.begun(Roughness) {
-		f.trees[Roughness].stay(f.roughness(), points)
+		f.trees[Roughness].stay(f.roughness(0), points)
 	}
 	return f
 }
