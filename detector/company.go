@@ -61,12 +61,20 @@ func (s *shard) loudest(g *group, kind, n int) []*state {
 	}
 	slices.SortFunc(all, func(a, b *state) int {
 		return cmp.Or(
-			cmp.Compare(b.member.parts[kind], a.member.parts[kind]),
+			cmp.Compare(b.says(kind), a.says(kind)),
 			cmp.Compare(b.member.weight(), a.member.weight()),
 			labels.Compare(a.series.Labels, b.series.Labels),
 		)
 	})
 	return all[:min(n, len(all))]
+}
+
+// says is how much evidence of the kind st has.
+func (st *state) says(kind int) float64 {
+	if kind == novel {
+		return st.member.group.constellation.Moved(st.star)
+	}
+	return float64(st.member.parts[kind]) / fraction
 }
 
 // weight is all of a member's evidence, each kind by what it takes of it.

@@ -72,6 +72,8 @@ const (
 	deviating        // deviation.score
 
 	kinds
+
+	novel = kinds // that of the group as a whole: see group.novelty
 )
 
 // admits reports whether the rule lets a deviation of x from what was expected alert:

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector/constellation"
 	"github.com/foreshock/foreshock/rules"
 )
 
@@ -13,6 +14,8 @@ import (
 // alert, on what all of them say together:
 //
 //	score = max over kinds of evidence of Σ evidence ÷ (need · nᵖ)
+//
+// or on how new it is that they stand to each other as they do: see novelty.
 //
 // With p between ½, where what is random adds up, and 1, where all must agree, one series
 // of a place can raise an alert by itself as long as they are few, and a hundredth of a
@@ -36,6 +39,8 @@ type group struct {
 
 	elsewhen int64 // ms: another time, far from the one at hand,
 	votes    int   // and how many in a row spoke of it
+
+	constellation *constellation.Place // nil until it has spoken for its series
 
 	alarm    alarm
 	score    float64
@@ -89,6 +94,9 @@ func (s *shard) join(st *state) {
 	st.member.group, st.member.index = g, uint32(len(g.slots))
 	g.slots = append(g.slots, st.slot)
 	g.resize()
+	if g.speaks() && g.constellation == nil {
+		g.constellation = &constellation.Place{}
+	}
 }
 
 // leave ends st's membership, and with the last but one what the group has to say.
@@ -174,6 +182,18 @@ func (g *group) take(m *membership, e evidence, odd bool) {
 // speaks reports whether the group speaks for its members, instead of each for itself.
 func (g *group) speaks() bool { return g != nil && len(g.slots) > 1 }
 
+// advance has the group of st turn to the time t of its sample, if that is later than the
+// one at hand, which is judged then.
+func (s *shard) advance(st *state, t int64) {
+	g := st.member.group
+	if g.speaks() && (g.heard == 0 || t > g.now && !g.far(t) || g.outvoted(t)) {
+		s.judge(g)
+		g.bar = max(min(aBar, (st.modelTime-st.mind.born())/infancy), st.interval, 1)
+		g.now, g.heard, g.judged, g.votes = t, 0, false, 0
+		g.constellation.Begin(t, len(g.slots))
+	}
+}
+
 // gather takes in what the sample of st at t says to its group. A time is judged when
 // all members have spoken of it, or when one speaks of a later time.
 func (s *shard) gather(st *state, t int64, v *verdict) {
@@ -181,12 +201,10 @@ func (s *shard) gather(st *state, t int64, v *verdict) {
 	if !g.speaks() {
 		return
 	}
-	if g.heard == 0 || t > g.now && !g.far(t) || g.outvoted(t) {
-		s.judge(g)
-		g.bar = max(min(aBar, (st.modelTime-st.mind.born())/infancy), st.interval, 1)
-		g.now, g.heard, g.judged, g.votes = t, 0, false, 0
-	}
 	g.take(&st.member, v.evidence, v.active)
+	if !s.grading.lacks(Constellations) {
+		g.look(st, t, v)
+	}
 	if t == g.now {
 		if g.heard++; g.heard == len(g.slots) {
 			s.judge(g)
@@ -265,6 +283,9 @@ func (g *group) weigh() (score float64, kind int) {
 			score, kind = s, k
 		}
 	}
+	if s := g.novelty(); s > score {
+		score, kind = s, novel
+	}
 	return score, kind
 }
 
@@ -293,4 +314,6 @@ func (s *shard) tellGroup(g *group, t int64, v verdict) {
 }
 
 // kindNames are the kinds of evidence as people read them.
-var kindNames = [kinds]string{isolated: "group", jerking: "group (burst)", deviating: "group (deviation)"}
+var kindNames = [...]string{
+	isolated: "group", jerking: "group (burst)", deviating: "group (deviation)", novel: "group (constellation)",
+}

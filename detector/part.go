@@ -8,12 +8,13 @@ type Parts uint8
 
 // The parts.
 const (
-	Bursts     Parts = 1 << iota // sudden local change, beside the habit of a week
-	Seasons                      // the day and the week of a series
-	Levels                       // where a series usually goes: the fast and the slow level, and shifts between them
-	Roughness                    // how restless it is
-	Doubts                       // believing a series less that alerts too often
-	Deviations                   // many series of a place that are far from their mean of a day
+	Bursts         Parts = 1 << iota // sudden local change, beside the habit of a week
+	Seasons                          // the day and the week of a series
+	Levels                           // where a series usually goes: the fast and the slow level, and shifts between them
+	Roughness                        // how restless it is
+	Doubts                           // believing a series less that alerts too often
+	Deviations                       // many series of a place that are far from their mean of a day
+	Constellations                   // how new it is that the series of a place stand as they do
 )
 
 // lacks reports whether the detector is measured without p.

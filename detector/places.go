@@ -74,15 +74,15 @@ func (s *shard) sayings(g *group, kind int) []string {
 	var all []string
 	for _, st := range s.loudest(g, kind, maxLoudest) {
 		p := st.member.parts
-		if p == [kinds]int32{} {
+		if p == [kinds]int32{} && st.says(kind) == 0 {
 			break // nor do those behind it say anything
 		}
 		text := fmt.Sprintf("%s at %s", st.series, short(st.x))
 		if st.band.Known() {
 			text += fmt.Sprintf(", expected %s to %s", short(st.band.Lower), short(st.band.Upper))
 		}
-		all = append(all, fmt.Sprintf("%s (score %s, burst %s, deviation %s)", text,
-			short(float64(p[isolated])/fraction), short(float64(p[jerking])/fraction), short(float64(p[deviating])/fraction)))
+		all = append(all, fmt.Sprintf("%s (score %s, burst %s, deviation %s, moved %s)", text,
+			short(st.says(isolated)), short(st.says(jerking)), short(st.says(deviating)), short(st.says(novel))))
 	}
 	if all == nil {
 		return []string{"none"}

@@ -16,13 +16,14 @@ func (s *shard) step(st *state, t int64, x float64) {
 	if k := st.kin.stage; k >= pioneer && k <= settling {
 		grading = s.grow(st)
 	}
+	s.advance(st, t)
 	v := &s.verdict
 	st.mind.step(grading, st.watch, st.modelTime, x, v)
 	s.setWarming(st, v.warming)
 	if v.reason == foreshock.Alerting && st.member.group.speaks() {
 		v.reason = foreshock.Spoken
 	}
-	st.score, st.x, st.band, st.reason = v.score, x, v.band, v.reason
+	st.score, st.x, st.band, st.reason = s.withPlace(st, v), x, v.band, v.reason
 	if st.kind == derived {
 		s.out.counts.derived++
 	} else {
@@ -34,7 +35,7 @@ func (s *shard) step(st *state, t int64, x float64) {
 	if v.changed {
 		s.tell(st, t, v)
 	}
-	s.report(st, t, v)
+	s.report(st, t, v, st.score)
 	s.gather(st, t, v)
 	if hot := v.notable(); hot || st.diary != nil {
 		s.note(st, t, v, hot)
@@ -72,13 +73,13 @@ func (s *shard) tell(st *state, t int64, v *verdict) {
 }
 
 // report hands out the score of a sample.
-func (s *shard) report(st *state, t int64, v *verdict) {
+func (s *shard) report(st *state, t int64, v *verdict, score float64) {
 	if s.reports(st.watch, &st.reported, st.series, v) {
 		s.out.scores = append(s.out.scores, foreshock.Score{
 			Series:  st.series,
 			T:       t,
 			Value:   st.x,
-			Score:   v.score,
+			Score:   score,
 			Band:    v.band,
 			Warming: v.warming,
 		})

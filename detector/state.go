@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector/constellation"
 	"github.com/foreshock/foreshock/detector/window"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -68,11 +69,12 @@ type state struct {
 
 	piece   *piece // nil: of no histogram or summary
 	watch   *rules.Watch
-	scope   uint32     // its alerts count against; the fleet's where no rule watches it
-	young   class      // while it is
-	member  membership // of a group
-	outlook *outlook   // nil where no forecast rule selects it
-	diary   *diary     // nil where nothing was notable of late
+	scope   uint32                // its alerts count against; the fleet's where no rule watches it
+	young   class                 // while it is
+	member  membership            // of a group
+	star    *constellation.Member // nil until its group speaks
+	outlook *outlook              // nil where no forecast rule selects it
+	diary   *diary                // nil where nothing was notable of late
 
 	score float64 // the model's last word: for View
 	x     float64
@@ -253,7 +255,7 @@ func (s *shard) relearn(st *state) {
 	s.leave(st, st.last)
 	s.setWarming(st, false)
 	s.orphan(st)
-	st.mind, st.shift = mind{}, 0
+	st.mind, st.star, st.shift = mind{}, nil, 0
 	st.learned, st.counting = false, false
 	if st.outlook != nil {
 		st.outlook.forget()

@@ -22,6 +22,7 @@ func ablations() []method {
 		without("roughness", detector.Roughness, rules.GroupPlace),
 		without("doubt", detector.Doubts, rules.GroupPlace),
 		without("deviation", detector.Deviations, rules.GroupPlace),
+		without("constellation", detector.Constellations, rules.GroupPlace),
 		without("places", 0, rules.GroupOff),
 	}
 }
