@@ -50,6 +50,7 @@ var floors = map[string]int{
 	"internal/score":       4,
 	"internal/demo":        5,
 	"internal/e2e":         5,
+	"internal/loadgen":     5,
 	"cmd/foreshock":        5,
 }
 
