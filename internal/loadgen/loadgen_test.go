@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/golang/snappy"
+	"github.com/prometheus/prometheus/prompb"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The comparison works from end to end among the real programs, in both protocols: each
+// keeps every sample it is sent, or the exit code says so.
+func TestBothKeepEverySample(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{
+		"--foreshock=../../bin/foreshock", "--tools=../../.tools/bin", "--dir", t.TempDir(), "--output=json", "--runs=1",
+		"--series=1000", "--protocol=rw1", "--protocol=rw2", "--mix=moving", "--connections=2", "--churn=1", "--warm=12", "--scrapes=5",
+	}, &stdout, &stderr)
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, &stdout, &stderr)
+	}
+	var results []result
+	if err := json.Unmarshal(stdout.Bytes(), &results); err != nil {
+		t.Fatal(err)
+	}
+	if len(results) != 2 {
+		t.Fatalf("%d rows of 2", len(results))
+	}
+	for _, r := range results {
+		for _, m := range []measurement{r.Runs[0].Foreshock, r.Runs[0].Prometheus} {
+			if m.Kept != 18*1000 || m.Sent != m.Kept || m.SamplesPerCPUSecond <= 0 || m.P99 < m.P50 || m.Resident <= 0 {
+				t.Errorf("%s: %+v", &r.Row, m)
+			}
+		}
+	}
+}
+
+// A server that loses samples fails its row, whatever it answered.
+func TestLostSamplesFailTheRow(t *testing.T) {
+	r := result{Row: standard()[0], Failed: "foreshock, run 1: kept 999 of the 1000 samples sent"}
+	r.summarise()
+	for _, form := range []string{"text", "markdown"} {
+		var b strings.Builder
+		if err := write(&b, form, []result{r}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), "FAILED: foreshock, run 1: kept 999 of the 1000") || strings.Contains(b.String(), "÷") {
+			t.Errorf("%s:\n%s", form, b.String())
+		}
+	}
+}
+
+// receiver notes what it is sent, and takes its time.
+type receiver struct {
+	*httptest.Server
+	mu    sync.Mutex
+	times map[string][]int64 // by series
+	slow  time.Duration
+}
+
+func newReceiver(t *testing.T, slow time.Duration) *receiver {
+	r := &receiver{times: map[string][]int64{}, slow: slow}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		time.Sleep(r.slow)
+		var body bytes.Buffer
+		if _, err := body.ReadFrom(req.Body); err != nil {
+			t.Error(err)
+		}
+		raw, err := snappy.Decode(nil, body.Bytes())
+		if err != nil {
+			t.Error(err)
+		}
+		var got prompb.WriteRequest
+		if err := got.Unmarshal(raw); err != nil {
+			t.Error(err)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, ts := range got.Timeseries {
+			name := ""
+			for _, l := range ts.Labels {
+				name += l.Name + "=" + l.Value + ","
+			}
+			r.times[name] = append(r.times[name], ts.Samples[0].Timestamp)
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+// Whatever the number of connections, every series comes once a scrape and in order.
+func TestSeriesArriveInOrder(t *testing.T) {
+	const series, n = 3*perRequest + 500, 5
+	scrapes, err := encode(newFleet(defaultMix, 0), rw1, series, n, 1e12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newReceiver(t, 0)
+	s := newSender(r.URL, rw1, 3)
+	defer s.close()
+	took, err := s.play(t.Context(), scrapes, 0)
+	if err != nil || len(took) != n*4 {
+		t.Fatalf("%d requests, %v", len(took), err)
+	}
+	if len(r.times) != series {
+		t.Fatalf("%d series of %d", len(r.times), series)
+	}
+	for name, ts := range r.times {
+		for k := range n {
+			if len(ts) != n || ts[k] != 1e12+int64(k)*interval {
+				t.Fatalf("%s came at %v", name, ts)
+			}
+		}
+	}
+}
+
+// In an open loop a request that waits behind a slow one has waited too.
+func TestOpenLoopCountsTheWait(t *testing.T) {
+	scrapes, err := encode(newFleet(defaultMix, 0), rw1, 100, 10, 1e12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const slow = 20 * time.Millisecond
+	s := newSender(newReceiver(t, slow).URL, rw1, 1)
+	defer s.close()
+	took, err := s.play(t.Context(), scrapes, 100/slow.Seconds()*4) // four times what it can take
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range took {
+		if least := slow + time.Duration(i)*slow*3/4; d < least {
+			t.Errorf("request %d is said to have taken %s, it was done %s after it was due", i, d, least)
+		}
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	var ds []time.Duration
+	for i := range 100 {
+		ds = append(ds, time.Duration(100-i)*time.Millisecond)
+	}
+	if p50, p99 := quantile(ds, 0.5), quantile(ds, 0.99); p50 != 50 || p99 != 99 {
+		t.Errorf("p50 %g, p99 %g", p50, p99)
+	}
+}
+
+func TestNumbersAreShort(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 999: "999", 1234: "1 230", 1234567: "1 230 000", -4567: "−4 570"} {
+		if got := grouped(v); got != want {
+			t.Errorf("grouped(%g) = %q, want %q", v, got, want)
+		}
+	}
+	for n, want := range map[int]string{1000: "1k", 1_000_000: "1M", 1234: "1234", 200: "200"} {
+		if got := short(n); got != want {
+			t.Errorf("short(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
