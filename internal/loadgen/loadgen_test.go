@@ -166,3 +166,30 @@ func TestNumbersAreShort(t *testing.T) {
 		}
 	}
 }
+
+// A server without room is asked again, and the sample arrives once.
+func TestRefusedRequestsComeAgain(t *testing.T) {
+	scrapes, err := encode(newFleet(defaultMix, 0), rw1, 10, 2, 1e12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newReceiver(t, 0)
+	asked := 0
+	full := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if asked++; asked%2 == 1 {
+			http.Error(w, "no room", http.StatusServiceUnavailable)
+			return
+		}
+		r.Config.Handler.ServeHTTP(w, req)
+	}))
+	defer full.Close()
+	s := newSender(full.URL, rw1, 1)
+	defer s.close()
+	took, err := s.play(t.Context(), scrapes, 0)
+	if err != nil || len(took) != 2 || took[0] < 30*time.Millisecond {
+		t.Fatalf("took %v, %v", took, err)
+	}
+	if got := s.refused.Load(); got != 2 || len(r.times) != 10 {
+		t.Errorf("%d refusals of 2, %d series of 10", got, len(r.times))
+	}
+}

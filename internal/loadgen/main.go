@@ -43,7 +43,7 @@ type options struct {
 	protocols, mixes           []string
 	rate, churn                float64
 	warm, measured, runs       int
-	output                     string
+	output, plots              string
 }
 
 func main() {
@@ -70,6 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	k.Flag("scrapes", "Scrapes measured; 0 chooses by the number of series.").IntVar(&o.measured)
 	k.Flag("runs", "Runs of each program, in turn; the medians are shown.").Default("3").IntVar(&o.runs)
 	k.Flag("output", "text, markdown, or json with every run.").Short('o').Default("text").EnumVar(&o.output, "text", "markdown", "json")
+	k.Flag("plots", "Draw what a sample costs against series, cores and churn, as PNGs into this directory, instead of running the table.").PlaceHolder("DIR").StringVar(&o.plots)
 	k.Flag("foreshock", "Foreshock's binary.").Default("bin/foreshock").StringVar(&o.foreshock)
 	k.Flag("tools", "Directory of the binary prometheus.").Default(".tools/bin").StringVar(&o.tools)
 	k.Flag("dir", "Where to make the directories that the servers run in and that go afterwards; by default the system's temporary one.").StringVar(&o.dir)
@@ -117,7 +118,11 @@ func (o *options) bench(ctx context.Context, stdout, stderr io.Writer) error {
 	// The loader has one core, and as many threads at work: it must not take turns
 	// with the server.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	results, err := o.measureAll(ctx, o.rows(), stderr)
+	measure := func() ([]result, error) { return o.measureAll(ctx, o.rows(), stderr) }
+	if o.plots != "" {
+		measure = func() ([]result, error) { return o.drawAll(ctx, stderr) }
+	}
+	results, err := measure()
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,7 @@ type measurement struct {
 	P50                 float64 `json:"p50Milliseconds"`
 	P99                 float64 `json:"p99Milliseconds"`
 	LoaderCPU           float64 `json:"loaderCPUNanosecondsPerSample"`
+	Refused             int     `json:"requestsRefused"` // for want of room, and sent again
 	Sent                int     `json:"samplesSent"`
 	Kept                int     `json:"samplesKept"` // as the server says
 	Failed              string  `json:"failed,omitempty"`
@@ -93,6 +94,7 @@ func (ps *programs) measure(ctx context.Context, p program, r *row, scrapes []sc
 		P50:                 quantile(last.took, 0.5),
 		P99:                 quantile(last.took, 0.99),
 		LoaderCPU:           float64(last.loader) / n,
+		Refused:             int(snd.refused.Load()),
 		Sent:                samples(scrapes),
 		Kept:                p.kept(counters),
 	}

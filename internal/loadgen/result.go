@@ -75,12 +75,24 @@ func (ps *programs) run(ctx context.Context, r row, n int, progress io.Writer) (
 				runs.Prometheus = m
 			}
 			fmt.Fprintf(progress, "  run %d of %d, %-10s  %9s samples/s  %9s samples/CPU s  %s\n", i+1, n, p,
-				grouped(m.SamplesPerSecond), grouped(m.SamplesPerCPUSecond), m.Failed)
+				grouped(m.SamplesPerSecond), grouped(m.SamplesPerCPUSecond), m.remark())
 		}
 		res.Runs = append(res.Runs, runs)
 	}
 	res.summarise()
 	return res, nil
+}
+
+// remark is what there is to say of a run beside its figures.
+func (m *measurement) remark() string {
+	switch {
+	case m.Failed != "":
+		return "FAILED: " + m.Failed
+	case m.Refused > 0:
+		return fmt.Sprintf("told to come again %d times", m.Refused)
+	default:
+		return ""
+	}
 }
 
 // summarise takes the medians, unless a run failed: then there is nothing to compare.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,6 +20,7 @@ type sender struct {
 	url         string
 	headers     http.Header
 	connections []*http.Client
+	refused     atomic.Int64 // requests answered with "come again"
 }
 
 func newSender(url string, p protocol, connections int) *sender {
@@ -66,7 +69,7 @@ func (s *sender) play(ctx context.Context, scrapes []scrape, rate float64) ([]ti
 					} else if err := sleepUntil(ctx, due); err != nil {
 						return err
 					}
-					if err := s.post(ctx, client, r.body); err != nil {
+					if err := s.deliver(ctx, client, r.body); err != nil {
 						return err
 					}
 					took[c] = append(took[c], time.Since(due))
@@ -98,25 +101,54 @@ func sleepUntil(ctx context.Context, t time.Time) error {
 	}
 }
 
-// post sends one request. Any answer but success is an error: what was not taken at once
-// must not count.
-func (s *sender) post(ctx context.Context, c *http.Client, body []byte) error {
+// patience is how long a sender tries to get rid of a request.
+const patience = 2 * time.Minute
+
+// deliver sends one request until it is taken, as Prometheus's remote write does: a
+// server that has no room for it says when to come again, or is asked after 30 ms, then
+// 60, to 5 s at most. All of that counts as the time the request took.
+func (s *sender) deliver(ctx context.Context, c *http.Client, body []byte) error {
+	backoff := 30 * time.Millisecond
+	for deadline := time.Now().Add(patience); ; backoff = min(2*backoff, 5*time.Second) {
+		resp, err := s.post(ctx, c, body)
+		switch {
+		case err != nil:
+			return err
+		case resp.code/100 == 2:
+			return nil
+		case resp.code != http.StatusServiceUnavailable && resp.code != http.StatusTooManyRequests || time.Now().After(deadline):
+			return fmt.Errorf("%d %s: %s", resp.code, http.StatusText(resp.code), resp.text)
+		}
+		s.refused.Add(1)
+		wait := backoff
+		if resp.retryAfter > 0 {
+			wait = resp.retryAfter
+		}
+		if err := sleepUntil(ctx, time.Now().Add(wait)); err != nil {
+			return err
+		}
+	}
+}
+
+// response is what a server answered.
+type response struct {
+	code       int
+	retryAfter time.Duration
+	text       []byte
+}
+
+func (s *sender) post(ctx context.Context, c *http.Client, body []byte) (response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return response{}, err
 	}
 	req.Header = s.headers
 	resp, err := c.Do(req)
 	if err != nil {
-		return err
+		return response{}, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("%s: %s", resp.Status, bytes.TrimSpace(text))
-	}
-	return nil
+	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // 0 where there is none
+	return response{resp.StatusCode, time.Duration(seconds) * time.Second, bytes.TrimSpace(text)}, err
 }

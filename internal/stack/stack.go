@@ -2,7 +2,8 @@
 // directory of their own, and stops every one of them again.
 //
 // The demo and the end-to-end tests share it, so that both run the files of
-// examples/quickstart, which is what a user copies.
+// examples/quickstart, which is what a user copies. The comparison with Prometheus runs
+// the same programs on settings of its own.
 package stack
 
 import (

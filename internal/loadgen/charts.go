@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/foreshock/foreshock/internal/plot"
+)
+
+// drawAll measures what the charts show and draws each as soon as it can.
+func (o *options) drawAll(ctx context.Context, progress io.Writer) ([]result, error) {
+	if err := os.MkdirAll(o.plots, 0o755); err != nil {
+		return nil, err
+	}
+	var all []result
+	for _, s := range sweeps() {
+		results, err := o.measureAll(ctx, s.rows, progress)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.draw(filepath.Join(o.plots, s.file), results); err != nil {
+			return nil, err
+		}
+		all = append(all, results...)
+	}
+	return all, nil
+}
+
+func (s *sweep) draw(path string, results []result) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := s.chart(results).PNG(f); err != nil {
+		f.Close()
+		return fmt.Errorf("draw %s: %w", path, err)
+	}
+	return f.Close()
+}
+
+// chart has a line for each program and protocol. A row that failed leaves a hole.
+func (s *sweep) chart(results []result) plot.Chart {
+	c := plot.Chart{Title: s.title, X: s.x, Y: "ns of CPU a sample", Log: s.log}
+	for _, program := range []struct {
+		name string
+		of   func(*result) figures
+	}{
+		{"Foreshock", func(r *result) figures { return r.Foreshock }},
+		{"Prometheus", func(r *result) figures { return r.Prometheus }},
+	} {
+		for _, p := range []protocol{rw1, rw2} {
+			l := plot.Line{Name: program.name, Label: fmt.Sprintf("%s, %s", program.name, p), Dashed: p == rw2}
+			for i := range results {
+				r := &results[i]
+				if r.Row.Protocol != p || r.Failed != "" {
+					continue
+				}
+				x, label := s.at(&r.Row)
+				l.Points = append(l.Points, plot.Measured{X: x, Y: 1e9 / program.of(r)["samplesPerCPUSecond"], XLabel: label})
+			}
+			c.Lines = append(c.Lines, l)
+		}
+	}
+	return c
+}
