@@ -17,6 +17,10 @@ func (o *options) drawAll(ctx context.Context, progress io.Writer) ([]result, er
 	}
 	var all []result
 	for _, s := range sweeps() {
+		if len(o.cpus) < s.cores() {
+			fmt.Fprintf(progress, "%s is skipped: there are no %d cores here\n", s.file, s.cores())
+			continue
+		}
 		results, err := o.measureAll(ctx, s.rows, progress)
 		if err != nil {
 			return nil, err
@@ -27,6 +31,15 @@ func (o *options) drawAll(ctx context.Context, progress io.Writer) ([]result, er
 		all = append(all, results...)
 	}
 	return all, nil
+}
+
+// cores is how many its servers need.
+func (s *sweep) cores() int {
+	n := 0
+	for i := range s.rows {
+		n = max(n, s.rows[i].Cores)
+	}
+	return n
 }
 
 func (s *sweep) draw(path string, results []result) (err error) {

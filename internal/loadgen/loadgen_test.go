@@ -101,7 +101,7 @@ func newReceiver(t *testing.T, slow time.Duration) *receiver {
 // Whatever the number of connections, every series comes once a scrape and in order.
 func TestSeriesArriveInOrder(t *testing.T) {
 	const series, n = 3*perRequest + 500, 5
-	scrapes, err := encode(newFleet(defaultMix, 0), rw1, series, n, 1e12)
+	scrapes, err := encode(t.Context(), newFleet(defaultMix, 0), rw1, series, n, 1e12)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestSeriesArriveInOrder(t *testing.T) {
 
 // In an open loop a request that waits behind a slow one has waited too.
 func TestOpenLoopCountsTheWait(t *testing.T) {
-	scrapes, err := encode(newFleet(defaultMix, 0), rw1, 100, 10, 1e12)
+	scrapes, err := encode(t.Context(), newFleet(defaultMix, 0), rw1, 100, 10, 1e12)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestNumbersAreShort(t *testing.T) {
 
 // A server without room is asked again, and the sample arrives once.
 func TestRefusedRequestsComeAgain(t *testing.T) {
-	scrapes, err := encode(newFleet(defaultMix, 0), rw1, 10, 2, 1e12)
+	scrapes, err := encode(t.Context(), newFleet(defaultMix, 0), rw1, 10, 2, 1e12)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,5 +191,60 @@ func TestRefusedRequestsComeAgain(t *testing.T) {
 	}
 	if got := s.refused.Load(); got != 2 || len(r.times) != 10 {
 		t.Errorf("%d refusals of 2, %d series of 10", got, len(r.times))
+	}
+}
+
+// The charts have a line for each program and protocol, and a hole where a row failed.
+func TestCharts(t *testing.T) {
+	for _, s := range sweeps() {
+		var results []result
+		for i, r := range s.rows {
+			res := result{Row: r, Runs: []pair{{measurement{SamplesPerCPUSecond: 1e6}, measurement{SamplesPerCPUSecond: 2e5}}}}
+			if i == 0 {
+				res.Failed = "prometheus, run 1: it ended"
+			}
+			res.summarise()
+			results = append(results, res)
+		}
+		c := s.chart(results)
+		if len(c.Lines) != 4 {
+			t.Fatalf("%s: %d lines of 4", s.file, len(c.Lines))
+		}
+		half := len(s.rows) / 2
+		for _, l := range c.Lines {
+			want := half
+			if !l.Dashed {
+				want-- // the row that failed
+			}
+			if len(l.Points) != want {
+				t.Errorf("%s, %s: %d points, want %d", s.file, l.Label, len(l.Points), want)
+			}
+			if y := l.Points[0].Y; l.Name == "Foreshock" && y != 1000 || l.Name == "Prometheus" && y != 5000 {
+				t.Errorf("%s, %s: %g ns a sample", s.file, l.Label, y)
+			}
+		}
+		if err := s.draw(t.TempDir()+"/"+s.file, results); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Odd flags are refused before anything starts.
+func TestFlags(t *testing.T) {
+	for _, args := range [][]string{{"--series=0"}, {"--runs=-1"}, {"--churn=2"}, {"--protocol=rw3"}, {"surplus"}} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), args, &stdout, &stderr); code != 2 || !strings.Contains(stderr.String(), "--help") {
+			t.Errorf("%v: exit code %d, %s", args, code, &stderr)
+		}
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"--help"}, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "open loop") {
+		t.Errorf("--help: exit code %d, %s%s", code, &stdout, &stderr)
+	}
+	if rows := (&options{}).rows(); len(rows) != len(standard()) {
+		t.Errorf("without flags there are %d rows", len(rows))
+	}
+	if rows := (&options{series: []int{1, 2}, mixes: []string{"moving"}, cores: []int{1, 2}}).rows(); len(rows) != 4 {
+		t.Errorf("%d rows of 4", len(rows))
 	}
 }

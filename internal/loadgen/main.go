@@ -116,8 +116,9 @@ var errFailed = errors.New("a row FAILED: its figures mean nothing")
 
 func (o *options) bench(ctx context.Context, stdout, stderr io.Writer) error {
 	// The loader has one core, and as many threads at work: it must not take turns
-	// with the server.
+	// with the server. Afterwards all is as it was.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	defer pinSelf(setOf(o.cpus))
 	measure := func() ([]result, error) { return o.measureAll(ctx, o.rows(), stderr) }
 	if o.plots != "" {
 		measure = func() ([]result, error) { return o.drawAll(ctx, stderr) }
@@ -139,6 +140,10 @@ func (o *options) measureAll(ctx context.Context, rows []row, progress io.Writer
 	var results []result
 	for i, r := range rows {
 		fmt.Fprintf(progress, "%d of %d: %s\n", i+1, len(rows), &r)
+		if r.Cores > len(o.cpus) {
+			fmt.Fprintf(progress, "  skipped: there are no %d cores here\n", r.Cores)
+			continue
+		}
 		res, err := o.run(ctx, r, o.runs, progress)
 		if err != nil {
 			return nil, err

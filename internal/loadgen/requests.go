@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -47,9 +48,12 @@ const perRequest = 2000
 // encode makes the bodies of n scrapes of the first series of f, from the given time
 // on. It uses the generated code with which Prometheus itself sends, and all of it is
 // done before anything is measured. Compressed, a sample takes some 20 to 40 bytes.
-func encode(f *fleet, p protocol, series, n int, from int64) ([]scrape, error) {
+func encode(ctx context.Context, f *fleet, p protocol, series, n int, from int64) ([]scrape, error) {
 	scrapes := make([]scrape, n)
 	for first := 0; first < series; first += perRequest {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		last := min(first+perRequest, series)
 		var e encoder = &encoderV1{}
 		if p == rw2 {

@@ -54,7 +54,7 @@ func (ps *programs) run(ctx context.Context, r row, n int, progress io.Writer) (
 	// The last sample is five minutes old when encoding begins: neither program is to
 	// find one in the future, nor one older than it takes.
 	from := time.Now().Add(-5*time.Minute).UnixMilli() - int64(total)*interval
-	scrapes, err := encode(newFleet(r.Mix, r.Churn), r.Protocol, r.Series, total, from)
+	scrapes, err := encode(ctx, newFleet(r.Mix, r.Churn), r.Protocol, r.Series, total, from)
 	if err != nil {
 		return res, err
 	}

@@ -74,11 +74,16 @@ func (ps *programs) start(ctx context.Context, p program, r *row) (*server, erro
 }
 
 // prepare makes a stack with the configurations of both programs.
-func (ps *programs) prepare(r *row) (*stack.Stack, error) {
+func (ps *programs) prepare(r *row) (_ *stack.Stack, err error) {
 	dir, err := os.MkdirTemp(ps.dir, "bench-ingest-")
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(dir)
+		}
+	}()
 	files := filepath.Join(dir, "files")
 	if err := os.Mkdir(files, 0o755); err != nil {
 		return nil, err

@@ -45,12 +45,15 @@ func place(cpus []int, cores int) (server, loader *unix.CPUSet, err error) {
 	if cores > len(cpus) {
 		return nil, nil, fmt.Errorf("the server is to have %d cores, but there are %d here", cores, len(cpus))
 	}
-	server, loader = new(unix.CPUSet), new(unix.CPUSet)
-	for _, c := range cpus[:cores] {
-		server.Set(c)
+	return setOf(cpus[:cores]), setOf(cpus[min(cores, len(cpus)-1):][:1]), nil
+}
+
+func setOf(cpus []int) *unix.CPUSet {
+	set := new(unix.CPUSet)
+	for _, c := range cpus {
+		set.Set(c)
 	}
-	loader.Set(cpus[min(cores, len(cpus)-1)])
-	return server, loader, nil
+	return set
 }
 
 // allowedCPUs are those this process could use when it began.
