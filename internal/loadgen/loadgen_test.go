@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +43,24 @@ func TestBothKeepEverySample(t *testing.T) {
 				t.Errorf("%s: %+v", &r.Row, m)
 			}
 		}
+	}
+}
+
+// Interrupted at work, it leaves no program and no file behind.
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	dir := t.TempDir()
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, []string{
+		"--foreshock=../../bin/foreshock", "--tools=../../.tools/bin", "--dir", dir,
+		"--series=1000", "--rate=10", "--runs=1", // 100 s a scrape
+	}, &stdout, &stderr)
+	if code != 1 || !strings.Contains(stderr.String(), "deadline") {
+		t.Errorf("exit code %d, %s", code, &stderr)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v are left in the directory, %v", left, err)
 	}
 }
 

@@ -127,6 +127,9 @@ func (o *options) bench(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if len(results) == 0 {
+		return errors.New("nothing was measured")
+	}
 	if err := write(stdout, o.output, results); err != nil {
 		return err
 	}
@@ -155,39 +158,41 @@ func (o *options) measureAll(ctx context.Context, rows []row, progress io.Writer
 
 // rows are every combination of what the flags name, or the standard table.
 func (o *options) rows() []row {
-	if len(o.series)+len(o.protocols)+len(o.mixes)+len(o.connections)+len(o.cores) == 0 && o.rate+o.churn == 0 {
+	numbers := o.warm + o.measured + len(o.series) + len(o.protocols) + len(o.mixes) + len(o.connections) + len(o.cores)
+	if numbers == 0 && o.rate+o.churn == 0 {
 		return standard()
 	}
-	var rows []row
-	for _, series := range or(o.series, 100_000) {
-		for _, p := range or(o.protocols, string(rw1)) {
-			for _, m := range or(o.mixes, string(defaultMix)) {
-				for _, connections := range or(o.connections, 4) {
-					for _, cores := range or(o.cores, 1) {
-						r := row{
-							Series: series, Protocol: protocol(p), Mix: mix(m), Connections: connections, Cores: cores,
-							Rate: o.rate, Churn: o.churn,
-						}
-						r.Warm, r.Measured = scrapesFor(series)
-						if o.warm > 0 {
-							r.Warm = o.warm
-						}
-						if o.measured > 0 {
-							r.Measured = o.measured
-						}
-						rows = append(rows, r)
-					}
-				}
-			}
+	r := usual
+	r.Rate, r.Churn = o.rate, o.churn
+	rows := []row{r}
+	rows = each(rows, o.series, func(r *row, n int) { r.Series = n })
+	rows = each(rows, o.protocols, func(r *row, p string) { r.Protocol = protocol(p) })
+	rows = each(rows, o.mixes, func(r *row, m string) { r.Mix = mix(m) })
+	rows = each(rows, o.connections, func(r *row, n int) { r.Connections = n })
+	rows = each(rows, o.cores, func(r *row, n int) { r.Cores = n })
+	for i := range rows {
+		rows[i].Warm, rows[i].Measured = scrapesFor(rows[i].Series)
+		if o.warm > 0 {
+			rows[i].Warm = o.warm
+		}
+		if o.measured > 0 {
+			rows[i].Measured = o.measured
 		}
 	}
 	return rows
 }
 
-// or is the values given, or the usual one.
-func or[T any](given []T, usual T) []T {
-	if len(given) == 0 {
-		return []T{usual}
+// each is every row with every value, or the rows as they are where none is given.
+func each[T any](rows []row, values []T, set func(*row, T)) []row {
+	if len(values) == 0 {
+		return rows
 	}
-	return given
+	var all []row
+	for _, r := range rows {
+		for _, v := range values {
+			set(&r, v)
+			all = append(all, r)
+		}
+	}
+	return all
 }

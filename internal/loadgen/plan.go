@@ -5,35 +5,32 @@ import (
 	"strconv"
 )
 
+// usual is what a row has where nothing else is said.
+var usual = row{Series: 100_000, Protocol: rw1, Mix: defaultMix, Connections: 4, Cores: 1}
+
 // standard is the table of docs/benchmarks.md. The scrapes are as many as make a second
 // or more of what is measured, and few enough for the whole to end within 20 minutes.
 func standard() []row {
-	const connections = 4
 	var rows []row
-	add := func(r row) {
-		if r.Connections == 0 {
-			r.Connections = connections
-		}
-		if r.Cores == 0 {
-			r.Cores = 1
-		}
-		if r.Measured == 0 {
-			r.Warm, r.Measured = scrapesFor(r.Series)
-		}
+	add := func(change func(*row)) {
+		r := usual
+		change(&r)
+		r.Warm, r.Measured = scrapesFor(r.Series)
 		rows = append(rows, r)
 	}
 	for _, series := range []int{10_000, 100_000, 1_000_000} {
-		add(row{Series: series, Protocol: rw1, Mix: defaultMix})
-		add(row{Series: series, Protocol: rw2, Mix: defaultMix})
-		if series < 1_000_000 {
-			add(row{Series: series, Protocol: rw1, Mix: movingMix})
+		add(func(r *row) { r.Series = series })
+		add(func(r *row) { r.Series, r.Protocol = series, rw2 })
+		if series == 1_000_000 { // with rw1, Prometheus alone would take a minute a run
+			add(func(r *row) { r.Series, r.Protocol, r.Mix = series, rw2, movingMix })
+		} else {
+			add(func(r *row) { r.Series, r.Mix = series, movingMix })
 		}
 	}
-	add(row{Series: 1_000_000, Protocol: rw2, Mix: movingMix})
-	add(row{Series: 100_000, Protocol: rw1, Mix: defaultMix, Connections: 1})
-	add(row{Series: 100_000, Protocol: rw1, Mix: defaultMix, Connections: 8})
-	add(row{Series: 100_000, Protocol: rw1, Mix: defaultMix, Cores: 2})
-	add(row{Series: 100_000, Protocol: rw1, Mix: defaultMix, Rate: 100_000})
+	add(func(r *row) { r.Connections = 1 })
+	add(func(r *row) { r.Connections = 8 })
+	add(func(r *row) { r.Cores = 2 })
+	add(func(r *row) { r.Rate = 100_000 })
 	return rows
 }
 
@@ -61,7 +58,6 @@ type sweep struct {
 
 // sweeps are the charts of docs/benchmarks.md.
 func sweeps() []sweep {
-	usual := row{Series: 100_000, Protocol: rw1, Mix: defaultMix, Connections: 4, Cores: 1}
 	vary := func(change ...func(*row)) (rows []row) {
 		for _, p := range []protocol{rw1, rw2} {
 			for _, f := range change {

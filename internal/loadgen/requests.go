@@ -51,15 +51,15 @@ const perRequest = 2000
 func encode(ctx context.Context, f *fleet, p protocol, series, n int, from int64) ([]scrape, error) {
 	scrapes := make([]scrape, n)
 	for first := 0; first < series; first += perRequest {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
 		last := min(first+perRequest, series)
 		var e encoder = &encoderV1{}
 		if p == rw2 {
 			e = &encoderV2{}
 		}
 		for k := range n {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
 			if k == 0 || f.renamed(first, last, k) {
 				e.name(f, first, last, k)
 			}
