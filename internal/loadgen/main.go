@@ -27,7 +27,7 @@ Both get the same pre-encoded requests of 2000 samples, like those of node_expor
 kube-state-metrics, in turn, each alone on its cores with the loader on another. Foreshock
 decodes, keeps, scores and grades every sample; Prometheus stores it.
 
-Without flags that name a load it runs the table of docs/benchmarks.md, in some 15
+Without flags that name a load it runs the table of docs/benchmarks.md, in some 20
 minutes. With one it runs every combination of what is named:
 
     bench-ingest --series 100000 --protocol rw1 --protocol rw2 --runs 5

@@ -8,8 +8,8 @@ import (
 // usual is what a row has where nothing else is said.
 var usual = row{Series: 100_000, Protocol: rw1, Mix: defaultMix, Connections: 4, Cores: 1}
 
-// standard is the table of docs/benchmarks.md. The scrapes are as many as make a second
-// or more of what is measured, and few enough for the whole to end within 20 minutes.
+// standard is the table of docs/benchmarks.md. The scrapes are as many as make half a
+// second or more of what is measured, and few enough for the whole to end within 20 minutes.
 func standard() []row {
 	var rows []row
 	add := func(change func(*row)) {
@@ -35,16 +35,16 @@ func standard() []row {
 }
 
 // scrapesFor is how many scrapes of so many series warm a server up after the first,
-// and how many are measured: 600k samples of 10k series, 1 M of 100k, 2 M of 1M. A
-// shorter warm-up does not flatter Foreshock: the windows still grow then.
+// and how many are measured: 400k samples of 10k series, 800k of 100k, 2 M of 1M. A
+// short warm-up does not flatter Foreshock: its windows and forests still grow then.
 func scrapesFor(series int) (warm, measured int) {
 	switch {
 	case series <= 10_000:
-		return 102, 60 // all of Foreshock's warm-up
+		return 40, 40
 	case series <= 100_000:
-		return 10, 10
+		return 8, 8
 	default:
-		return 3, 2
+		return 2, 2
 	}
 }
 
