@@ -57,24 +57,21 @@ func (s *sweep) draw(path string, results []result) (err error) {
 // chart has a line for each program and protocol. A row that failed leaves a hole.
 func (s *sweep) chart(results []result) plot.Chart {
 	c := plot.Chart{Title: s.title, X: s.x, Y: "ns of CPU a sample", Log: s.log}
-	for _, program := range []struct {
-		name string
-		of   func(*result) figures
-	}{
-		{"Foreshock", func(r *result) figures { return r.Foreshock }},
-		{"Prometheus", func(r *result) figures { return r.Prometheus }},
-	} {
+	for _, program := range both {
 		for _, p := range []protocol{rw1, rw2} {
-			l := plot.Line{Name: program.name, Label: fmt.Sprintf("%s, %s", program.name, p), Dashed: p == rw2}
+			l := plot.Line{Name: program.title(), Label: fmt.Sprintf("%s, %s", program.title(), p), Dashed: p == rw2}
 			for i := range results {
 				r := &results[i]
-				if r.Row.Protocol != p || r.Failed != "" {
+				figures, measured := r.Medians[program]
+				if r.Row.Protocol != p || !measured {
 					continue
 				}
 				x, label := s.at(&r.Row)
-				l.Points = append(l.Points, plot.Measured{X: x, Y: 1e9 / program.of(r)["samplesPerCPUSecond"], XLabel: label})
+				l.Points = append(l.Points, plot.Measured{X: x, Y: 1e9 / figures["samplesPerCPUSecond"], XLabel: label})
 			}
-			c.Lines = append(c.Lines, l)
+			if len(l.Points) > 0 {
+				c.Lines = append(c.Lines, l)
+			}
 		}
 	}
 	return c

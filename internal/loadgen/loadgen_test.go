@@ -38,7 +38,10 @@ func TestBothKeepEverySample(t *testing.T) {
 		t.Fatalf("%d rows of 2", len(results))
 	}
 	for _, r := range results {
-		for _, m := range []measurement{r.Runs[0].Foreshock, r.Runs[0].Prometheus} {
+		if len(r.Runs[0]) != 2 {
+			t.Errorf("%s: %d programs of 2", &r.Row, len(r.Runs[0]))
+		}
+		for _, m := range r.Runs[0] {
 			if m.Kept != 18*1000 || m.Sent != m.Kept || m.SamplesPerCPUSecond <= 0 || m.P99 < m.P50 {
 				t.Errorf("%s: %+v", &r.Row, m)
 			}
@@ -214,12 +217,33 @@ func TestRefusedRequestsComeAgain(t *testing.T) {
 	}
 }
 
+// Figures are medians, and so is the ratio: of those of each run, which had the same
+// weather, and not of the medians.
+func TestRatioIsTakenWithinARun(t *testing.T) {
+	r := result{Row: standard()[0]}
+	for _, v := range [][2]float64{{100, 20}, {60, 10}, {80, 40}} {
+		r.Runs = append(r.Runs, map[program]measurement{foreshock: {P99: v[0]}, prometheus: {P99: v[1]}})
+	}
+	r.summarise()
+	const name = "p99Milliseconds"
+	if f, p, ratio := r.Medians[foreshock][name], r.Medians[prometheus][name], r.Ratio[name]; f != 80 || p != 20 || ratio != 5 {
+		t.Errorf("medians %g and %g, ratio %g", f, p, ratio)
+	}
+	for _, runs := range r.Runs {
+		delete(runs, prometheus)
+	}
+	r.summarise()
+	if lines := r.lines(); len(lines) != 1 || lines[0][0] != "Foreshock" {
+		t.Errorf("one program by itself has the lines %q", lines)
+	}
+}
+
 // The charts have a line for each program and protocol, and a hole where a row failed.
 func TestCharts(t *testing.T) {
 	for _, s := range sweeps() {
 		var results []result
 		for i, r := range s.rows {
-			res := result{Row: r, Runs: []pair{{measurement{SamplesPerCPUSecond: 1e6}, measurement{SamplesPerCPUSecond: 2e5}}}}
+			res := result{Row: r, Runs: []map[program]measurement{{foreshock: {SamplesPerCPUSecond: 1e6}, prometheus: {SamplesPerCPUSecond: 2e5}}}}
 			if i == 0 {
 				res.Failed = "prometheus, run 1: it ended"
 			}

@@ -43,7 +43,7 @@ type options struct {
 	protocols, mixes           []string
 	rate, churn                float64
 	warm, measured, runs       int
-	output, plots              string
+	only, output, plots        string
 }
 
 func main() {
@@ -69,6 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	k.Flag("warm", "Scrapes before the measured ones, after the first; 0 chooses by the number of series.").IntVar(&o.warm)
 	k.Flag("scrapes", "Scrapes measured; 0 chooses by the number of series.").IntVar(&o.measured)
 	k.Flag("runs", "Runs of each program, in turn; the medians are shown.").Default("3").IntVar(&o.runs)
+	k.Flag("only", "Run one program by itself, foreshock or prometheus: to profile it, or to see what many more scrapes change.").EnumVar(&o.only, string(foreshock), string(prometheus))
 	k.Flag("output", "text, markdown, or json with every run.").Short('o').Default("text").EnumVar(&o.output, "text", "markdown", "json")
 	k.Flag("plots", "Draw what a sample costs against series, cores and churn, as PNGs into this directory, instead of running the table.").PlaceHolder("DIR").StringVar(&o.plots)
 	k.Flag("foreshock", "Foreshock's binary.").Default("bin/foreshock").StringVar(&o.foreshock)
@@ -106,6 +107,9 @@ func (o *options) check() (err error) {
 		if *path, err = filepath.Abs(*path); err != nil {
 			return err
 		}
+	}
+	if o.compared = both; o.only != "" {
+		o.compared = []program{program(o.only)}
 	}
 	o.cpus, err = allowedCPUs()
 	return err

@@ -8,22 +8,15 @@ import (
 	"time"
 )
 
-// pair is one run of both programs, one right after the other.
-type pair struct {
-	Foreshock  measurement `json:"foreshock"`
-	Prometheus measurement `json:"prometheus"`
-}
-
 // result is a row with what its runs gave.
 type result struct {
-	Row  row    `json:"row"`
-	Runs []pair `json:"runs"`
-	// Medians are of each figure over the runs, and of each run's own ratio,
-	// Foreshock to Prometheus.
-	Foreshock  figures `json:"foreshock"`
-	Prometheus figures `json:"prometheus"`
-	Ratio      figures `json:"ratio"`
-	Failed     string  `json:"failed,omitempty"` // of the first run that did
+	Row  row                       `json:"row"`
+	Runs []map[program]measurement `json:"runs"` // of the programs in turn
+	// Medians are of each figure over the runs; Ratio is the median of each run's own
+	// ratio, Foreshock to Prometheus.
+	Medians map[program]figures `json:"medians"`
+	Ratio   figures             `json:"ratio"`
+	Failed  string              `json:"failed,omitempty"` // of the first run that did
 }
 
 // figures are what is compared, by name.
@@ -60,8 +53,8 @@ func (ps *programs) run(ctx context.Context, r row, n int, progress io.Writer) (
 	}
 	fmt.Fprintf(progress, "  %s samples in %s\n", grouped(float64(samples(scrapes))), size(scrapes))
 	for i := range n {
-		var runs pair
-		for _, p := range []program{foreshock, prometheus} {
+		runs := map[program]measurement{}
+		for _, p := range ps.compared {
 			m, err := ps.measure(ctx, p, &r, scrapes)
 			if err != nil {
 				return res, fmt.Errorf("measure %s: %w", p, err)
@@ -69,11 +62,7 @@ func (ps *programs) run(ctx context.Context, r row, n int, progress io.Writer) (
 			if m.Failed != "" && res.Failed == "" {
 				res.Failed = fmt.Sprintf("%s, run %d: %s", p, i+1, m.Failed)
 			}
-			if p == foreshock {
-				runs.Foreshock = m
-			} else {
-				runs.Prometheus = m
-			}
+			runs[p] = m
 			fmt.Fprintf(progress, "  run %d of %d, %-10s  %9s samples/s  %9s samples/CPU s  %s\n", i+1, n, p,
 				grouped(m.SamplesPerSecond), grouped(m.SamplesPerCPUSecond), m.remark())
 		}
@@ -97,22 +86,30 @@ func (m *measurement) remark() string {
 
 // summarise takes the medians, unless a run failed: then there is nothing to compare.
 func (res *result) summarise() {
-	res.Foreshock, res.Prometheus, res.Ratio = figures{}, figures{}, figures{}
+	res.Medians, res.Ratio = map[program]figures{}, figures{}
 	if res.Failed != "" {
 		return
 	}
 	for _, c := range columns {
-		var f, p, ratio []float64
-		for i := range res.Runs {
-			a, b := c.of(&res.Runs[i].Foreshock), c.of(&res.Runs[i].Prometheus)
-			f, p = append(f, a), append(p, b)
-			if b != 0 {
-				ratio = append(ratio, a/b)
+		of := map[program][]float64{}
+		var ratios []float64
+		for _, runs := range res.Runs {
+			for p, m := range runs {
+				of[p] = append(of[p], c.of(&m))
+			}
+			f, p := runs[foreshock], runs[prometheus]
+			if base := c.of(&p); base != 0 {
+				ratios = append(ratios, c.of(&f)/base)
 			}
 		}
-		res.Foreshock[c.name], res.Prometheus[c.name] = median(f), median(p)
-		if len(ratio) > 0 {
-			res.Ratio[c.name] = median(ratio)
+		for p, values := range of {
+			if res.Medians[p] == nil {
+				res.Medians[p] = figures{}
+			}
+			res.Medians[p][c.name] = median(values)
+		}
+		if len(of) == 2 && len(ratios) > 0 {
+			res.Ratio[c.name] = median(ratios)
 		}
 	}
 }

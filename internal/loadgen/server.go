@@ -18,6 +18,17 @@ const (
 	prometheus program = "prometheus"
 )
 
+// both are the programs, in the order of their turns.
+var both = []program{foreshock, prometheus}
+
+// title is the program's name as people write it.
+func (p program) title() string {
+	if p == prometheus {
+		return "Prometheus"
+	}
+	return "Foreshock"
+}
+
 // port is the quickstart's, by which internal/stack knows the program.
 func (p program) port() int {
 	if p == prometheus {
@@ -36,10 +47,11 @@ type server struct {
 
 // programs says where the two are, and where they may put their data.
 type programs struct {
-	foreshock string // binary
-	tools     string // directory of the binary prometheus
-	dir       string // of temporary directories; "" is the system's
-	cpus      []int  // that may be used
+	compared  []program // both, or one by itself
+	foreshock string    // binary
+	tools     string    // directory of the binary prometheus
+	dir       string    // of temporary directories; "" is the system's
+	cpus      []int     // that may be used
 }
 
 // start starts a program for a row, on its cores, and waits until it is ready.

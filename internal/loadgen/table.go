@@ -68,19 +68,32 @@ func titles() []string {
 	return t
 }
 
-// lines are a result's three: the two programs, and one to the other.
+// lines are a result's: the programs, and one to the other.
 func (res *result) lines() [][]string {
-	f, p, ratio := []string{"Foreshock"}, []string{"Prometheus"}, []string{"Foreshock ÷ Prometheus"}
+	var lines [][]string
+	for _, p := range both {
+		figures, measured := res.Medians[p]
+		if !measured {
+			continue
+		}
+		line := []string{p.title()}
+		for _, c := range columns {
+			line = append(line, c.write(figures[c.name]))
+		}
+		lines = append(lines, line)
+	}
+	if len(res.Ratio) == 0 {
+		return lines
+	}
+	line := []string{"Foreshock ÷ Prometheus"}
 	for _, c := range columns {
-		f = append(f, c.write(res.Foreshock[c.name]))
-		p = append(p, c.write(res.Prometheus[c.name]))
 		if r, ok := res.Ratio[c.name]; ok {
-			ratio = append(ratio, digits(r))
+			line = append(line, digits(r))
 		} else {
-			ratio = append(ratio, "–")
+			line = append(line, "–")
 		}
 	}
-	return [][]string{f, p, ratio}
+	return append(lines, line)
 }
 
 // grouped is a whole number in groups of three digits, rounded to three that count.
