@@ -22,13 +22,13 @@ func (o *options) drawAll(ctx context.Context, progress io.Writer) ([]result, er
 			continue
 		}
 		results, err := o.measureAll(ctx, s.rows, progress)
+		all = append(all, results...)
 		if err != nil {
-			return nil, err
+			return all, err
 		}
 		if err := s.draw(filepath.Join(o.plots, s.file), results); err != nil {
-			return nil, err
+			return all, err
 		}
-		all = append(all, results...)
 	}
 	return all, nil
 }

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,13 +129,11 @@ func (o *options) bench(ctx context.Context, stdout, stderr io.Writer) error {
 		measure = func() ([]result, error) { return o.drawAll(ctx, stderr) }
 	}
 	results, err := measure()
-	if err != nil {
-		return err
-	}
 	if len(results) == 0 {
-		return errors.New("nothing was measured")
+		return cmp.Or(err, errors.New("nothing was measured"))
 	}
-	if err := write(stdout, o.output, results); err != nil {
+	// Who interrupts it after ten minutes still wants to see them.
+	if err := errors.Join(err, write(stdout, o.output, results)); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(results, func(r result) bool { return r.Failed != "" }) {
@@ -143,6 +142,7 @@ func (o *options) bench(ctx context.Context, stdout, stderr io.Writer) error {
 	return nil
 }
 
+// measureAll measures the rows; what it has if something goes wrong, it returns too.
 func (o *options) measureAll(ctx context.Context, rows []row, progress io.Writer) ([]result, error) {
 	var results []result
 	for i, r := range rows {
@@ -153,7 +153,7 @@ func (o *options) measureAll(ctx context.Context, rows []row, progress io.Writer
 		}
 		res, err := o.run(ctx, r, o.runs, progress)
 		if err != nil {
-			return nil, err
+			return results, err
 		}
 		results = append(results, res)
 	}
