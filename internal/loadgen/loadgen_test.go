@@ -183,6 +183,11 @@ func TestNumbersAreShort(t *testing.T) {
 			t.Errorf("grouped(%g) = %q, want %q", v, got, want)
 		}
 	}
+	for v, want := range map[float64]string{0: "0", 0.00224: "0.0022", 0.357: "0.36", 9.15: "9.2", 478.2: "478", 9354: "9 350"} {
+		if got := digits(v); got != want {
+			t.Errorf("digits(%g) = %q, want %q", v, got, want)
+		}
+	}
 	for n, want := range map[int]string{1000: "1k", 1_000_000: "1M", 1234: "1234", 200: "200"} {
 		if got := short(n); got != want {
 			t.Errorf("short(%d) = %q, want %q", n, got, want)

@@ -112,15 +112,19 @@ func grouped(v float64) string {
 	return s
 }
 
-// digits is a number with two digits that count, or all before the point.
+// digits is a number with two digits that count, or more before the point.
 func digits(v float64) string {
 	switch a := math.Abs(v); {
+	case a >= 1000:
+		return grouped(v)
 	case a >= 10:
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	case a >= 1:
 		return strconv.FormatFloat(v, 'f', 1, 64)
-	default:
+	case a >= 0.1:
 		return strconv.FormatFloat(v, 'f', 2, 64)
+	default:
+		return strconv.FormatFloat(v, 'g', 2, 64)
 	}
 }
 
