@@ -59,6 +59,14 @@ fmt: $(LINTERS) ## format every Go file
 bench: ## Go benchmarks with allocations; compare two runs with .tools/bin/benchstat
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-ingest
+bench-ingest: build $(TOOLS)/prometheus ## compare Foreshock with the real Prometheus at taking in remote write; ARGS="-o markdown" and more: ARGS=--help
+	@go build -o bin/bench-ingest ./internal/loadgen && bin/bench-ingest $(ARGS)
+
+.PHONY: bench-plots
+bench-plots: build $(TOOLS)/prometheus ## draw what a sample costs against series, cores and churn into docs/benchmarks
+	@go build -o bin/bench-ingest ./internal/loadgen && bin/bench-ingest --plots docs/benchmarks $(or $(ARGS),--runs 1)
+
 .PHONY: eval
 eval: DATA := $(or $(FORESHOCK_EVAL_DATA),../shared/data)
 eval: build ## measure the detector and what people use instead on labelled sets and on the synthetic suite; FORESHOCK_EVAL_DATA names the sets' folder

@@ -117,7 +117,13 @@ func (p Panel) newPlot(t theme, ticks valueTicks) *gonum.Plot {
 	g := gonum.New()
 	g.BackgroundColor = nil
 	g.X.Min, g.X.Max = p.timeRange()
-	g.X.Tick.Marker, g.Y.Tick.Marker = timeTicks{}, ticks
+	dress(g, t, timeTicks{}, ticks)
+	return g
+}
+
+// dress gives both axes of g their ticks, fonts and colours.
+func dress(g *gonum.Plot, t theme, x, y gonum.Ticker) {
+	g.X.Tick.Marker, g.Y.Tick.Marker = x, y
 	for _, axis := range []*gonum.Axis{&g.X, &g.Y} {
 		axis.Padding = 0
 		axis.LineStyle.Color, axis.Tick.LineStyle.Color = t.ink, t.ink
@@ -125,7 +131,6 @@ func (p Panel) newPlot(t theme, ticks valueTicks) *gonum.Plot {
 		axis.Tick.Label.Font, axis.Label.TextStyle.Font = face(8), face(9)
 		axis.Tick.Label.Color, axis.Label.TextStyle.Color = t.ink, t.ink
 	}
-	return g
 }
 
 // timeRange is from the first point to the last, ms; a minute around a lone one.

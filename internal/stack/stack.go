@@ -2,7 +2,8 @@
 // directory of their own, and stops every one of them again.
 //
 // The demo and the end-to-end tests share it, so that both run the files of
-// examples/quickstart, which is what a user copies.
+// examples/quickstart, which is what a user copies. The comparison with Prometheus runs
+// the same programs on settings of its own.
 package stack
 
 import (
@@ -28,8 +29,9 @@ var Ports = []int{9797, 9090, 9093, 9100}
 
 // Stack is a set of running programs and the directory they run in.
 type Stack struct {
-	Dir   string // the programs' working directory: configuration, data, logs
-	Bin   string // where the programs are: prometheus, alertmanager, node_exporter
+	Dir   string   // the programs' working directory: configuration, data, logs
+	Bin   string   // where the programs are: prometheus, alertmanager, node_exporter
+	Env   []string // the programs' environment beyond our own: NAME=value
 	ports map[int]int
 	procs []*Process
 }
@@ -165,6 +167,7 @@ func (s *Stack) Start(binary string, args ...string) (*Process, error) {
 	defer log.Close() // the child keeps its own
 	cmd := exec.Command(binary, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.Dir, log, log
+	cmd.Env = append(os.Environ(), s.Env...)
 	// A group of its own keeps Ctrl-C for us alone, so that we stop things in order;
 	// the death signal sees to it that nothing outlives us, however we end.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
