@@ -56,6 +56,7 @@ type Options struct {
 	// authentication.
 	Web             *web.FlagConfig
 	EnableLifecycle bool // allow POST /-/reload
+	EnablePprof     bool // serve /debug/pprof/
 	Logger          *slog.Logger
 }
 

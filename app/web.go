@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"time"
 
@@ -62,6 +63,12 @@ func (a *App) routes() http.Handler {
 	})))
 	mux.HandleFunc("POST /-/reload", a.reloadHandler)
 	mux.HandleFunc("PUT /-/reload", a.reloadHandler)
+
+	if a.opts.EnablePprof {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 
 	mux.Handle("/", console.New(console.Options{
 		Status:    a.status,

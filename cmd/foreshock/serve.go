@@ -26,6 +26,8 @@ func addServe(k *kingpin.Application) (string, command) {
 		Default("data").StringVar(&opts.StoragePath)
 	cmd.Flag("web.enable-lifecycle", "Allow reload by POST /-/reload; SIGHUP always works.").
 		BoolVar(&opts.EnableLifecycle)
+	cmd.Flag("web.enable-pprof", "Serve Go's profiles of this process under /debug/pprof/.").
+		BoolVar(&opts.EnablePprof)
 	logConfig := promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat()}
 	cmd.Flag(promslogflag.LevelFlagName, promslogflag.LevelFlagHelp).
 		Default("info").HintOptions(promslog.LevelFlagOptions...).SetValue(logConfig.Level)

@@ -71,6 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	k.Flag("scrapes", "Scrapes measured; 0 chooses by the number of series.").IntVar(&o.measured)
 	k.Flag("runs", "Runs of each program, in turn; the medians are shown.").Default("3").IntVar(&o.runs)
 	k.Flag("only", "Run one program by itself, foreshock or prometheus: to profile it, or to see what many more scrapes change.").EnumVar(&o.only, string(foreshock), string(prometheus))
+	k.Flag("profile", "Save a CPU profile of Foreshock, of the first ten seconds that are measured: --only foreshock --scrapes 100 make that many.").PlaceHolder("FILE").StringVar(&o.profile)
 	k.Flag("output", "text, markdown, or json with every run.").Short('o').Default("text").EnumVar(&o.output, "text", "markdown", "json")
 	k.Flag("plots", "Draw what a sample costs against series, cores and churn, as PNGs into this directory, instead of running the table.").PlaceHolder("DIR").StringVar(&o.plots)
 	k.Flag("foreshock", "Foreshock's binary.").Default("bin/foreshock").StringVar(&o.foreshock)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -69,7 +70,9 @@ func (ps *programs) measure(ctx context.Context, p program, r *row, scrapes []sc
 	}
 	var last phase
 	if err == nil {
+		profiled := srv.profile(ctx, ps.profile)
 		last, err = srv.phase(ctx, snd, scrapes[1+r.Warm:], r.Rate)
+		err = errors.Join(err, <-profiled)
 	}
 	if ctx.Err() != nil {
 		return m, context.Cause(ctx)

@@ -52,6 +52,7 @@ type programs struct {
 	tools     string    // directory of the binary prometheus
 	dir       string    // of temporary directories; "" is the system's
 	cpus      []int     // that may be used
+	profile   string    // file for a CPU profile of Foreshock; "" for none
 }
 
 // start starts a program for a row, on its cores, and waits until it is ready.
@@ -71,7 +72,7 @@ func (ps *programs) start(ctx context.Context, p program, r *row) (*server, erro
 		if p == prometheus {
 			s.process, err = s.stack.Prometheus(ctx)
 		} else {
-			s.process, err = s.stack.Foreshock(ctx, ps.foreshock)
+			s.process, err = s.stack.Foreshock(ctx, ps.foreshock, "--web.enable-pprof")
 		}
 		return err
 	})
