@@ -36,6 +36,16 @@ type kinship struct {
 // is as large as the series of pods are many.
 type siblings struct {
 	first map[uint64]uint32
+
+	builder labels.ScratchBuilder // scratch, as is
+	labels  labels.Labels         // what it built last
+}
+
+// key is the hash of what ls has in common with the series of the other pods of workload.
+func (sb *siblings) key(ls labels.Labels, workload string) uint64 {
+	commonOf(&sb.builder, ls, workload)
+	sb.builder.Overwrite(&sb.labels)
+	return labels.StableHash(sb.labels)
 }
 
 // join has st teach, before or after all others.
@@ -82,7 +92,7 @@ func (s *shard) place(st *state) {
 		k.stage = alone
 		return
 	}
-	k.key, k.version = labels.StableHash(shared(ls, s.owners.workload(ls))), s.owners.version
+	k.key, k.version = s.siblings.key(ls, s.owners.workload(ls)), s.owners.version
 	k.stage = pioneer
 	if _, taught := s.siblings.first[k.key]; taught {
 		k.stage = starting
@@ -93,6 +103,12 @@ func (s *shard) place(st *state) {
 // pod: what the series of one workload's pods have in common.
 func shared(ls labels.Labels, workload string) labels.Labels {
 	b := labels.NewScratchBuilder(ls.Len())
+	commonOf(&b, ls, workload)
+	return b.Labels()
+}
+
+func commonOf(b *labels.ScratchBuilder, ls labels.Labels, workload string) {
+	b.Reset()
 	podOnly := foreshock.PodOnly(ls)
 	ls.Range(func(l labels.Label) {
 		switch {
@@ -102,7 +118,6 @@ func shared(ls labels.Labels, workload string) labels.Labels {
 			b.Add(l.Name, l.Value)
 		}
 	})
-	return b.Labels()
 }
 
 // areSiblings reports whether two series of one workload are siblings indeed. That they
