@@ -46,6 +46,7 @@ type measurement struct {
 	Resident            float64 `json:"residentBytesPerSeries"` // above idle, after all scrapes
 	P50                 float64 `json:"p50Milliseconds"`
 	P99                 float64 `json:"p99Milliseconds"`
+	Pause               float64 `json:"longestPauseMilliseconds"` // of the garbage collector, of late
 	LoaderCPU           float64 `json:"loaderCPUNanosecondsPerSample"`
 	Refused             int     `json:"requestsRefused"` // for want of room, and sent again
 	Sent                int     `json:"samplesSent"`
@@ -96,6 +97,7 @@ func (ps *programs) measure(ctx context.Context, p program, r *row, scrapes []sc
 		Resident:            float64(size-srv.idle) / float64(r.Series),
 		P50:                 quantile(last.took, 0.5),
 		P99:                 quantile(last.took, 0.99),
+		Pause:               longestPause(counters) * 1e3,
 		LoaderCPU:           float64(last.loader) / n,
 		Refused:             int(snd.refused.Load()),
 		Sent:                samples(scrapes),

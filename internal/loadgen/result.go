@@ -37,6 +37,7 @@ var columns = []figure{
 	{"residentBytesPerSeries", "resident B a series", func(m *measurement) float64 { return m.Resident }, grouped},
 	{"p50Milliseconds", "p50 ms", func(m *measurement) float64 { return m.P50 }, digits},
 	{"p99Milliseconds", "p99 ms", func(m *measurement) float64 { return m.P99 }, digits},
+	{"longestPauseMilliseconds", "longest GC stop, ms", func(m *measurement) float64 { return m.Pause }, digits},
 	{"loaderCPUNanosecondsPerSample", "loader, CPU ns a sample", func(m *measurement) float64 { return m.LoaderCPU }, grouped},
 }
 

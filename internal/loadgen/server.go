@@ -183,3 +183,15 @@ func (p program) kept(m stack.Metrics) int {
 	return int(m.Sum("foreshock_detector_samples_scored_total", nil) +
 		m.Sum("foreshock_detector_samples_skipped_total", map[string]string{"reason": "first"}))
 }
+
+// longestPause is how long the collector stopped everything at most, in the last 256 of
+// its cycles, in seconds.
+func longestPause(m stack.Metrics) float64 {
+	longest := 0.0
+	for _, s := range m["go_gc_duration_seconds"].GetMetric() {
+		for _, q := range s.GetSummary().GetQuantile() {
+			longest = max(longest, q.GetValue())
+		}
+	}
+	return longest
+}
