@@ -22,9 +22,6 @@ type row struct {
 	Measured    int      `json:"measuredScrapes"`
 }
 
-// warmUp is Foreshock's detector.warm_up: its own where the warm scrapes suffice.
-func (r *row) warmUp() int { return min(100, max(0, r.Warm-2)) }
-
 // String is the row in words.
 func (r *row) String() string {
 	s := fmt.Sprintf("%s series, %s, %s, %s, %s", short(r.Series), r.Protocol, r.Mix,

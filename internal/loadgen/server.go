@@ -115,8 +115,7 @@ func (ps *programs) prepare(r *row) (_ *stack.Stack, err error) {
 }
 
 // settings is Foreshock's configuration: its defaults and the rules for hosts, but that
-// the limits leave room for the row's series, replaced ones included, and that they are
-// warm, and so scored, when the measuring begins.
+// the limits leave room for the row's series, replaced ones included.
 func settings(r *row) string {
 	known := max(1_000_000, 2*r.Series)
 	return fmt.Sprintf(`presets: [node]
@@ -125,8 +124,7 @@ receiver:
   max_cached_bytes: %dMiB
 detector:
   max_series: %d
-  warm_up: %d
-`, known, max(1024, known*4096>>20), known, r.warmUp())
+`, known, max(1024, known*4096>>20), known)
 }
 
 // rest waits until the server has calmed down from starting, and notes its size.
