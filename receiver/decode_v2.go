@@ -1,10 +1,10 @@
 package receiver
 
 import (
-	"encoding/binary"
 	"errors"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/prometheus/common/model"
 
@@ -54,7 +54,12 @@ func (d *decoder) collectSymbols(raw []byte) error {
 			return err
 		}
 		if num != 4 {
-			if err := r.skip(wire); err != nil {
+			if wire == wireBytes { // a series: there are thousands of them
+				_, err = r.bytes(wire)
+			} else {
+				err = r.skip(wire)
+			}
+			if err != nil {
 				return err
 			}
 			continue
@@ -201,8 +206,7 @@ func (d *decoder) follow(r *reader) *known {
 	if n == nil || len(r.b) < 2 || r.b[0] != 1<<3|wireBytes || r.b[1] >= 0x80 || int(r.b[1]) > len(r.b)-2 {
 		return nil
 	}
-	end := 2 + int(r.b[1])
-	key := slices.Grow(d.key[:0], 8*(end-2))
+	end, key := 2+int(r.b[1]), d.words[:0]
 	for refs := r.b[2:end]; len(refs) > 0; {
 		ref := uint32(refs[0])
 		switch {
@@ -214,13 +218,13 @@ func (d *decoder) follow(r *reader) *known {
 		default:
 			return nil
 		}
-		if ref >= uint32(len(d.names)) {
+		if ref >= uint32(len(d.names)) || len(key) == cap(key) {
 			return nil
 		}
-		key = binary.LittleEndian.AppendUint64(key, d.names[ref])
+		key = key[:len(key)+1]
+		key[len(key)-1] = d.names[ref]
 	}
-	d.key = key
-	if len(key) != int(n.size) || d.cache.name(key) != n.name {
+	if 8*len(key) != int(n.size) || d.cache.name(wordBytes(key)) != n.name {
 		return nil
 	}
 	d.followed, r.i = r.b[2:end], end
@@ -252,17 +256,22 @@ func (d *decoder) lookUpV2(expected *known, refs int, meta *metadataV2) (*foresh
 	if refs > len(d.refs) {
 		return nil, tooManyLabels, nil
 	}
-	key := d.key[:0]
+	key := d.words[:0]
 	for _, ref := range d.refs {
-		key = binary.LittleEndian.AppendUint64(key, d.check(ref))
+		key = append(key, d.check(ref))
 	}
-	id := identity{check: d.cache.check(key)}
+	id := identity{check: d.cache.check(wordBytes(key))}
 	key = key[:0]
 	for _, ref := range d.refs {
-		key = binary.LittleEndian.AppendUint64(key, d.names[ref])
+		key = append(key, d.names[ref])
 	}
-	id.name, d.key = d.cache.name(key), key
-	return d.find(&d.cache.v2, id, key, d.collectV2)
+	d.words, id.name = key, d.cache.name(wordBytes(key))
+	return d.find(&d.cache.v2, id, wordBytes(key), d.collectV2)
+}
+
+// wordBytes are the bytes of words, in this machine's order.
+func wordBytes(words []uint64) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), 8*len(words))
 }
 
 // collectV2 resolves the labels of d.refs, as far as the references lead somewhere.

@@ -65,6 +65,7 @@ type decoder struct {
 	checks   []uint64 // their second hashes; 0 before they are needed
 	followed []byte   // references that follow read and did not keep
 	refs     []uint32 // label references of one series
+	words    []uint64 // scratch: a key of hashes
 }
 
 // span is where a symbol lies in a message.
