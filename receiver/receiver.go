@@ -6,7 +6,8 @@
 // what it does not speak, 503 (or 429) when trying again may help, and exact counts
 // of what was written. It promises its host that no request, whatever it holds,
 // takes more memory than Config allows, panics, or writes more than one line of
-// log; and that a series already known costs no allocation.
+// log; and that a series already known costs no allocation. It knows a series by two
+// keyed hashes of what the sender calls it: see identity for what that risks.
 //
 // It does not store, order, deduplicate or judge samples: what is late, repeated or
 // stale is the Appender's to decide.
@@ -292,14 +293,14 @@ func decodedLen(body []byte) (int, error) {
 	return n, err
 }
 
-// take waits for a free decoder, up to maxWait. It returns nil when there is none.
+// take waits for a free decoder, up to maxTurn. It returns nil when there is none.
 func take(ctx context.Context, free chan *decoder) *decoder {
 	select {
 	case d := <-free:
 		return d
 	default:
 	}
-	t := time.NewTimer(maxWait)
+	t := time.NewTimer(maxTurn)
 	defer t.Stop()
 	select {
 	case d := <-free:

@@ -343,11 +343,11 @@ func TestWaitsForADecoder(t *testing.T) {
 		raw := oneSampleV1(t, 1, 1, "__name__", "up")
 		d := <-r.settings.Load().decoders
 		began := time.Now()
-		if w := post(r, typeV1, raw); w.Code != 503 || time.Since(began) != maxWait {
+		if w := post(r, typeV1, raw); w.Code != 503 || time.Since(began) != maxTurn {
 			t.Errorf("%d after %s", w.Code, time.Since(began))
 		}
 		go func() {
-			time.Sleep(maxWait / 2)
+			time.Sleep(maxTurn / 2)
 			r.settings.Load().decoders <- d
 		}()
 		if w := post(r, typeV1, raw); w.Code != 204 {
