@@ -48,7 +48,7 @@ type Config struct {
 	// MaxCachedBytes is how much memory that may take.
 	MaxCachedBytes units.Base2Bytes `yaml:"max_cached_bytes"`
 	// Concurrency is how many requests are decoded at once; 0 is one for each CPU.
-	// The others wait, for five seconds at most.
+	// The others wait, for three seconds at most.
 	Concurrency int `yaml:"concurrency"`
 	// OverloadStatus is what a sender is told when there is no room: 503, and it
 	// keeps the samples and comes again, or 429, and Prometheus drops them unless

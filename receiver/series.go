@@ -18,8 +18,8 @@ import (
 // less than 10^-26. Nobody outside can look for such keys, not knowing the seeds, and
 // nobody would gain by it: who may send a series under another's identity may as well
 // send it under the other's name. In return a key, a quarter of a kilobyte, is neither
-// kept nor read again: in a cache that is larger than the processor's, comparing bytes
-// costs more than all else that is done for a sample.
+// kept nor read again: with many series it is in none of the processor's caches, and
+// comparing its bytes was the dearest step of all here.
 type identity struct{ name, check uint64 }
 
 // hashes make identities.
