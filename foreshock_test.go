@@ -1,6 +1,7 @@
 package foreshock
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -45,6 +46,33 @@ func TestKin(t *testing.T) {
 		if c.kin && c.a.Neighbourhood != c.b.Neighbourhood {
 			t.Errorf("%s: kin, but no neighbours", c.name)
 		}
+	}
+}
+
+// Fingerprints are made without making the labels that they are of, at the cost of the
+// series alone.
+func TestFingerprints(t *testing.T) {
+	long := strings.Repeat("x", fingerprintRoom)
+	for _, c := range []struct{ kin, neighbourhood, of labels.Labels }{
+		{
+			kin:           labels.FromStrings("__name__", "rpc", "cluster", "eu", "instance", "a:80"),
+			neighbourhood: labels.FromStrings("cluster", "eu", "instance", "a:80"),
+			of:            labels.FromStrings("__name__", "rpc_bucket", "cluster", "eu", "instance", "a:80", "le", "1"),
+		},
+		{
+			kin:           labels.FromStrings("__name__", "up", "namespace", "shop", "x", long),
+			neighbourhood: labels.FromStrings("namespace", "shop"),
+			of:            labels.FromStrings("__name__", "up", "instance", "b", "namespace", "shop", "pod", "cart-1", "x", long),
+		},
+	} {
+		s := NewSeries(c.of)
+		if s.Kin != labels.StableHash(c.kin) || s.Neighbourhood != labels.StableHash(c.neighbourhood) {
+			t.Errorf("%s has other fingerprints than its labels", s)
+		}
+	}
+	host := labels.FromStrings("__name__", "load1", "instance", "a:80")
+	if allocs := testing.AllocsPerRun(100, func() { NewSeries(host) }); allocs != 1 {
+		t.Errorf("%v allocations for a series, want 1", allocs)
 	}
 }
 

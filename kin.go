@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
@@ -22,10 +23,20 @@ func tellsOwner(name string) bool {
 	return name == PodOwnerMetric || name == ReplicaSetOwnerMetric || name == JobOwnerMetric
 }
 
+// fingerprintRoom is how many bytes of labels are hashed without an allocation.
+const fingerprintRoom = 1 << 10
+
+// appendLabel appends l as labels.StableHash has it, so that xxhash.Sum64 of several is
+// the StableHash of the labels that they are, which need not be made for it.
+func appendLabel(b []byte, l labels.Label) []byte {
+	const end = 0xff // no byte of UTF-8
+	return append(append(append(append(b, l.Name...), end), l.Value...), end)
+}
+
 // kin is the fingerprint of ls without what sets kin apart: le and the suffix of a
 // histogram's parts and, of a pod's, what only that pod has.
 func kin(ls labels.Labels) uint64 {
-	b := labels.NewScratchBuilder(ls.Len())
+	b := make([]byte, 0, fingerprintRoom)
 	podOnly := PodOnly(ls)
 	ls.Range(func(l labels.Label) {
 		switch {
@@ -34,9 +45,9 @@ func kin(ls labels.Labels) uint64 {
 		case l.Name == model.MetricNameLabel:
 			l.Value = withoutParts(l.Value)
 		}
-		b.Add(l.Name, l.Value)
+		b = appendLabel(b, l)
 	})
-	return labels.StableHash(b.Labels())
+	return xxhash.Sum64(b)
 }
 
 // places are the labels that say where a series is, the first that it has, and
@@ -49,23 +60,40 @@ var (
 // Place is where the series is, a pod, an instance, a node or a service: the labels that
 // say so, none where nothing does.
 func (s *Series) Place() labels.Labels {
-	for _, name := range places {
-		if s.Labels.Has(name) {
-			return labels.NewBuilder(s.Labels).Keep(append(districts[:len(districts):len(districts)], name)...).Labels()
-		}
+	place := placeLabel(s.Labels)
+	if place == "" {
+		return labels.EmptyLabels()
 	}
-	return labels.EmptyLabels()
+	return labels.NewBuilder(s.Labels).Keep(append(districts[:len(districts):len(districts)], place)...).Labels()
+}
+
+// placeLabel is the name of the label that says where the series ls is, "" where there
+// is none.
+func placeLabel(ls labels.Labels) string {
+	rank := len(places)
+	ls.Range(func(l labels.Label) {
+		if i := slices.Index(places[:rank], l.Name); i >= 0 {
+			rank = i
+		}
+	})
+	if rank == len(places) {
+		return ""
+	}
+	return places[rank]
 }
 
 func (s *Series) neighbourhood() uint64 {
-	at := s.Place()
-	switch {
-	case at.IsEmpty():
+	place := placeLabel(s.Labels)
+	if place == "" {
 		return s.Kin
-	case at.Has(PodLabel):
-		at = labels.NewBuilder(at).Del(PodLabel).Labels()
 	}
-	return labels.StableHash(at)
+	b := make([]byte, 0, fingerprintRoom)
+	s.Labels.Range(func(l labels.Label) {
+		if slices.Contains(districts, l.Name) || l.Name == place && place != PodLabel {
+			b = appendLabel(b, l)
+		}
+	})
+	return xxhash.Sum64(b)
 }
 
 // withoutParts is name without what the parts of a histogram, and what the detector

@@ -19,8 +19,14 @@ const (
 	firstBytes = 64 << 10 // an ordinary request fits: 40 KiB
 )
 
-// maxWait is how long a request waits for memory or a decoder.
+// maxWait is how long a request waits for memory.
 const maxWait = time.Second
+
+// maxTurn is how long a request waits for a decoder. One that has a decoder keeps it
+// while its batch waits for room in the detector, a second, so that maxTurn is several
+// of those; with its own second a request ends within the four that the app gives to
+// those under way when it stops. A sender that hangs up gives up its place.
+const maxTurn = 3 * time.Second
 
 var errNoRoom = errors.New("no room for the request")
 

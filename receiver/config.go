@@ -48,7 +48,7 @@ type Config struct {
 	// MaxCachedBytes is how much memory that may take.
 	MaxCachedBytes units.Base2Bytes `yaml:"max_cached_bytes"`
 	// Concurrency is how many requests are decoded at once; 0 is one for each CPU.
-	// The others wait, for a second at most.
+	// The others wait, for three seconds at most.
 	Concurrency int `yaml:"concurrency"`
 	// OverloadStatus is what a sender is told when there is no room: 503, and it
 	// keeps the samples and comes again, or 429, and Prometheus drops them unless
@@ -63,7 +63,7 @@ type Config struct {
 // it. What is alive at once, where rules emit and foresee every series:
 //
 //	while it is decoded    32 MiB of body (48 as it grows), 32 decoded, 16 of new series
-//	in the receiver        16 MiB of new series stay: three times their labels, and 240 B each
+//	in the receiver        of 16 MiB of new series a third stays: their labels, and 210 B each
 //	in the detector        25 000 series × 2 KiB: state, forecast, window ≈ 50 MiB
 //	on the way             30 000 samples × (2 × 24 + 2 × 64 + 2 × 80) B: batch and job, scores
 //	                       and forecasts, merged ≈ 10 MiB

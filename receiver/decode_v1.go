@@ -52,7 +52,7 @@ func (d *decoder) decodeV1(raw []byte) error {
 
 // seriesV1 decodes a TimeSeries. Its key is its label fields as they stand: senders
 // write them first, in one run, and alike each time, so that a known series is
-// known by comparing bytes and its labels are never parsed.
+// known by hashing bytes and its labels are never parsed.
 func (d *decoder) seriesV1(msg []byte) error {
 	if err := d.spend(); err != nil {
 		return err
@@ -61,8 +61,8 @@ func (d *decoder) seriesV1(msg []byte) error {
 	r := reader{b: msg}
 	var key []byte
 	expected := d.cache.v1.guess(d.last)
-	if expected != nil && startsWithLabels(msg, expected.key) {
-		r.i = len(expected.key)
+	if expected != nil && d.startsWithLabels(msg, expected) {
+		r.i = int(expected.size)
 		key = msg[:r.i]
 	} else {
 		expected = nil
@@ -112,19 +112,19 @@ func (d *decoder) seriesV1(msg []byte) error {
 	if expected != nil {
 		d.last = expected
 		d.tally.known++
-		return d.settle(expected.value, collect)
+		return d.settle(expected.series, expected.refused, collect)
 	}
-	k, err := d.find(&d.cache.v1, key, collect)
+	s, why, err := d.find(&d.cache.v1, d.cache.identity(key), key, collect)
 	if err != nil {
 		return err
 	}
-	return d.settle(k, collect)
+	return d.settle(s, why, collect)
 }
 
-// startsWithLabels reports whether key is the whole first run of labels in msg.
-func startsWithLabels(msg []byte, key string) bool {
-	return len(msg) >= len(key) && string(msg[:len(key)]) == key &&
-		(len(msg) == len(key) || msg[len(key)] != labelTag)
+// startsWithLabels reports whether the key of n is the whole first run of labels in msg.
+func (d *decoder) startsWithLabels(msg []byte, n *known) bool {
+	size := int(n.size)
+	return len(msg) >= size && (len(msg) == size || msg[size] != labelTag) && d.cache.name(msg[:size]) == n.name
 }
 
 // gather appends a label that does not follow its predecessor, or has an unusual
@@ -234,9 +234,25 @@ func (d *decoder) metadataV1(msg []byte) error {
 	case !utf8.Valid(family):
 		d.tally.refused[oneMetadata][badUTF8]++
 	default:
-		if n := d.text(family); n != nil {
-			d.metadata(n.key, t)
+		if name, ok := d.family(family); ok {
+			d.metadata(name, t)
 		}
 	}
 	return nil
+}
+
+// family returns the name of a metric family to keep, having it learned where it is
+// not known, unless the request has no room left for learning.
+func (d *decoder) family(name []byte) (string, bool) {
+	if s, ok := d.cache.families[string(name)]; ok {
+		return s, true
+	}
+	cost := nodeCost + len(name)
+	if cost > d.room {
+		return "", false
+	}
+	d.room -= cost
+	d.cache.mu.RUnlock()
+	defer d.cache.mu.RLock()
+	return d.cache.learnFamily(name), true
 }

@@ -1,13 +1,14 @@
 package receiver
 
 import (
-	"encoding/binary"
 	"errors"
-	"math"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/prometheus/common/model"
+
+	"github.com/foreshock/foreshock"
 )
 
 var errFirstSymbol = errors.New("first symbol is not empty")
@@ -45,7 +46,7 @@ func (d *decoder) decodeV2(raw []byte) error {
 }
 
 func (d *decoder) collectSymbols(raw []byte) error {
-	d.symbols, d.symbolIDs = d.symbols[:0], d.symbolIDs[:0]
+	d.symbols, d.names, d.checks = d.symbols[:0], d.names[:0], d.checks[:0]
 	r := reader{b: raw}
 	for r.more() {
 		num, wire, err := r.field()
@@ -53,7 +54,12 @@ func (d *decoder) collectSymbols(raw []byte) error {
 			return err
 		}
 		if num != 4 {
-			if err := r.skip(wire); err != nil {
+			if wire == wireBytes { // a series: there are thousands of them
+				_, err = r.bytes(wire)
+			} else {
+				err = r.skip(wire)
+			}
+			if err != nil {
 				return err
 			}
 			continue
@@ -69,7 +75,8 @@ func (d *decoder) collectSymbols(raw []byte) error {
 			return err
 		}
 		d.symbols = append(d.symbols, span{uint32(r.i - len(s)), uint32(r.i)})
-		d.symbolIDs = append(d.symbolIDs, 0)
+		d.names = append(d.names, d.cache.name(s))
+		d.checks = append(d.checks, 0)
 	}
 	d.message = raw
 	return nil
@@ -80,50 +87,16 @@ func (d *decoder) symbol(ref uint32) []byte {
 	return d.message[s.from:s.to:s.to]
 }
 
-// text returns the node of a symbol, having it learned where it is not known, or
-// nil where the request has no room left for learning.
-func (d *decoder) text(s []byte) *node[uint64] {
-	t := &d.cache.symbols
-	n := t.guess(d.lastText)
-	if n == nil || n.key != string(s) {
-		n = t.find(d.lastText, s)
+// check is the second hash of a symbol, made when it is needed.
+func (d *decoder) check(ref uint32) uint64 {
+	if d.checks[ref] == 0 {
+		d.checks[ref] = d.cache.check(d.symbol(ref))
 	}
-	if n == nil {
-		cost := nodeCost + len(s)
-		if cost > d.room {
-			return nil
-		}
-		d.room -= cost
-		d.cache.mu.RUnlock()
-		n = d.cache.learnSymbol(s)
-		d.cache.mu.RLock()
-	}
-	d.lastText = n
-	return n
+	return d.checks[ref]
 }
 
-// noID is the id of a symbol that has none, being longer than a label may be or too
-// much for this request.
-const noID = math.MaxUint64
-
-// symbolID returns the id of a symbol, the same in every request until the cache
-// forgets it. Each is looked up once a request.
-func (d *decoder) symbolID(ref uint32) uint64 {
-	if id := d.symbolIDs[ref]; id != 0 {
-		return id
-	}
-	id := uint64(noID)
-	if s := d.symbol(ref); len(s) <= max(d.limits.MaxLabelName, d.limits.MaxLabelValue) {
-		if n := d.text(s); n != nil {
-			id = n.value
-		}
-	}
-	d.symbolIDs[ref] = id
-	return id
-}
-
-// seriesV2 decodes a TimeSeries. Its key is the sequence of the ids of the symbols
-// it refers to.
+// seriesV2 decodes a TimeSeries. References mean something within a request only, so
+// its key is the sequence of the hashes of the symbols it refers to.
 func (d *decoder) seriesV2(msg []byte) error {
 	if err := d.spend(); err != nil {
 		return err
@@ -172,15 +145,16 @@ func (d *decoder) seriesV2(msg []byte) error {
 			return err
 		}
 	}
-	k, err := d.lookUpV2(expected, refs, &meta)
+	s, why, err := d.lookUpV2(expected, refs, &meta)
 	if err != nil {
 		return err
 	}
-	if err := d.settle(k, d.collectV2); err != nil {
+	if err := d.settle(s, why, d.collectV2); err != nil {
 		return err
 	}
-	if t, ok := metricType(meta.number); ok && k.refused == accepted {
-		d.metadata(family(k.series.Name(), t), t)
+	// Senders type every series of every request.
+	if t, ok := metricType(meta.number); ok && why == accepted && d.last.learns(d.epoch<<3|uint32(meta.number)) {
+		d.metadata(family(s.Name(), t), t)
 	}
 	return nil
 }
@@ -226,15 +200,14 @@ func (d *decoder) appendRefs(r *reader, end int, refs *int) error {
 
 // follow returns the series that came next last time, if the message that r begins is
 // of that series, with r behind its label references; else nil, with r where it was.
-// The references are held against the series' key as they are read: neither is copied.
-func (d *decoder) follow(r *reader) *node[known] {
+// The references are read here, but not kept.
+func (d *decoder) follow(r *reader) *known {
 	n := d.cache.v2.guess(d.last)
 	if n == nil || len(r.b) < 2 || r.b[0] != 1<<3|wireBytes || r.b[1] >= 0x80 || int(r.b[1]) > len(r.b)-2 {
 		return nil
 	}
-	end := 2 + int(r.b[1])
-	key := n.key
-	for refs := r.b[2:end]; len(refs) > 0; key = key[8:] {
+	end, key := 2+int(r.b[1]), d.words[:0]
+	for refs := r.b[2:end]; len(refs) > 0; {
 		ref := uint32(refs[0])
 		switch {
 		case ref < 0x80:
@@ -245,18 +218,13 @@ func (d *decoder) follow(r *reader) *node[known] {
 		default:
 			return nil
 		}
-		if ref >= uint32(len(d.symbolIDs)) || len(key) < 8 {
+		if ref >= uint32(len(d.names)) || len(key) == cap(key) {
 			return nil
 		}
-		id := d.symbolIDs[ref]
-		if id == 0 {
-			id = d.symbolID(ref)
-		}
-		if id != idAt(key) {
-			return nil
-		}
+		key = key[:len(key)+1]
+		key[len(key)-1] = d.names[ref]
 	}
-	if len(key) > 0 {
+	if 8*len(key) != int(n.size) || d.cache.name(wordBytes(key)) != n.name {
 		return nil
 	}
 	d.followed, r.i = r.b[2:end], end
@@ -270,49 +238,40 @@ func (d *decoder) catchUp(refs *int) error {
 	return d.appendRefs(&r, len(r.b), refs)
 }
 
-// idAt is the first symbol id of a key.
-func idAt(key string) uint64 {
-	_ = key[7]
-	return uint64(key[0]) | uint64(key[1])<<8 | uint64(key[2])<<16 | uint64(key[3])<<24 |
-		uint64(key[4])<<32 | uint64(key[5])<<40 | uint64(key[6])<<48 | uint64(key[7])<<56
-}
-
 // lookUpV2 returns what the series is known for: expected, where follow found it, or
 // else what d.refs names.
-func (d *decoder) lookUpV2(expected *node[known], refs int, meta *metadataV2) (known, error) {
+func (d *decoder) lookUpV2(expected *known, refs int, meta *metadataV2) (*foreshock.Series, refusal, error) {
 	symbols := uint32(len(d.symbols))
 	if refs%2 != 0 || meta.help >= symbols || meta.unit >= symbols {
-		return known{refused: badReference}, nil
+		return nil, badReference, nil
 	}
 	if expected != nil {
 		d.last = expected
 		d.tally.known++
-		return expected.value, nil
+		return expected.series, expected.refused, nil
 	}
-	d.key = slices.Grow(d.key[:0], 8*len(d.refs))[:8*len(d.refs)]
-	key, whole := d.key, true
-	for i, ref := range d.refs {
-		if ref >= symbols {
-			return known{refused: badReference}, nil
-		}
-		id := d.symbolIDs[ref]
-		if id == 0 {
-			id = d.symbolID(ref)
-		}
-		whole = whole && id != noID
-		binary.LittleEndian.PutUint64(key[8*i:], id)
+	if len(d.refs) > 0 && slices.Max(d.refs) >= symbols {
+		return nil, badReference, nil
 	}
 	if refs > len(d.refs) {
-		return known{refused: tooManyLabels}, nil
+		return nil, tooManyLabels, nil
 	}
-	if !whole {
-		_ = d.collectV2()
-		if why := measure(d.pairs, d.limits); why != accepted {
-			return known{refused: why}, nil
-		}
-		return known{refused: tooMuchNew}, nil
+	key := d.words[:0]
+	for _, ref := range d.refs {
+		key = append(key, d.check(ref))
 	}
-	return d.find(&d.cache.v2, key, d.collectV2)
+	id := identity{check: d.cache.check(wordBytes(key))}
+	key = key[:0]
+	for _, ref := range d.refs {
+		key = append(key, d.names[ref])
+	}
+	d.words, id.name = key, d.cache.name(wordBytes(key))
+	return d.find(&d.cache.v2, id, wordBytes(key), d.collectV2)
+}
+
+// wordBytes are the bytes of words, in this machine's order.
+func wordBytes(words []uint64) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), 8*len(words))
 }
 
 // collectV2 resolves the labels of d.refs, as far as the references lead somewhere.

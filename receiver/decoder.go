@@ -53,17 +53,19 @@ type decoder struct {
 	points int // samples and histograms left
 	room   int // bytes left for learning
 
-	last      *node[known]
-	lastText  *node[uint64]
-	key       []byte // scratch: a key put together from pieces
-	pairs     []pair // scratch: the labels of one series
-	native    nativeHistogram
-	series    pending
-	message   []byte   // of version 2.0, in raw
-	symbols   []span   // where the symbols lie in message
-	symbolIDs []uint64 // of the symbols referred to so far; 0 before, or noID
-	followed  []byte   // references that follow compared and did not copy
-	refs      []uint32 // label references of one series
+	last     *known
+	epoch    uint32 // of the cache, when the request began
+	key      []byte // scratch: a key put together from pieces
+	pairs    []pair // scratch: the labels of one series
+	native   nativeHistogram
+	series   pending
+	message  []byte   // of version 2.0, in raw
+	symbols  []span   // where the symbols lie in message
+	names    []uint64 // their hashes
+	checks   []uint64 // their second hashes; 0 before they are needed
+	followed []byte   // references that follow read and did not keep
+	refs     []uint32 // label references of one series
+	words    []uint64 // scratch: a key of hashes
 }
 
 // span is where a symbol lies in a message.
@@ -97,7 +99,7 @@ func (d *decoder) decode(v version, body []byte, decodedLen int, latest int64) e
 	d.batch.Samples, d.batch.Histograms, d.batch.Metadata = d.batch.Samples[:0], d.batch.Histograms[:0], d.batch.Metadata[:0]
 	d.arena.reset()
 	d.tally.reset()
-	d.last, d.lastText = nil, nil
+	d.last, d.epoch = nil, d.cache.epoch.Load()
 	if cap(d.raw) < decodedLen {
 		d.raw = make([]byte, (decodedLen+0xffff)&^0xffff) // multiples of 64 KiB: sizes of requests wobble
 	}
@@ -115,7 +117,7 @@ func (d *decoder) decode(v version, body []byte, decodedLen int, latest int64) e
 
 // trim gives back what a large request has swollen.
 func (d *decoder) trim() {
-	d.last, d.lastText = nil, nil
+	d.last = nil
 	if cap(d.raw) > mostKeptBytes {
 		d.raw = nil
 	}
@@ -126,7 +128,7 @@ func (d *decoder) trim() {
 		d.batch = foreshock.Batch{}
 	}
 	if cap(d.symbols) > mostKeptObjects {
-		d.symbols, d.symbolIDs = nil, nil
+		d.symbols, d.names, d.checks = nil, nil, nil
 	}
 	if d.native.oversized() {
 		d.native = nativeHistogram{}
@@ -237,33 +239,31 @@ func (d *decoder) histogram(msg []byte) error {
 
 // find returns what key stands for, having it learned where it is not known.
 // collect must put the labels into d.pairs; it is called for an unknown key only.
-// A key that is not worth remembering has no node.
-func (d *decoder) find(t *table[known], key []byte, collect func() error) (known, error) {
-	if n := t.find(d.last, key); n != nil {
+// It is in d.last then, unless the request has no room left for learning it.
+func (d *decoder) find(t *table, id identity, key []byte, collect func() error) (*foreshock.Series, refusal, error) {
+	if n := t.find(d.last, id); n != nil {
 		d.last = n
 		d.tally.known++
-		return n.value, nil
+		return n.series, n.refused, nil
 	}
 	d.last = nil
 	if err := collect(); err != nil {
-		return known{}, err
+		return nil, accepted, err
 	}
 	cost := learningCost(len(key), d.pairsSize())
 	if cost > d.room { // before judging, which costs time where learning costs memory
 		if why := measure(d.pairs, d.limits); why != accepted {
-			return known{refused: why}, nil
+			return nil, why, nil
 		}
-		return known{refused: tooMuchNew}, nil
+		return nil, tooMuchNew, nil
 	}
 	why := judge(d.pairs, d.limits)
-	// A refusal is remembered to make its repetition cheap; a huge one is not.
-	const mostKept = 4 << 10 // bytes
-	if why != accepted && len(key) > mostKept {
-		return known{refused: why}, nil
+	if why != accepted { // remembered too, to make its repetition cheap
+		cost = nodeCost
 	}
 	d.room -= cost
 	d.cache.mu.RUnlock()
-	n, isNew := d.cache.learn(t, key, d.pairs, why)
+	n, isNew := d.cache.learn(t, id, key, d.pairs, why)
 	d.cache.mu.RLock()
 	d.last = n
 	if isNew {
@@ -271,7 +271,7 @@ func (d *decoder) find(t *table[known], key []byte, collect func() error) (known
 	} else {
 		d.tally.known++
 	}
-	return n.value, nil
+	return n.series, n.refused, nil
 }
 
 // pairsSize is the size of the canonical key of d.pairs, at most.
@@ -286,28 +286,28 @@ func (d *decoder) pairsSize() int {
 
 // settle gives what a series message brought to the series it names, or drops it.
 // collect is as for find.
-func (d *decoder) settle(k known, collect func() error) error {
+func (d *decoder) settle(to *foreshock.Series, why refusal, collect func() error) error {
 	s, t := &d.series, &d.tally
 	samples, histograms := d.batch.Samples[s.samples:], d.batch.Histograms[s.histograms:]
 	t.series++
 	t.offeredSamples += len(samples) + s.newSamples
 	t.offeredHistograms += len(histograms) + s.newHistograms + s.badHistograms
-	if k.refused != accepted {
+	if why != accepted {
 		d.batch.Samples = d.batch.Samples[:s.samples]
 		d.batch.Histograms = d.batch.Histograms[:s.histograms]
 	}
-	switch k.refused {
+	switch why {
 	case accepted:
 		for i := range samples {
-			samples[i].Series = k.series
+			samples[i].Series = to
 		}
 		for i := range histograms {
-			histograms[i].Series = k.series
+			histograms[i].Series = to
 		}
 	case ownOutput:
 		t.own += len(samples) + len(histograms)
 	default:
-		return d.refuse(oneSeries, k.refused, 1, nil, collect)
+		return d.refuse(oneSeries, why, 1, nil, collect)
 	}
 	t.samples += len(samples)
 	t.histograms += len(histograms)

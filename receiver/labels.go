@@ -75,6 +75,15 @@ func appendCanonical(dst []byte, ps []pair) []byte {
 	return dst
 }
 
+// labelsSize is what ps takes as labels.Labels: a byte of length before each text.
+func labelsSize(ps []pair) int {
+	n := 0
+	for _, p := range ps {
+		n += 1 + len(p.name) + 1 + len(p.value)
+	}
+	return n
+}
+
 func fieldSize(b []byte) int {
 	n := 2 // tag and the last byte of the length
 	for l := len(b); l >= 0x80; l >>= 7 {

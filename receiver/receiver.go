@@ -6,7 +6,8 @@
 // what it does not speak, 503 (or 429) when trying again may help, and exact counts
 // of what was written. It promises its host that no request, whatever it holds,
 // takes more memory than Config allows, panics, or writes more than one line of
-// log; and that a series already known costs no allocation.
+// log; and that a series already known costs no allocation. It knows a series by two
+// keyed hashes of what the sender calls it: see identity for what that risks.
 //
 // It does not store, order, deduplicate or judge samples: what is late, repeated or
 // stale is the Appender's to decide.
@@ -16,7 +17,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"math"
 	"mime"
@@ -38,7 +38,8 @@ import (
 // Appender takes batches. It takes all of a batch or nothing, answers
 // foreshock.ErrOverloaded or foreshock.ErrClosed when it takes nothing, and copies
 // what it keeps: b is the receiver's again when Append returns. The series b refers
-// to are shared and stay. It must be safe for concurrent use.
+// to are shared and stay. It remembers metadata it took: what version 2.0 says of a
+// series again and again it is told once. It must be safe for concurrent use.
 type Appender interface {
 	Append(ctx context.Context, b *foreshock.Batch) error
 }
@@ -82,10 +83,7 @@ func New(o Options) *Receiver {
 	if o.Config == (Config{}) {
 		o.Config = DefaultConfig()
 	}
-	// A seed of this process's own: nobody outside can choose labels that meet in
-	// one hash.
-	seed := maphash.MakeSeed()
-	c := newCache(func(b []byte) uint64 { return maphash.Bytes(seed, b) })
+	c := newCache()
 	r := &Receiver{
 		appender: o.Appender,
 		now:      o.Now,
@@ -217,6 +215,12 @@ func (r *Receiver) serve(s *settings, w http.ResponseWriter, req *http.Request) 
 // decode decodes a body, hands on what is good, and says what became of the rest.
 func (r *Receiver) decode(ctx context.Context, s *settings, d *decoder, v version, body []byte, decodedLen int) answer {
 	err := d.decode(v, body, decodedLen, r.now().Add(maxAhead).UnixMilli())
+	taken := false
+	defer func() {
+		if !taken && len(d.batch.Metadata) > 0 {
+			r.cache.epoch.Add(1)
+		}
+	}()
 	switch {
 	case errors.Is(err, errDecompress):
 		return refuse(v, http.StatusBadRequest, badSnappy, err)
@@ -233,7 +237,8 @@ func (r *Receiver) decode(ctx context.Context, s *settings, d *decoder, v versio
 	if d.batch.Len() > 0 || len(d.batch.Metadata) > 0 {
 		err = r.appender.Append(ctx, &d.batch)
 	}
-	r.metrics.count(d, err == nil)
+	taken = err == nil
+	r.metrics.count(d, taken)
 	switch {
 	case errors.Is(err, foreshock.ErrClosed):
 		return refuse(v, http.StatusServiceUnavailable, closed, nil)
@@ -288,14 +293,14 @@ func decodedLen(body []byte) (int, error) {
 	return n, err
 }
 
-// take waits for a free decoder, up to maxWait. It returns nil when there is none.
+// take waits for a free decoder, up to maxTurn. It returns nil when there is none.
 func take(ctx context.Context, free chan *decoder) *decoder {
 	select {
 	case d := <-free:
 		return d
 	default:
 	}
-	t := time.NewTimer(maxWait)
+	t := time.NewTimer(maxTurn)
 	defer t.Stop()
 	select {
 	case d := <-free:

@@ -252,6 +252,49 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
+// Version 2.0 types each series in every request. The Appender is told once, and once
+// more where the type changes, or where a batch that told it was refused.
+func TestTypesAreToldOnce(t *testing.T) {
+	r, k, _ := newReceiver(t, DefaultConfig(), nil)
+	typed := func(kind writev2.Metadata_MetricType) []byte {
+		st := writev2.NewSymbolTable()
+		return marshalV2(t, &st, writev2.TimeSeries{
+			LabelsRefs: symbolize(&st, "__name__", "x"), Metadata: writev2.Metadata{Type: kind}, Samples: []writev2.Sample{{Timestamp: 1}},
+		})
+	}
+	gauge, counter := typed(writev2.Metadata_METRIC_TYPE_GAUGE), typed(writev2.Metadata_METRIC_TYPE_COUNTER)
+	broken := append(slices.Clone(counter), 0x2a, 0x7f)
+	for i, f := range []struct {
+		raw  []byte
+		err  error
+		code int
+		want []model.MetricType // told by now
+	}{
+		{raw: gauge, err: foreshock.ErrOverloaded, code: 503},
+		{raw: gauge, code: 204, want: []model.MetricType{"gauge"}},
+		{raw: gauge, code: 204, want: []model.MetricType{"gauge"}},
+		{raw: counter, err: foreshock.ErrClosed, code: 503, want: []model.MetricType{"gauge"}},
+		{raw: counter, code: 204, want: []model.MetricType{"gauge", "counter"}},
+		{raw: typed(writev2.Metadata_METRIC_TYPE_UNSPECIFIED), code: 204, want: []model.MetricType{"gauge", "counter"}},
+		{raw: counter, code: 204, want: []model.MetricType{"gauge", "counter"}},
+		{raw: gauge, code: 204, want: []model.MetricType{"gauge", "counter", "gauge"}},
+		{raw: broken, code: 400, want: []model.MetricType{"gauge", "counter", "gauge"}},
+		{raw: counter, code: 204, want: []model.MetricType{"gauge", "counter", "gauge", "counter"}},
+	} {
+		k.err = f.err
+		if w := post(r, typeV2, f.raw); w.Code != f.code {
+			t.Errorf("request %d: answered %d, want %d", i, w.Code, f.code)
+		}
+		var got []model.MetricType
+		for _, m := range k.Metadata {
+			got = append(got, m.Type)
+		}
+		if !slices.Equal(got, f.want) {
+			t.Errorf("request %d: told %v, want %v", i, got, f.want)
+		}
+	}
+}
+
 // A staleness marker arrives with its very bits: it is a signalling NaN, which
 // arithmetic would turn into another.
 func TestStaleMarkerKeepsItsBits(t *testing.T) {
@@ -300,11 +343,11 @@ func TestWaitsForADecoder(t *testing.T) {
 		raw := oneSampleV1(t, 1, 1, "__name__", "up")
 		d := <-r.settings.Load().decoders
 		began := time.Now()
-		if w := post(r, typeV1, raw); w.Code != 503 || time.Since(began) != maxWait {
+		if w := post(r, typeV1, raw); w.Code != 503 || time.Since(began) != maxTurn {
 			t.Errorf("%d after %s", w.Code, time.Since(began))
 		}
 		go func() {
-			time.Sleep(maxWait / 2)
+			time.Sleep(maxTurn / 2)
 			r.settings.Load().decoders <- d
 		}()
 		if w := post(r, typeV1, raw); w.Code != 204 {

@@ -1,6 +1,8 @@
 package receiver
 
 import (
+	"bytes"
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 
@@ -9,36 +11,69 @@ import (
 	"github.com/foreshock/foreshock"
 )
 
-// known is what a key stands for: a series, or why there is none.
+// identity is what a key is known by, in place of its bytes: two hashes of it, each
+// under a seed of this process's own.
+//
+// That two of a million keys ever share an identity has a probability of 10^12 ÷ 2^129,
+// less than 10^-26. Nobody outside can look for such keys, not knowing the seeds, and
+// nobody would gain by it: who may send a series under another's identity may as well
+// send it under the other's name. In return a key, a quarter of a kilobyte, is neither
+// kept nor read again: with many series it is in none of the processor's caches, and
+// comparing its bytes was the dearest step of all here.
+type identity struct{ name, check uint64 }
+
+// hashes make identities.
+type hashes struct{ byName, byCheck maphash.Seed }
+
+func newHashes() hashes { return hashes{maphash.MakeSeed(), maphash.MakeSeed()} }
+
+func (h *hashes) name(b []byte) uint64  { return maphash.Bytes(h.byName, b) }
+func (h *hashes) check(b []byte) uint64 { return maphash.Bytes(h.byCheck, b) }
+
+func (h *hashes) identity(b []byte) identity { return identity{h.name(b), h.check(b)} }
+
+// known is one key of a table and what it stands for: a series, or why there is none.
+//
+// follower is the node that was asked for next when this one was last asked for:
+// senders keep their order, so it is nearly always the next one again, and a look at
+// its name costs a tenth of finding it among a million. Where the series is another
+// one after all, that look is wrong once in 2^64.
+//
+// All that a known series needs is in here, 40 bytes beside those of the series that
+// was learned next.
 type known struct {
-	series  *foreshock.Series
-	refused refusal
-}
-
-// node is one key of a table and what it stands for. follower is the node that was
-// asked for next when this one was last asked for: senders keep their order, so it
-// is nearly always the next one again, and comparing its key costs a tenth of
-// hashing and finding it among a million.
-type node[V any] struct {
-	key        string
-	value      V
+	name       uint64 // of its identity
+	follower   atomic.Pointer[known]
+	series     *foreshock.Series
 	generation uint32
-	chain      *node[V] // next node of the same hash
-	follower   atomic.Pointer[node[V]]
+	size       uint32        // of the key, in bytes
+	told       atomic.Uint32 // the type the Appender was told last, and the epoch
+	refused    refusal
 }
 
-// table finds nodes by the bytes of their key. Two keys of one hash are two nodes:
-// the hash only says where to look.
-type table[V any] struct {
-	hash       func([]byte) uint64
-	nodes      map[uint64]*node[V]
-	len        int
+// learns notes that the Appender is told a type, and reports whether that is news to
+// it.
+func (n *known) learns(told uint32) bool {
+	if n.told.Load() == told {
+		return false
+	}
+	n.told.Store(told)
+	return true
+}
+
+// pageSize is how many nodes are made at a time: 128 × 40 B = 5 KiB.
+const pageSize = 128
+
+// table finds nodes by the identity of their key.
+type table struct {
+	nodes      map[identity]*known
+	page       []known // the nodes to come
 	generation uint32
 }
 
 // guess returns the node that followed after last time, or nil. The caller must
-// compare its key.
-func (t *table[V]) guess(after *node[V]) *node[V] {
+// compare its name.
+func (t *table) guess(after *known) *known {
 	if after == nil {
 		return nil
 	}
@@ -49,41 +84,36 @@ func (t *table[V]) guess(after *node[V]) *node[V] {
 }
 
 // find returns the node of a key, or nil, and remembers that it followed after.
-func (t *table[V]) find(after *node[V], key []byte) *node[V] {
-	n := find(t.nodes, t.hash(key), key)
+func (t *table) find(after *known, id identity) *known {
+	n := t.nodes[id]
 	if n != nil && after != nil {
 		after.follower.Store(n)
 	}
 	return n
 }
 
-func find[V any](nodes map[uint64]*node[V], hash uint64, key []byte) *node[V] {
-	n := nodes[hash]
-	for n != nil && n.key != string(key) {
-		n = n.chain
+// add makes the node of a key that has none.
+func (t *table) add(id identity, size int, s *foreshock.Series, why refusal) *known {
+	if len(t.page) == 0 {
+		t.page = make([]known, pageSize)
 	}
-	return n
-}
-
-func (t *table[V]) add(key string, v V) *node[V] {
-	h := t.hash([]byte(key))
-	n := &node[V]{key: key, value: v, generation: t.generation, chain: t.nodes[h]}
-	t.nodes[h] = n
-	t.len++
+	n := &t.page[0]
+	t.page = t.page[1:]
+	n.name, n.size, n.generation, n.series, n.refused = id.name, uint32(size), t.generation, s, why
+	t.nodes[id] = n
 	return n
 }
 
 // turn empties the table. A follower from before is not followed any more, so
 // nothing keeps the old nodes alive.
-func (t *table[V]) turn() {
-	t.nodes = map[uint64]*node[V]{}
-	t.len = 0
+func (t *table) turn() {
+	t.nodes, t.page = map[identity]*known{}, nil
 	t.generation++
 }
 
-// cache remembers series by the bytes in which senders name them, for as long as
-// they keep doing so. It is safe for concurrent use: a request holds mu for
-// reading while it decodes, and gives it up for the moment of learning a series.
+// cache remembers series by what senders call them, for as long as they keep doing
+// so. It is safe for concurrent use: a request holds mu for reading while it decodes,
+// and gives it up for the moment of learning a series.
 //
 // One label set is one *foreshock.Series, whichever protocol version, label order
 // or encoding named it, because every key leads to the canonical one. When the
@@ -91,37 +121,39 @@ func (t *table[V]) turn() {
 // seen again are fetched back from the previous one; a series loses its identity
 // only after a whole generation in which nobody sent it.
 type cache struct {
-	mu sync.RWMutex
-	v1 table[known] // by label bytes; every accepted series is here canonically
-	// v2 is by the sequence of symbol ids, eight bytes each. Ids are never used
-	// twice, so a key of a forgotten symbol cannot come to mean another series.
-	v2       table[known]
-	symbols  table[uint64]
-	previous map[uint64]*node[known] // v1 of the generation before
+	hashes
+	mu       sync.RWMutex
+	v1       table // by label bytes; every accepted series is here canonically
+	v2       table // by the hashes of the symbols referred to, eight bytes each
+	families map[string]string
+	previous map[identity]*known // v1 of the generation before
 
-	lastSymbol uint64
-	bytes      int // of this generation, by the costs below
-	limits     Config
+	bytes  int // of this generation, by the costs below
+	limits Config
+
+	// epoch ends when what the Appender was told of types may be lost to it: then all
+	// is told again.
+	epoch atomic.Uint32
 
 	builder   labels.ScratchBuilder
 	canonical []byte // scratch
 }
 
-// What remembering costs beside the bytes of keys and labels, in bytes.
+// What remembering costs beside the bytes of labels, in bytes.
 const (
-	nodeCost   = 64 + 32 // node and its slot in a map that is two thirds full
+	nodeCost   = 40 + 40 // node and its slot in a map that is two thirds full
 	seriesCost = 48      // foreshock.Series
 )
 
-// learningCost bounds what learn may allocate for a key and a label set of these
-// sizes: the key, the canonical key, and the labels.
+// learningCost is what learning a key and a label set of these sizes takes of what one
+// request may claim. It is more than the cache keeps, which is no key and the labels
+// once, for it bounds what the series costs behind the receiver as well.
 func learningCost(key, labels int) int {
 	return 2*nodeCost + seriesCost + key + 2*labels
 }
 
-func newCache(hash func([]byte) uint64) *cache {
-	c := &cache{}
-	c.v1.hash, c.v2.hash, c.symbols.hash = hash, hash, hash
+func newCache() *cache {
+	c := &cache{hashes: newHashes()}
 	c.forget()
 	return c
 }
@@ -140,13 +172,13 @@ func (c *cache) forget() {
 	c.previous = c.v1.nodes
 	c.v1.turn()
 	c.v2.turn()
-	c.symbols.turn()
+	c.families = map[string]string{}
 	c.bytes = 0
 }
 
 func (c *cache) makeRoom() {
 	// Two generations share the memory.
-	if max(c.v1.len, c.v2.len) >= c.limits.MaxCachedSeries || c.bytes >= int(c.limits.MaxCachedBytes)/2 {
+	if max(len(c.v1.nodes), len(c.v2.nodes)) >= c.limits.MaxCachedSeries || c.bytes >= int(c.limits.MaxCachedBytes)/2 {
 		c.forget()
 	}
 }
@@ -154,60 +186,62 @@ func (c *cache) makeRoom() {
 // learn remembers what key stands for in t, which is c.v1 or c.v2: a refusal, or
 // the series that ps names. ps must be judged. It returns whether the series itself
 // was new to the cache.
-func (c *cache) learn(t *table[known], key []byte, ps []pair, why refusal) (n *node[known], isNew bool) {
+func (c *cache) learn(t *table, id identity, key []byte, ps []pair, why refusal) (n *known, isNew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := t.find(nil, key); n != nil { // another request was faster
+	if n := t.find(nil, id); n != nil { // another request was faster
 		return n, false
 	}
 	c.makeRoom()
-	v := known{refused: why}
+	var s *foreshock.Series
 	if why == accepted {
-		var home *node[known]
-		home, isNew = c.intern(ps)
-		if t == &c.v1 && home.key == string(key) {
-			return home, isNew
+		c.canonical = appendCanonical(c.canonical[:0], ps)
+		if t == &c.v1 && bytes.Equal(c.canonical, key) {
+			return c.intern(id, ps)
 		}
-		v = home.value
+		home := c.v1.find(nil, c.identity(c.canonical))
+		if home == nil {
+			home, isNew = c.intern(c.identity(c.canonical), ps)
+		}
+		s, why = home.series, home.refused
 	}
-	c.bytes += nodeCost + len(key)
-	return t.add(string(key), v), isNew
+	c.bytes += nodeCost
+	return t.add(id, len(key), s, why), isNew
 }
 
-// intern returns the canonical node of a label set.
-func (c *cache) intern(ps []pair) (n *node[known], isNew bool) {
-	c.canonical = appendCanonical(c.canonical[:0], ps)
-	if n := c.v1.find(nil, c.canonical); n != nil {
-		return n, false
-	}
-	var v known
+// intern adds the canonical node of a label set that has none, whose key is in
+// c.canonical.
+func (c *cache) intern(id identity, ps []pair) (n *known, isNew bool) {
+	why := accepted
+	var s *foreshock.Series
 	// A refusal was under other limits, or ps would be refused now.
-	if old := find(c.previous, c.v1.hash(c.canonical), c.canonical); old != nil && old.value.series != nil {
-		v = old.value
+	if old := c.previous[id]; old != nil && old.series != nil {
+		s = old.series
 	} else {
 		isNew = true
 		ls := buildLabels(&c.builder, ps)
 		if foreshock.OwnOutput(ls) {
-			v.refused = ownOutput
+			why = ownOutput
 		} else {
-			v.series = foreshock.NewSeries(ls)
+			s = foreshock.NewSeries(ls)
 		}
 	}
-	c.bytes += nodeCost + seriesCost + 2*len(c.canonical)
-	return c.v1.add(string(c.canonical), v), isNew
+	c.bytes += nodeCost + seriesCost + labelsSize(ps)
+	return c.v1.add(id, len(c.canonical), s, why), isNew
 }
 
-// learnSymbol gives a symbol its id.
-func (c *cache) learnSymbol(s []byte) *node[uint64] {
+// learnFamily keeps the name of a metric family.
+func (c *cache) learnFamily(name []byte) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n := c.symbols.find(nil, s); n != nil {
-		return n
+	if s, ok := c.families[string(name)]; ok {
+		return s
 	}
 	c.makeRoom()
-	c.lastSymbol++
-	c.bytes += nodeCost + len(s)
-	return c.symbols.add(string(s), c.lastSymbol)
+	c.bytes += nodeCost + len(name)
+	s := string(name)
+	c.families[s] = s
+	return s
 }
 
 // size is how many keys the cache holds and what they cost, in bytes, in this
@@ -215,5 +249,5 @@ func (c *cache) learnSymbol(s []byte) *node[uint64] {
 func (c *cache) size() (keys, bytes int) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.v1.len + c.v2.len, c.bytes
+	return len(c.v1.nodes) + len(c.v2.nodes), c.bytes
 }

@@ -3,7 +3,9 @@ package receiver
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -46,31 +48,43 @@ func TestOneLabelSetIsOneSeries(t *testing.T) {
 	}
 }
 
-// Two series whose bytes meet in one hash never share state.
-func TestOneHashIsManySeries(t *testing.T) {
-	c := newCache(func([]byte) uint64 { return 42 })
-	limits := DefaultConfig()
-	c.limit(limits)
-	d := &decoder{cache: c, limits: &limits}
-	for v, requests := range map[version]func(i int) []byte{
-		v1: func(i int) []byte { return oneSampleV1(t, 1, float64(i), "__name__", "up", "i", fmt.Sprint(i)) },
-		v2: func(i int) []byte {
-			st := writev2.NewSymbolTable()
-			return marshalV2(t, &st, writev2.TimeSeries{
-				LabelsRefs: symbolize(&st, "__name__", "up", "i", fmt.Sprint(i)), Samples: []writev2.Sample{{Timestamp: 1, Value: float64(i)}},
-			})
-		},
-	} {
-		for range 3 {
-			for i := range 50 {
-				got := ours(d, v, requests(i), math.MaxInt64).Samples
-				want := outcome{}
-				want.sample(labels.FromStrings("__name__", "up", "i", fmt.Sprint(i)), 1, float64(i))
-				if len(got) != 1 || got[0] != want.Samples[0] {
-					t.Fatalf("version %s: got %q, want %q", v, got, want.Samples)
-				}
+// Whatever order series come in, each sample goes to its own: a guess is checked.
+func TestOrderIsNotTrusted(t *testing.T) {
+	d := newDecoder(DefaultConfig())
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 50 {
+		order := rnd.Perm(40)[:1+rnd.IntN(40)]
+		var want outcome
+		var rawV1 []byte
+		st := writev2.NewSymbolTable()
+		var all []writev2.TimeSeries
+		for _, i := range order {
+			name := []string{"__name__", "up", "i", fmt.Sprint(i)}
+			if i%3 == 0 {
+				name = name[:2] // one series in many places
+			}
+			want.sample(labels.FromStrings(name...), 1, float64(i))
+			rawV1 = append(rawV1, oneSampleV1(t, 1, float64(i), name...)...)
+			all = append(all, writev2.TimeSeries{LabelsRefs: symbolize(&st, name...), Samples: []writev2.Sample{{Timestamp: 1, Value: float64(i)}}})
+		}
+		for v, raw := range map[version][]byte{v1: rawV1, v2: marshalV2(t, &st, all...)} {
+			if got := ours(d, v, raw, math.MaxInt64).Samples; !slices.Equal(got, want.Samples) {
+				t.Fatalf("version %s: got %q, want %q", v, got, want.Samples)
 			}
 		}
+	}
+}
+
+// A second hash keeps two keys apart that meet in the first.
+func TestOneHashIsTwoSeries(t *testing.T) {
+	c := newCache()
+	c.limit(DefaultConfig())
+	learn := func(check uint64, i string) *known {
+		n, _ := c.learn(&c.v2, identity{42, check}, nil, []pair{{[]byte("__name__"), []byte(i)}}, accepted)
+		return n
+	}
+	if a, b := learn(1, "a"), learn(2, "b"); a.series == b.series || c.v2.find(nil, identity{42, 1}) != a || c.v2.find(nil, identity{42, 2}) != b {
+		t.Error("two keys are one")
 	}
 }
 

@@ -53,13 +53,23 @@ func (r *reader) each(one func(num int32, wire int) error) error {
 	return nil
 }
 
-// uvarint reads a varint; the case of one byte is inlined into its callers.
+// uvarint reads a varint.
 func (r *reader) uvarint() (uint64, error) {
-	if r.i < len(r.b) && r.b[r.i] < 0x80 {
-		r.i++
-		return uint64(r.b[r.i-1]), nil
+	if v, ok := r.short(); ok {
+		return v, nil
 	}
 	return r.longUvarint()
+}
+
+// short reads a varint of one byte if there is one. It is inlined, which uvarint, with
+// its call of another, is not.
+func (r *reader) short() (v uint64, ok bool) {
+	if r.i < len(r.b) && r.b[r.i] < 0x80 {
+		v = uint64(r.b[r.i])
+		r.i++
+		return v, true
+	}
+	return 0, false
 }
 
 // longUvarint reads a varint of more than one byte.
@@ -88,9 +98,11 @@ func (r *reader) longUvarint() (uint64, error) {
 
 // field reads a tag.
 func (r *reader) field() (num int32, wire int, err error) {
-	tag, err := r.uvarint()
-	if err != nil {
-		return 0, 0, err
+	tag, ok := r.short()
+	if !ok {
+		if tag, err = r.longUvarint(); err != nil {
+			return 0, 0, err
+		}
 	}
 	num, wire = int32(tag>>3), int(tag&7)
 	switch {
@@ -126,9 +138,12 @@ func (r *reader) double(wire int) (float64, error) {
 
 // length reads the length of what follows and checks that it is there.
 func (r *reader) length() (int, error) {
-	v, err := r.uvarint()
-	if err != nil {
-		return 0, err
+	v, ok := r.short()
+	if !ok {
+		var err error
+		if v, err = r.longUvarint(); err != nil {
+			return 0, err
+		}
 	}
 	n := int(v)
 	if n < 0 {
