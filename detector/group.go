@@ -188,7 +188,7 @@ func (s *shard) advance(st *state, t int64) {
 	g := st.member.group
 	if g.speaks() && (g.heard == 0 || t > g.now && !g.far(t) || g.outvoted(t)) {
 		s.judge(g)
-		g.bar = max(min(aBar, (st.modelTime-st.mind.born())/infancy), st.interval, 1)
+		g.bar = max(min(aBar, (st.modelTime-st.mind.born)/infancy), st.interval, 1)
 		g.now, g.heard, g.judged, g.votes = t, 0, false, 0
 		g.constellation.Begin(t, len(g.slots))
 	}

@@ -114,7 +114,8 @@ func (s *shard) foresee(st *state, t int64) {
 func (o *outlook) expect(st *state) (b foreshock.Band) {
 	at := st.modelTime + o.rule.Horizon.Milliseconds()
 	if o.future == nil || !o.future.Known() {
-		return st.mind.expect(at)
+		b, _ = st.mind.expect(at)
+		return b
 	}
 	b.Expected, b.Lower, b.Upper = o.future.Expect(at)
 	return b

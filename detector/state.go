@@ -47,7 +47,10 @@ type state struct {
 	quiet    bool // it left: unheard for longer than its wait
 	enlisted bool // a rule wants it missed
 	role     role
+	strays   uint8  // samples in a row that fell back,
+	young    class  // what it is of while it is young
 	target   uint32 // its place among the shard's targets
+	scope    uint32 // its alerts count against; the fleet's where no rule watches it
 
 	last     int64  // ms: time of the newest sample
 	bits     uint64 // its value's
@@ -64,13 +67,10 @@ type state struct {
 	met   int64 // the detector's flow when the series was heard last, ms
 	since int64 // and when it was heard first, or again after it had left
 
-	strayT int64 // the newest of the samples that fell back
-	strays uint8
+	strayT int64 // the newest of the strays
 
 	piece   *piece // nil: of no histogram or summary
 	watch   *rules.Watch
-	scope   uint32                // its alerts count against; the fleet's where no rule watches it
-	young   class                 // while it is
 	member  membership            // of a group
 	star    *constellation.Member // nil until its group speaks
 	outlook *outlook              // nil where no forecast rule selects it
