@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/alecthomas/units"
 	prommodel "github.com/prometheus/common/model"
 
 	"github.com/foreshock/foreshock/rules"
@@ -19,6 +20,16 @@ type Config struct {
 	// idle make room; where none has, samples of new series are refused and counted, and
 	// known ones go on as ever.
 	MaxSeries int `yaml:"max_series"`
+
+	// MemoryLimit is how much memory may be held for series, such as 4GiB; 0 is any. A
+	// series that rests takes some 0.7 KiB, one that moves every 15 s with an hour of
+	// samples some 3 KiB, a season, a forecast or a record of an anomaly more; the labels,
+	// which the receiver keeps, and what the garbage collector has not found yet come on
+	// top. Each shard holds an equal share. At the limit new series are treated as at
+	// max_series, and known ones go on: what they learn may grow beyond it, but they are
+	// given no season, forecast, constellation or record they do not have yet, and these
+	// are counted.
+	MemoryLimit units.Base2Bytes `yaml:"memory_limit"`
 
 	// Window is how far back raw samples are kept for the console and the API,
 	// counted from a series' newest sample.
@@ -72,6 +83,9 @@ func DefaultConfig() Config {
 // every batchCost of them in the channels made beforehand, 2^20 × (8 + 16 a shard) B.
 const maxQueueSamples = 1 << 26
 
+// leastMemory is the least memory_limit: a few pages of states for each of many shards.
+const leastMemory = 16 * units.MiB
+
 // Validate returns every mistake in c, each with the path a user would type.
 func (c Config) Validate() error {
 	var errs []error
@@ -81,6 +95,9 @@ func (c Config) Validate() error {
 		}
 	}
 	positive("max_series", c.MaxSeries > 0, c.MaxSeries)
+	if c.MemoryLimit != 0 && c.MemoryLimit < leastMemory {
+		errs = append(errs, fmt.Errorf("detector.memory_limit: must be 0 or at least %s, got %s", leastMemory, c.MemoryLimit))
+	}
 	positive("window", c.Window > 0, c.Window)
 	if !(c.Threshold > 0 && c.Threshold < 1) {
 		errs = append(errs, fmt.Errorf("detector.threshold: must lie between 0 and 1, got %v", c.Threshold))

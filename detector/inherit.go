@@ -49,7 +49,7 @@ func (s *shard) grow(st *state) *grading {
 		return &s.grading
 	case starting:
 		if shown {
-			m.forget()
+			m.forget(&s.ledger)
 			k.stage = settling
 		}
 	case settling:
@@ -133,7 +133,7 @@ func (s *shard) level(p *state, t int64) float64 {
 // inherit has st, whose pod has settled, know what its most similar sibling does.
 func (s *shard) inherit(st *state) {
 	found := s.peersOf(st)
-	if found.nearest == nil || !areSiblings(found.nearest.series, st.series) || !st.mind.inherit(st.modelTime, found) {
+	if found.nearest == nil || !areSiblings(found.nearest.series, st.series) || !st.mind.inherit(st.modelTime, found, &s.ledger) {
 		st.kin.stage = pioneer
 		return
 	}
@@ -148,13 +148,13 @@ func (s *shard) inherit(st *state) {
 // Where the pod is much like them it knows what they know, about its own level. Where
 // it lies above them, it is judged as the nearest of them would be. Below them it
 // learns by itself: a pod whose memory, uptime or traffic has yet to grow is no news.
-func (m *mind) inherit(t int64, found peers) bool {
+func (m *mind) inherit(t int64, found peers, l *ledger) bool {
 	if m.model == nil && found.nearest.mind.model == nil {
 		return false // two constants: what is configured is no behaviour
 	}
-	m.move()
+	m.move(l)
 	from := found.nearest.mind
-	from.move() // by itself: that of the nearest stays still
+	from.move(nil) // by itself: that of the nearest stays still
 	own := m.forest.Level()
 	by := own - found.level
 	like := m.resembles(&from, found)
@@ -168,10 +168,8 @@ func (m *mind) inherit(t int64, found peers) bool {
 	heir.deviation.mean += by
 	heir.forest = m.forest
 	m.born = t - (found.nearest.modelTime - from.born)
-	m.seasonal = nil
-	if from.seasonal != nil {
-		copied := *from.seasonal
-		m.seasonal = &copied
+	if from.seasonal != nil && m.given(l) {
+		*m.seasonal = *from.seasonal
 	}
 	level := found.level
 	if like {
@@ -184,7 +182,7 @@ func (m *mind) inherit(t int64, found peers) bool {
 	} else {
 		heir.forest.Follow(&from.forest)
 	}
-	heir.trend = from.trend.Heir(t, level-from.season(t), m.forest.Len())
+	heir.trend = from.trend.Heir(t, level-m.season(t), m.forest.Len())
 	*m.model = heir
 	return true
 }

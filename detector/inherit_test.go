@@ -43,7 +43,7 @@ func TestSeasonIsInherited(t *testing.T) {
 	before := *teacher.seasonal
 	level := teacher.forest.Level()
 	from := &state{mind: teacher, modelTime: at}
-	if !m.inherit(at, peers{from, level, level, level}) {
+	if !m.inherit(at, peers{from, level, level, level}, nil) {
 		t.Fatal("nothing inherited")
 	}
 	if got, want := at-m.born, 7*24*time.Hour.Milliseconds(); got < want {
@@ -114,7 +114,7 @@ func TestHeirBeginsCalm(t *testing.T) {
 	}
 	from := &state{mind: teacher, modelTime: at}
 	level := teacher.forest.Level()
-	if !m.inherit(at, peers{from, level, level, level}) {
+	if !m.inherit(at, peers{from, level, level, level}, nil) {
 		t.Fatal("nothing inherited")
 	}
 	if m.alarm != (alarm{}) {

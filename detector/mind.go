@@ -36,13 +36,14 @@ func (m *mind) step(g *grading, w *rules.Watch, t int64, x float64, v *verdict) 
 		m.stay(g, w, t, x, v)
 		return
 	}
-	m.move()
+	m.move(g.ledger)
 	m.judge(g, w, t, x, v)
 }
 
 // move gives a still series the model that it has from now on.
-func (m *mind) move() {
+func (m *mind) move(l *ledger) {
 	if m.model == nil {
+		l.take(heldModels, modelBytes)
 		m.model = m.still.model(&m.bar, m.born)
 	}
 }
@@ -60,7 +61,11 @@ func (m *mind) resume() {
 }
 
 // forget has the series begin anew, but for an interruption the next sample follows.
-func (m *mind) forget() { *m = mind{bar: bar{resumed: m.bar.resumed}} }
+func (m *mind) forget(l *ledger) {
+	resumed := m.bar.resumed
+	m.drop(l)
+	m.bar.resumed = resumed
+}
 
 // end ends the anomaly that is under way, if any, with the verdict returned.
 func (m *mind) end() (v verdict, ended bool) {

@@ -35,7 +35,7 @@ func TestStillIsAModelInShort(t *testing.T) {
 					if short.model != nil {
 						t.Fatal("has a model")
 					}
-					short.move()
+					short.move(nil)
 					compare(t, "model", reflect.ValueOf(*short.model), reflect.ValueOf(*whole.model))
 					compare(t, "bar", reflect.ValueOf(short.bar), reflect.ValueOf(whole.bar))
 					if short.born != whole.born {

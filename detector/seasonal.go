@@ -34,8 +34,19 @@ func (m *mind) earn(g *grading, t int64) {
 		return
 	}
 	if n := m.forest.Len(); n >= glimpses && (n < sparse || m.forest.Wanders()) {
-		m.seasonal = &seasonal{profile: season.New(m.forest.Centre())}
+		if m.given(g.ledger) {
+			m.seasonal.profile = season.New(m.forest.Centre())
+		}
 	}
+}
+
+// given reports whether the series has room for a season, by now at least.
+func (m *mind) given(l *ledger) bool {
+	if m.seasonal == nil && l.spares(heldSeasons) {
+		l.take(heldSeasons, seasonalBytes)
+		m.seasonal = new(seasonal)
+	}
+	return m.seasonal != nil
 }
 
 // season is by how much the series should lie above its level at t: 0 until it has
