@@ -22,13 +22,13 @@ type Config struct {
 	MaxSeries int `yaml:"max_series"`
 
 	// MemoryLimit is how much memory may be held for series, such as 4GiB; 0 is any. A
-	// series that rests takes some 0.7 KiB, one that moves every 15 s with an hour of
-	// samples some 3 KiB, a season, a forecast or a record of an anomaly more; the labels,
-	// which the receiver keeps, and what the garbage collector has not found yet come on
-	// top. Each shard holds an equal share. At the limit new series are treated as at
-	// max_series, and known ones go on: what they learn may grow beyond it, but they are
-	// given no season, forecast, constellation or record they do not have yet, and these
-	// are counted.
+	// series that rests takes some 0.8 KiB, one that moves and is scraped every 15 s 2 to
+	// 5 KiB, a season 0.6 KiB more and a forecast 11 KiB: foreshock_detector_memory_bytes
+	// divided by foreshock_detector_series says what yours take. The labels, which the
+	// receiver keeps, and garbage come on top. Each shard holds an equal share. At the limit
+	// new series are treated as at max_series. Known ones go on and may grow beyond it, but
+	// are given no season, forecast, constellation or record of an anomaly until there is
+	// room; what was withheld is counted.
 	MemoryLimit units.Base2Bytes `yaml:"memory_limit"`
 
 	// Window is how far back raw samples are kept for the console and the API,
@@ -69,7 +69,7 @@ type Config struct {
 // DefaultConfig is the configuration of a detector nobody configured.
 func DefaultConfig() Config {
 	return Config{
-		MaxSeries:    1_000_000, // × 1.4 KiB ≈ 1.4 GiB if all are constant; noise every 15 s takes 5.5 KiB, a season 0.6 KiB more
+		MaxSeries:    1_000_000, // × 0.8 KiB ≈ 0.8 GiB if all rest; noise every 15 s takes 5 KiB, a season 0.6 KiB more
 		Window:       prommodel.Duration(time.Hour),
 		Threshold:    defaultThreshold,
 		WarmUp:       100,

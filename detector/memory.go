@@ -89,8 +89,10 @@ var blocks = [...]int{
 const (
 	heapPage = 8 << 10
 
-	// Go puts eight bytes before an object above 512 B that has pointers.
+	// Go puts eight bytes before an object above 512 B that has pointers, but for those that
+	// have pages of their own.
 	headless, header = 512, 8
+	largest          = 32<<10 - header
 )
 
 // sized is what size bytes without a pointer take of the heap, linked those with one.
@@ -103,7 +105,7 @@ func sized(size uintptr) int {
 }
 
 func linked(size uintptr) int {
-	if size > headless {
+	if size > headless && size <= largest {
 		size += header
 	}
 	return sized(size)

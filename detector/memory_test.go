@@ -173,7 +173,7 @@ func TestMemoryIsTrue(t *testing.T) {
 // At memory_limit new series are refused and known ones go on, but are given no season,
 // forecast or place among others any more; what ended makes room.
 func TestMemoryLimit(t *testing.T) {
-	const limit = 7 << 19 // what the first are about to take
+	const limit = 13 << 18 // what the first are about to take
 	c := newCrowd(100)
 	cfg := DefaultConfig()
 	cfg.MemoryLimit = limit
