@@ -43,9 +43,11 @@ func TestMemoryIsWhatItSays(t *testing.T) {
 					Samples: []prompb.Sample{{Timestamp: begin + n*15_000, Value: v}},
 				})
 			}
-			if status, err := post(s.URL(9797, "/api/v1/write"), marshal(t, all), nil); err != nil || status != http.StatusNoContent {
-				t.Fatal(status, err)
-			}
+			body := marshal(t, all)
+			eventually(t, 10*time.Second, "a request is taken", func() bool {
+				status, err := post(s.URL(9797, "/api/v1/write"), body, nil)
+				return err == nil && status == http.StatusNoContent
+			})
 		}
 	}
 	eventually(t, 10*time.Second, "all is scored", func() bool {
