@@ -22,6 +22,7 @@ const (
 	heldGroups                        // and who is in them
 	heldHistograms                    // families and their pieces
 	heldIndexes                       // by which all of it is found, targets and owners
+	heldRoll                          // who is missed: all shards' and no part of the limit
 
 	holdings
 )
@@ -29,7 +30,7 @@ const (
 // String is the holding as the metrics' label has it.
 func (h holding) String() string {
 	return [...]string{
-		"states", "windows", "models", "seasons", "forecasts", "constellations", "diaries", "groups", "histograms", "indexes",
+		"states", "windows", "models", "seasons", "forecasts", "constellations", "diaries", "groups", "histograms", "indexes", "absences",
 	}[h]
 }
 
@@ -151,6 +152,14 @@ func (s *shard) hold() {
 	s.ledger.held[heldIndexes] = (len(s.series.index)+len(s.siblings.first)+len(s.targets.index))*places +
 		s.series.len()*turnBytes + cap(s.targets.list)*int(unsafe.Sizeof(target{})) +
 		len(s.owners.known)*ownerBytes + len(s.types)*typeBytes
+}
+
+// bytes are those of the roll, by its numbers.
+func (r *roll) bytes() int {
+	each := func(n int, size uintptr) int { return n * (linked(size) + entry(8+8)) }
+	return each(len(r.targets), unsafe.Sizeof(wholeTarget{})) + each(len(r.jobs), unsafe.Sizeof(wholeJob{})) +
+		each(len(r.posts), unsafe.Sizeof(post{})) + each(len(r.names), unsafe.Sizeof(record{})) +
+		each(len(r.missing), unsafe.Sizeof(absence{}))
 }
 
 // full reports whether there is no room for one more series.

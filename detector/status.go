@@ -70,6 +70,7 @@ func (d *Detector) account(j *job) {
 		at.shards[i] = p.levels
 		at.foretold.add(p.came)
 	}
+	at.levels.held[heldRoll] = d.roll.bytes()
 	at.counts.add(&sum)
 	d.metrics.batch(&sum, &at.levels)
 	if j.meeting != nil {
