@@ -3,6 +3,7 @@ package detector
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"runtime"
 	"slices"
 	"testing"
@@ -254,5 +255,28 @@ func TestForecastsComeWithTheRoom(t *testing.T) {
 	b.SetConfig(cfg)
 	if held := rounds(10); held == 0 {
 		t.Error("there are no forecasts where there is room")
+	}
+}
+
+// What is refused and withheld depends on the batches and the number of shards alone.
+func TestMemoryLimitDependsOnTheBatchesAlone(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.MemoryLimit = 13 << 17
+	var want Status
+	for procs := range 2 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs + 1))
+		c := newCrowd(50)
+		b := run(t, Options{Config: cfg, Rules: c.rules(), Shards: 3})
+		for n := range lateness + 5 {
+			b.batch(c.round(n))
+		}
+		b.stop()
+		got := b.Status()
+		if procs > 0 && !reflect.DeepEqual(got, want) {
+			t.Errorf("with %d processors %+v, with one %+v", procs+1, got, want)
+		}
+		if want = got; want.Refused == 0 {
+			t.Error("nothing was refused: it proves nothing")
+		}
 	}
 }
