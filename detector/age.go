@@ -42,9 +42,11 @@ func (s *shard) age() {
 				s.miss(st)
 			}
 			if unheard > s.keep {
-				s.windows -= st.window.Bytes()
-				st.window.Reset()
+				s.empty(st)
 				st.hush()
+			}
+			if st.deprived {
+				st.version = 0 // it may ask again
 			}
 			s.expect(st)
 		}
@@ -64,7 +66,11 @@ func (s *shard) evict(st *state, why eviction) {
 	s.siblings.leave(&s.series, st)
 	s.leaveFamily(st)
 	s.discard(st)
-	s.windows -= st.window.Bytes()
+	s.empty(st)
+	st.mind.drop(&s.ledger)
+	s.dropStar(st)
+	s.setForecast(st, nil)
 	s.out.counts.evicted[why]++
 	s.series.remove(st)
+	s.hold()
 }

@@ -193,6 +193,7 @@ func (s *shard) openStream(f *family, a aspect) *state {
 	x := &f.streams[a]
 	if *x == nil {
 		name := f.labels.Get(prommodel.MetricNameLabel) + "_" + a.String()
+		s.ledger.take(heldHistograms, streamBytes)
 		*x = foreshock.NewSeries(labels.NewBuilder(f.labels).Set(prommodel.MetricNameLabel, name).Labels())
 	}
 	st := s.series.find(*x)
@@ -219,8 +220,7 @@ func (s *shard) endStream(f *family, a aspect) {
 func (s *shard) disown(st *state, native bool) {
 	s.endReporting(st)
 	s.relearn(st)
-	s.windows -= st.window.Bytes()
-	st.window.Reset()
+	s.empty(st)
 	st.role = roleOf(st.series.Labels)
 	st.native, st.kind, st.version = native, gauge, 0 // resolve and readAs know more
 	st.heard, st.ended, st.interval = false, false, 0

@@ -21,11 +21,12 @@ type bar struct {
 	n    uint32  // samples in it
 	any  bool    // there was a sample
 
-	// After add: whether the sample closed the bar, and how much of a bar it stands
-	// for, at most 1.
-	closed bool
-	share  float64
-	grown  bool // this bar is the first of a minute, after narrower ones
+	resumed bool // the next sample follows an interruption
+
+	// After add: whether the sample closed the bar, whether this one is the first of a
+	// minute, after narrower ones, and how much of a bar the sample stands for, at most 1.
+	closed, grown bool
+	share         float64
 }
 
 // add takes in the sample (t, x) of a series born at the time born.
@@ -51,5 +52,6 @@ func (b *bar) add(t, born int64, x float64) {
 // next begins the bar after the one that was closed.
 func (b *bar) next() { b.from, b.n = b.at, 0 }
 
-// restart forgets the bar at hand: the next sample continues nothing.
-func (b *bar) restart() { b.n, b.any = 0, false }
+// restart forgets the bar at hand: the next sample continues nothing. Who grades that says
+// when it is no longer the next.
+func (b *bar) restart() { b.n, b.any, b.resumed = 0, false, true }

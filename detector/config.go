@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/alecthomas/units"
 	prommodel "github.com/prometheus/common/model"
 
 	"github.com/foreshock/foreshock/rules"
@@ -19,6 +20,16 @@ type Config struct {
 	// idle make room; where none has, samples of new series are refused and counted, and
 	// known ones go on as ever.
 	MaxSeries int `yaml:"max_series"`
+
+	// MemoryLimit is how much memory may be held for series, such as 4GiB; 0 is any. A
+	// series that rests takes some 0.8 KiB, one that moves and is scraped every 15 s 2 to
+	// 5 KiB, a season 0.6 KiB more and a forecast 11 KiB: foreshock_detector_memory_bytes
+	// divided by foreshock_detector_series says what yours take. The labels, which the
+	// receiver keeps, and garbage come on top. Each shard holds an equal share. At the limit
+	// new series are treated as at max_series. Known ones go on and may grow beyond it, but
+	// are given no season, forecast, constellation or record of an anomaly until there is
+	// room; what was withheld is counted.
+	MemoryLimit units.Base2Bytes `yaml:"memory_limit"`
 
 	// Window is how far back raw samples are kept for the console and the API,
 	// counted from a series' newest sample.
@@ -58,7 +69,7 @@ type Config struct {
 // DefaultConfig is the configuration of a detector nobody configured.
 func DefaultConfig() Config {
 	return Config{
-		MaxSeries:    1_000_000, // × 1.4 KiB ≈ 1.4 GiB if all are constant; noise every 15 s takes 5.5 KiB, a season 0.6 KiB more
+		MaxSeries:    1_000_000, // × 0.8 KiB ≈ 0.8 GiB if all rest; noise every 15 s takes 5 KiB, a season 0.6 KiB more
 		Window:       prommodel.Duration(time.Hour),
 		Threshold:    defaultThreshold,
 		WarmUp:       100,
@@ -72,6 +83,9 @@ func DefaultConfig() Config {
 // every batchCost of them in the channels made beforehand, 2^20 × (8 + 16 a shard) B.
 const maxQueueSamples = 1 << 26
 
+// leastMemory is the least memory_limit: a few pages of states for each of many shards.
+const leastMemory = 16 * units.MiB
+
 // Validate returns every mistake in c, each with the path a user would type.
 func (c Config) Validate() error {
 	var errs []error
@@ -81,6 +95,9 @@ func (c Config) Validate() error {
 		}
 	}
 	positive("max_series", c.MaxSeries > 0, c.MaxSeries)
+	if c.MemoryLimit != 0 && c.MemoryLimit < leastMemory {
+		errs = append(errs, fmt.Errorf("detector.memory_limit: must be 0 or at least %s, got %s", leastMemory, c.MemoryLimit))
+	}
 	positive("window", c.Window > 0, c.Window)
 	if !(c.Threshold > 0 && c.Threshold < 1) {
 		errs = append(errs, fmt.Errorf("detector.threshold: must lie between 0 and 1, got %v", c.Threshold))

@@ -29,7 +29,7 @@ func TestBandHoldsItsShare(t *testing.T) {
 		ahead := []time.Duration{time.Hour, 4 * time.Hour, 24 * time.Hour}
 		foreseen, ofForeseen := make([]int, len(ahead)), 0
 		for seed := range uint64(streams) {
-			var m model
+			m := moving()
 			points := c.noise(seed, time.Minute, days*perDay).Points
 			for i, p := range points {
 				v := stepped(&m, &ordinaryGrading, ungated, p.T, p.V)

@@ -22,7 +22,7 @@ func clip(w *rules.Watch, b foreshock.Band) foreshock.Band {
 // bound is the score of x under w, score within its range. A value outside is news
 // whenever it comes: in the warm-up, after a gap, soon after an alert. As no threshold
 // decides, it teaches the calibration nothing.
-func (m *model) bound(w *rules.Watch, x, score float64, v *verdict) float64 {
+func (m *mind) bound(w *rules.Watch, x, score float64, v *verdict) float64 {
 	if w == nil || w.DataRange.Contains(x) {
 		return score
 	}

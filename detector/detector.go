@@ -10,7 +10,7 @@
 //
 // Only sample time counts, and every batch passes through every shard, so the same
 // batches give the same Findings whatever the number of shards or of processors.
-// The exception is a detector at max_series, where each shard refuses by its own
+// The exception is a detector at max_series or memory_limit, where each shard refuses by its own
 // share. How much may wait and how long is bounded, and so is the number of series;
 // every sample that is not scored is counted by the reason.
 package detector
@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/alecthomas/units"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 
@@ -127,23 +128,25 @@ func New(o Options) *Detector {
 		d.shards = append(d.shards, s)
 	}
 	d.jobs.New = func() any { return newJob(o.Shards) }
-	d.limit(o.Config.MaxSeries)
+	d.limit(o.Config)
 	d.show(d.calibrator.choose())
 	return d
 }
 
-// limit notes how many series may be known.
-func (d *Detector) limit(series int) {
+// limit notes how many series may be known, and how much may be held for them.
+func (d *Detector) limit(c Config) {
 	d.standingMu.Lock()
 	defer d.standingMu.Unlock()
-	d.standing.limit = series
-	d.metrics.limit.Set(float64(series))
+	d.standing.limit, d.standing.memory = c.MaxSeries, int(c.MemoryLimit)
+	d.metrics.limit.Set(float64(c.MaxSeries))
+	d.metrics.memoryLimit.Set(float64(c.MemoryLimit))
 }
 
 // share is what shard i of n gets of c: max_series in equal parts, the remainder one
-// by one, so that the shards together never hold more.
+// by one, so that the shards together never hold more, and so of memory_limit.
 func share(c Config, i, n int) Config {
 	c.MaxSeries = portion(c.MaxSeries, i, n)
+	c.MemoryLimit = units.Base2Bytes(portion(int(c.MemoryLimit), i, n))
 	return c
 }
 
@@ -250,7 +253,7 @@ func (d *Detector) SetConfig(c Config) {
 	d.mu.Lock()
 	d.timeout = time.Duration(c.QueueTimeout)
 	d.mu.Unlock()
-	d.limit(c.MaxSeries)
+	d.limit(c)
 	d.change(func(sh *shard) { sh.setConfig(share(c, sh.number, len(d.shards))) }, func(k *calibrator) { k.setConfig(c) })
 }
 

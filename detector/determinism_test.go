@@ -146,6 +146,9 @@ func TestFindingsDependOnTheBatchesAlone(t *testing.T) {
 				b.batch(batch)
 			}
 			b.stop()
+			for _, s := range b.shards {
+				checkLedger(t, s)
+			}
 			var got bytes.Buffer
 			for _, f := range b.found {
 				encode(&got, f)

@@ -101,6 +101,7 @@ func (s *shard) joinFamily(st *state) {
 		f := s.family(ls)
 		f.native = &piece{family: f, slot: st.slot, role: theNative, at: noTime, since: noTime}
 		f.base = &quantile.Native{}
+		s.ledger.take(heldHistograms, pieceBytes+nativeBytes)
 		st.piece = f.native
 		return
 	}
@@ -119,6 +120,7 @@ func (s *shard) joinFamily(st *state) {
 		return
 	}
 	p := &piece{family: f, slot: st.slot, role: r, bound: bound, at: noTime, since: noTime}
+	s.ledger.take(heldHistograms, pieceBytes)
 	switch r {
 	case theBucket:
 		i, _ := slices.BinarySearchFunc(f.buckets, bound, func(p *piece, bound float64) int { return cmp.Compare(p.bound, bound) })
@@ -143,6 +145,7 @@ func (s *shard) family(ls labels.Labels) *family {
 	}
 	f := &family{labels: ls, hash: hash, next: s.families[hash], t: noTime}
 	s.families[hash] = f
+	s.ledger.take(heldHistograms, familyBytes)
 	return f
 }
 
@@ -153,6 +156,7 @@ func (s *shard) leaveFamily(st *state) {
 		return
 	}
 	st.piece = nil
+	s.ledger.take(heldHistograms, -pieceBytes)
 	f := p.family
 	f.dismiss(p)
 	switch p.role {
@@ -164,10 +168,12 @@ func (s *shard) leaveFamily(st *state) {
 		f.sum = nil
 	case theNative:
 		f.native, f.base = nil, nil
+		s.ledger.take(heldHistograms, -nativeBytes)
 	}
 	if f.native != nil || f.count != nil || f.sum != nil || len(f.buckets) > 0 {
 		return
 	}
+	s.ledger.take(heldHistograms, -f.bytes())
 	first := s.families[f.hash]
 	if first == f {
 		first = f.next
@@ -184,6 +190,17 @@ func (s *shard) leaveFamily(st *state) {
 	} else {
 		s.families[f.hash] = first
 	}
+}
+
+// bytes are those of a family without pieces.
+func (f *family) bytes() int {
+	n := familyBytes
+	for _, x := range f.streams {
+		if x != nil {
+			n += streamBytes
+		}
+	}
+	return n
 }
 
 // dismiss has the family not wait for p any more.

@@ -72,6 +72,7 @@ func FuzzFamilies(f *testing.F) {
 			s.work(task{job: j, part: &j.parts[0]})
 			n++
 			checkFamilies(t, s)
+			checkLedger(t, s)
 			c := j.parts[0].counts
 			sum := c.scored + c.late + c.refused
 			for _, k := range c.skipped {

@@ -29,6 +29,7 @@ type grading struct {
 	warmUp    int     // samples learned before any is scored
 	newborn   bool    // judge series that are still warming up by the newborn rule
 	without   Parts   // what is left out, to measure what it is worth
+	ledger    *ledger // what models take counts here; nil where nobody counts
 }
 
 // verdict is the model's word on one sample.

@@ -89,13 +89,16 @@ func (s *shard) join(st *state) {
 	if g == nil {
 		g = &group{key: key, series: foreshock.NewGroup(place, st.watch.Name), bar: aBar}
 		s.groups[key] = g
+		s.ledger.take(heldGroups, groupBytes)
 	}
 	g.rule = st.watch
 	st.member.group, st.member.index = g, uint32(len(g.slots))
 	g.slots = append(g.slots, st.slot)
+	s.ledger.take(heldGroups, memberBytes)
 	g.resize()
 	if g.speaks() && g.constellation == nil {
 		g.constellation = &constellation.Place{}
+		s.ledger.take(heldGroups, placeBytes)
 	}
 }
 
@@ -111,6 +114,7 @@ func (s *shard) leave(st *state, t int64) {
 	last := s.series.at(g.slots[end])
 	last.member.index, g.slots[st.member.index] = st.member.index, last.slot
 	g.slots = g.slots[:end]
+	s.ledger.take(heldGroups, -memberBytes)
 	st.member = membership{}
 	g.resize()
 	if !g.speaks() {
@@ -118,7 +122,16 @@ func (s *shard) leave(st *state, t int64) {
 	}
 	if len(g.slots) == 0 {
 		delete(s.groups, g.key)
+		s.ledger.take(heldGroups, -g.bytes())
 	}
+}
+
+// bytes are those of a group without members.
+func (g *group) bytes() int {
+	if g.constellation != nil {
+		return groupBytes + placeBytes
+	}
+	return groupBytes
 }
 
 // rewatch has w watch st. The group stays where its rule does, as far as the name tells:
@@ -188,7 +201,7 @@ func (s *shard) advance(st *state, t int64) {
 	g := st.member.group
 	if g.speaks() && (g.heard == 0 || t > g.now && !g.far(t) || g.outvoted(t)) {
 		s.judge(g)
-		g.bar = max(min(aBar, (st.modelTime-st.mind.born())/infancy), st.interval, 1)
+		g.bar = max(min(aBar, (st.modelTime-st.mind.born)/infancy), st.interval, 1)
 		g.now, g.heard, g.judged, g.votes = t, 0, false, 0
 		g.constellation.Begin(t, len(g.slots))
 	}
@@ -203,7 +216,7 @@ func (s *shard) gather(st *state, t int64, v *verdict) {
 	}
 	g.take(&st.member, v.evidence, v.active)
 	if !s.grading.lacks(Constellations) {
-		g.look(st, t, v)
+		g.look(&s.ledger, st, t, v)
 	}
 	if t == g.now {
 		if g.heard++; g.heard == len(g.slots) {

@@ -40,7 +40,7 @@ func (s *shard) grow(st *state) *grading {
 	if k.version != s.owners.version && k.stage <= starting && !m.anomalous() {
 		s.place(st) // somebody said whose it is
 	}
-	shown := m.len() >= fewSamples && st.modelTime-m.born() >= startUp
+	shown := m.len() >= fewSamples && st.modelTime-m.born >= startUp
 	switch k.stage {
 	case pioneer:
 		if m.len() > 0 && !st.warming {
@@ -49,7 +49,7 @@ func (s *shard) grow(st *state) *grading {
 		return &s.grading
 	case starting:
 		if shown {
-			m.forget()
+			m.forget(&s.ledger)
 			k.stage = settling
 		}
 	case settling:
@@ -133,7 +133,7 @@ func (s *shard) level(p *state, t int64) float64 {
 // inherit has st, whose pod has settled, know what its most similar sibling does.
 func (s *shard) inherit(st *state) {
 	found := s.peersOf(st)
-	if found.nearest == nil || !areSiblings(found.nearest.series, st.series) || !st.mind.inherit(st.modelTime, found) {
+	if found.nearest == nil || !areSiblings(found.nearest.series, st.series) || !st.mind.inherit(st.modelTime, found, &s.ledger) {
 		st.kin.stage = pioneer
 		return
 	}
@@ -142,58 +142,53 @@ func (s *shard) inherit(st *state) {
 	s.teach(st)
 }
 
-// inherit makes of k, which has shown its level by the time t, the model of what its
+// inherit makes of m, which has shown its level by the time t, the mind of what its
 // siblings were taught, and reports whether they teach it anything.
 //
 // Where the pod is much like them it knows what they know, about its own level. Where
 // it lies above them, it is judged as the nearest of them would be. Below them it
 // learns by itself: a pod whose memory, uptime or traffic has yet to grow is no news.
-func (k *mind) inherit(t int64, found peers) bool {
-	if k.model == nil && found.nearest.mind.model == nil {
+func (m *mind) inherit(t int64, found peers, l *ledger) bool {
+	if m.model == nil && found.nearest.mind.model == nil {
 		return false // two constants: what is configured is no behaviour
 	}
-	return k.learned().inherit(t, found.nearest.mind.copied(), found)
-}
-
-// inherit is that of a model, from the nearest's.
-func (m *model) inherit(t int64, from *model, found peers) bool {
+	m.move(l)
+	from := found.nearest.mind
+	from.move(nil) // by itself: that of the nearest stays still
 	own := m.forest.Level()
 	by := own - found.level
-	like := m.resembles(from, found)
+	like := m.resembles(&from, found)
 	if !like && math.Abs(own) < math.Abs(found.level) {
 		return false
 	}
 
-	heir := *from
-	heir.alarm, heir.doubt = alarm{}, doubt{}
-	heir.bar, heir.jerk = m.bar, 0
+	heir := *from.model
+	heir.alarm, heir.doubt, heir.jerk = alarm{}, doubt{}, 0
 	heir.burst.Break()
 	heir.deviation.mean += by
-	heir.resumed = m.resumed
-	heir.born = t - (found.nearest.modelTime - from.born)
 	heir.forest = m.forest
-	if from.seasonal != nil {
-		copied := *from.seasonal
-		heir.seasonal = &copied
+	m.born = t - (found.nearest.modelTime - from.born)
+	if from.seasonal != nil && m.given(l) {
+		*m.seasonal = *from.seasonal
 	}
 	level := found.level
 	if like {
 		level = own
 		heir.forest.Resemble(&from.forest, by)
-		if heir.seasonal != nil {
-			heir.seasonal.profile.Rebase(heir.seasonal.profile.Centre() + by)
-			heir.seasonal.rest = forest.Rest{}
+		if m.seasonal != nil {
+			m.seasonal.profile.Rebase(m.seasonal.profile.Centre() + by)
+			m.seasonal.rest = forest.Rest{}
 		}
 	} else {
 		heir.forest.Follow(&from.forest)
 	}
-	heir.trend = from.trend.Heir(t, level-from.season(t), m.forest.Len())
-	*m = heir
+	heir.trend = from.trend.Heir(t, level-m.season(t), m.forest.Len())
+	*m.model = heir
 	return true
 }
 
 // resembles reports whether m's level is one its siblings might have.
-func (m *model) resembles(from *model, found peers) bool {
+func (m *mind) resembles(from *mind, found peers) bool {
 	own := m.forest.Level()
 	noise := from.forest.Deviation()
 	switch strong := from.seasonal != nil && from.seasonal.profile.Strong(); {

@@ -12,7 +12,8 @@ import (
 
 // wave is a model that has followed a daily wave of 10 about 100 for a week, sampled
 // every five minutes, and when that was.
-func wave(g *grading) (m model, at int64) {
+func wave(g *grading) (m mind, at int64) {
+	m = moving()
 	at = synthetic.Start
 	for range 7 * 288 {
 		at += 5 * minute
@@ -34,15 +35,15 @@ func TestSeasonIsInherited(t *testing.T) {
 	if !teacher.seasonal.profile.Strong() {
 		t.Fatal("the teacher has no season")
 	}
-	var m model
+	m := moving()
 	for range 6 {
 		at += 5 * minute
 		stepped(&m, &g, nil, at, waving(at, 102))
 	}
 	before := *teacher.seasonal
 	level := teacher.forest.Level()
-	from := &state{mind: mind{model: &teacher}, modelTime: at}
-	if !m.inherit(at, &teacher, peers{from, level, level, level}) {
+	from := &state{mind: teacher, modelTime: at}
+	if !m.inherit(at, peers{from, level, level, level}, nil) {
 		t.Fatal("nothing inherited")
 	}
 	if got, want := at-m.born, 7*24*time.Hour.Milliseconds(); got < want {
@@ -82,11 +83,11 @@ func TestUnlikeAtThisHour(t *testing.T) {
 		level float64
 		like  bool
 	}{{level, true}, {level * 1.2, true}, {level * 1.4, false}} {
-		var m model
+		m := moving()
 		for i := range 6 {
 			stepped(&m, &g, nil, at+int64(i)*5*minute, tc.level)
 		}
-		from := &state{mind: mind{model: &teacher}, modelTime: at}
+		from := &state{mind: teacher, modelTime: at}
 		if like := m.resembles(&teacher, peers{from, level, level, level}); like != tc.like {
 			t.Errorf("%.0f where siblings are at %.0f: like %v, want %v", tc.level, level, like, tc.like)
 		}
@@ -96,9 +97,9 @@ func TestUnlikeAtThisHour(t *testing.T) {
 // What a teacher holds in quarantine, its anomaly and its alarm stay with it.
 func TestHeirBeginsCalm(t *testing.T) {
 	g := grading{threshold: defaultThreshold, warmUp: 100}
-	var teacher model
+	teacher := moving()
 	at := int64(synthetic.Start)
-	step := func(m *model, x float64) verdict { at += minute; return stepped(m, &g, nil, at, x) }
+	step := func(m *mind, x float64) verdict { at += minute; return stepped(m, &g, nil, at, x) }
 	noise := func() float64 { return 100 + math.Sin(float64(at/minute)*1.7) + math.Sin(float64(at/minute)*0.9) }
 	for range 1000 {
 		step(&teacher, noise())
@@ -107,13 +108,13 @@ func TestHeirBeginsCalm(t *testing.T) {
 	if !teacher.alarm.active {
 		t.Fatal("no anomaly")
 	}
-	var m model
+	m := moving()
 	for range 6 {
 		step(&m, noise())
 	}
-	from := &state{mind: mind{model: &teacher}, modelTime: at}
+	from := &state{mind: teacher, modelTime: at}
 	level := teacher.forest.Level()
-	if !m.inherit(at, &teacher, peers{from, level, level, level}) {
+	if !m.inherit(at, peers{from, level, level, level}, nil) {
 		t.Fatal("nothing inherited")
 	}
 	if m.alarm != (alarm{}) {

@@ -53,7 +53,9 @@ func (s *shard) note(st *state, t int64, v *verdict, hot bool) {
 	}
 	d.told = d.told || v.reason.Alerts()
 	d.written = s.awake
+	before := d.bytes()
 	d.write(&n)
+	s.ledger.take(heldDiaries, d.bytes()-before)
 	s.diaries.shelf(d).put(d)
 }
 
@@ -72,7 +74,11 @@ func (s *shard) open(st *state) *diary {
 		s.out.counts.unexplained[unexplainedRoom]++
 		s.discard(oldest.of)
 	}
+	if !s.ledger.spares(heldDiaries) {
+		return nil
+	}
 	st.diary = &diary{of: st}
+	s.ledger.take(heldDiaries, st.diary.bytes())
 	l.near.put(st.diary)
 	return st.diary
 }
@@ -84,6 +90,7 @@ func (s *shard) discard(st *state) {
 		return
 	}
 	st.diary = nil
+	s.ledger.take(heldDiaries, -d.bytes())
 	s.diaries.shelf(d).take(d)
 	for i := range d.notes {
 		s.diaries.forgotten = max(s.diaries.forgotten, d.notes[i].t)

@@ -110,11 +110,11 @@ func (b *bench) settle() {
 	b.queue.Release(b.capacity)
 }
 
-// stepped is the verdict of m on the sample (t, x).
-func stepped(m interface {
-	step(*grading, *rules.Watch, int64, float64, *verdict)
-}, g *grading, w *rules.Watch, t int64, x float64,
-) (v verdict) {
+// stepped is what m says of the sample (t, x), which it learns.
+func stepped(m *mind, g *grading, w *rules.Watch, t int64, x float64) (v verdict) {
 	m.step(g, w, t, x, &v)
 	return v
 }
+
+// moving is the mind of a series that has a model from its first sample on.
+func moving() mind { return mind{model: new(model)} }

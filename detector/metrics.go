@@ -57,6 +57,8 @@ type counts struct {
 	owners                         int                  // refused by the first shard, and so by each
 	inherited                      int                  // series
 	unexplained                    [unexplaineds]int
+	withheld                       [holdings]int
+	short                          int // of refused: for want of memory
 }
 
 func (c *counts) add(o *counts) {
@@ -86,19 +88,26 @@ func (c *counts) add(o *counts) {
 	for i, n := range o.unexplained {
 		c.unexplained[i] += n
 	}
+	for h, n := range o.withheld {
+		c.withheld[h] += n
+	}
+	c.short += o.short
 }
 
 // levels are where a shard stands.
 type levels struct {
-	series, warming, windows int // windows in bytes
-	owners                   int // known to each shard
-	diaries                  int
+	series, warming int
+	owners          int // known to each shard
+	diaries         int
+	held            [holdings]int // bytes
 }
 
 func (l *levels) add(o *levels) {
 	l.series += o.series
 	l.warming += o.warming
-	l.windows += o.windows
+	for h, n := range o.held {
+		l.held[h] += n
+	}
 	l.owners = max(l.owners, o.owners)
 	l.diaries += o.diaries
 }
@@ -122,6 +131,9 @@ type metrics struct {
 	diaries                 prometheus.Gauge
 	series, warming, window prometheus.Gauge
 	limit, now              prometheus.Gauge
+	memory                  [holdings]prometheus.Gauge
+	withheld                [holdings]prometheus.Counter // of those that are optional
+	memoryLimit             prometheus.Gauge
 	queue                   prometheus.Gauge
 	budgets                 *budgetMetrics
 	inherited, ownersFull   prometheus.Counter
@@ -157,6 +169,7 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		series:         gauge("series", "Series known."),
 		warming:        gauge("series_warming", "Series known that are still warming up."),
 		limit:          gauge("series_limit", "Series that may be known."),
+		memoryLimit:    gauge("memory_limit_bytes", "Memory that may be held before new series and optional parts are refused; 0 is any."),
 		window:         gauge("window_bytes", "Memory the windows hold beside their series."),
 		now:            gauge("clock_timestamp_seconds", "Sample time the detector has reached."),
 		queue:          gauge("queue_samples", "Samples and metadata taken in that wait to be scored, plus 64 for each of their batches."),
@@ -185,6 +198,14 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 	unexplained := vector("explanations_dropped_total", "Samples not kept in detail because every record was in use (full), and series whose records made room for another's (room).", "reason")
 	for u := range m.unexplained {
 		m.unexplained[u] = unexplained.WithLabelValues(unexplainedReason(u).String())
+	}
+	memory := f.NewGaugeVec(prometheus.GaugeOpts{Name: "foreshock_detector_memory_bytes", Help: "Memory held for series, by what for. Labels are the receiver's."}, []string{"kind"})
+	for h := range m.memory {
+		m.memory[h] = memory.WithLabelValues(holding(h).String())
+	}
+	withheld := vector("memory_withheld_total", "Times a sample would have had its series given a part that memory_limit kept from it, by the part.", "kind")
+	for _, h := range optional {
+		m.withheld[h] = withheld.WithLabelValues(h.String())
 	}
 	anomalies := vector("anomalies_total", "Anomalies that started, by the channel that isolated them.", "channel")
 	for c := range m.anomalies {
@@ -226,12 +247,18 @@ func (m *metrics) batch(c *counts, l *levels) {
 	for u, n := range c.unexplained {
 		m.unexplained[u].Add(float64(n))
 	}
+	for _, h := range optional {
+		m.withheld[h].Add(float64(c.withheld[h]))
+	}
 	for ch, n := range c.started {
 		m.anomalies[ch].Add(float64(n))
 	}
 	m.series.Set(float64(l.series))
 	m.warming.Set(float64(l.warming))
 	m.owners.Set(float64(l.owners))
-	m.window.Set(float64(l.windows))
+	m.window.Set(float64(l.held[heldWindows]))
+	for h, n := range l.held {
+		m.memory[h].Set(float64(n))
+	}
 	m.diaries.Set(float64(l.diaries))
 }

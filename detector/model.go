@@ -10,21 +10,17 @@ import (
 	"github.com/foreshock/foreshock/rules"
 )
 
-// model is what one series has learned, and where its anomaly stands. It is plain
-// data but for its season; its zero value is a series nobody has heard.
+// model is what one series that moves has learned, and where its anomaly stands. Its zero
+// value is a series nobody has heard. It is plain data without a pointer, which the garbage
+// collector need not look through: 696 B in a block of 704.
 type model struct {
-	bar       bar
 	forest    forest.Forest
 	burst     burst.Burst
 	deviation deviation
 	trend     trend.Trend // of what the season leaves
 	alarm     alarm
 	doubt     doubt
-	seasonal  *seasonal // nil until it is earned
-
-	born    int64   // time of the first sample, ms
-	jerk    float64 // burst's word on the last bar
-	resumed bool    // the next sample follows an interruption
+	jerk      float64 // burst's word on the last bar
 }
 
 // jerkWeight is what a unit of burst.Score is worth beside forest.Score: the default
@@ -38,10 +34,10 @@ const jerkWeight = 0.058
 // e^(0.7 γ), and one in e^4.4 ≈ 80, three weeks of them, exceeds that.
 const tailJerk = 1.75 / math.Ln2
 
-// step grades the sample (t, x) by what the series has taught, then learns it. w is
+// judge grades the sample (t, x) by what the series has taught, then learns it. w is
 // the rule that watches the series, or nil; t, in ms, grows from step to step; x is
 // finite. The verdict is v's from then on.
-func (m *model) step(g *grading, w *rules.Watch, t int64, x float64, v *verdict) {
+func (m *mind) judge(g *grading, w *rules.Watch, t int64, x float64, v *verdict) {
 	band, season := m.expect(t)
 	band = clip(w, band)
 	seen := m.forest.Len()
@@ -65,7 +61,7 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64, v *verdict)
 	}
 	v.doubt, v.needed = doubt, m.alarm.needed(doubt)
 	v.raw, v.channel, v.each, v.threshold = word.Score, word.Channel, word.Each, g.threshold/sensitivity(w)
-	v.news = !v.warming && !m.resumed && m.alarm.rests(m.bar.share)
+	v.news = !v.warming && !m.bar.resumed && m.alarm.rests(m.bar.share)
 	v.evidence[deviating] = m.deviation.score(x, float64(apart)/1000, seen >= steady && !g.lacks(Deviations))
 	v.evidence[jerking] = min(m.jerk, utmost)
 
@@ -75,7 +71,7 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64, v *verdict)
 		score = sensitivity(w) * far / newbornDistance
 	}
 	found := score
-	silent := v.warming || m.resumed
+	silent := v.warming || m.bar.resumed
 	if silent {
 		score = 0
 	}
@@ -90,7 +86,7 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64, v *verdict)
 		accepted = m.alarm.hear(t, m.bar.share, x, score, doubt, v)
 	}
 	v.reason = m.reason(w, x, found, doubt, accepted, v)
-	m.resumed = false
+	m.bar.resumed = false
 	if v.changed && v.phase != foreshock.Ended {
 		m.doubt.add(t, v.channel)
 	}
@@ -107,7 +103,7 @@ func (m *model) step(g *grading, w *rules.Watch, t int64, x float64, v *verdict)
 
 // close begins the next bar where one ended, and keeps the evidence of a series that has
 // no say in anything from its group.
-func (v *verdict) close(m *model, silent bool) {
+func (v *verdict) close(m *mind, silent bool) {
 	if m.bar.closed {
 		m.bar.next()
 	}
@@ -115,21 +111,4 @@ func (v *verdict) close(m *model, silent bool) {
 	if silent {
 		v.evidence = evidence{}
 	}
-}
-
-// resume says that the stream was interrupted, by a gap or a staleness marker: the
-// next sample is learned but not scored, since whatever happened meanwhile is in it.
-func (m *model) resume() {
-	m.resumed, m.jerk = true, 0
-	m.burst.Break()
-	m.bar.restart()
-}
-
-// end ends the anomaly that is under way, if any, with the verdict returned.
-func (m *model) end() (v verdict, ended bool) {
-	v.band = foreshock.NoBand()
-	if ended = m.alarm.active; ended {
-		m.alarm.stop(&v)
-	}
-	return v, ended
 }

@@ -23,7 +23,7 @@ type change struct {
 // walk steps a new model through values a minute apart and returns every verdict and
 // the changes among them.
 func walk(g grading, w *rules.Watch, values []float64) (all []verdict, changes []change) {
-	var m model
+	m := moving()
 	for i, x := range values {
 		v := stepped(&m, &g, w, synthetic.Start+int64(i)*60_000, x)
 		all = append(all, v)
@@ -216,7 +216,7 @@ func TestWarmUpIsSilent(t *testing.T) {
 // What happened while nobody looked is learned and not held against the series.
 func TestResumeForgivesOneSample(t *testing.T) {
 	run := func(interrupted bool) bool {
-		var m model
+		m := moving()
 		values := add(noise(7, 20, 301), 300, 301, 60)
 		for i, x := range values {
 			if interrupted && i == 300 {
@@ -234,7 +234,7 @@ func TestResumeForgivesOneSample(t *testing.T) {
 }
 
 func TestEndOfASeries(t *testing.T) {
-	var m model
+	m := moving()
 	for i, x := range add(noise(8, 20, 301), 300, 301, 60) {
 		stepped(&m, &strict, nil, synthetic.Start+int64(i)*60_000, x)
 	}
@@ -312,7 +312,7 @@ func FuzzModel(f *testing.F) {
 		}
 		r := rand.New(rand.NewPCG(seed, 1))
 		g := grading{threshold: defaultThreshold, warmUp: 20, newborn: newborn}
-		var m model
+		m := moving()
 		at := int64(math.MinInt64)
 		for range 300 {
 			if r.IntN(20) == 0 {
@@ -331,7 +331,7 @@ func FuzzModel(f *testing.F) {
 // A model that learned 4000 samples, hot in the cache, and 100 000 of them in turn.
 func BenchmarkStep(b *testing.B) {
 	points := synthetic.Noise(1, time.Minute, 8192).Points
-	var learned model
+	learned := moving()
 	for _, p := range points[:4000] {
 		stepped(&learned, &strict, nil, p.T, p.V)
 	}
@@ -340,17 +340,21 @@ func BenchmarkStep(b *testing.B) {
 		models int
 	}{{"one", 1}, {"100k", 100_000}} {
 		b.Run(c.name, func(b *testing.B) {
-			models := slices.Repeat([]model{learned}, c.models)
+			models := slices.Repeat([]model{*learned.model}, c.models)
+			minds := slices.Repeat([]mind{learned}, c.models)
+			for i := range minds {
+				minds[i].model = &models[i]
+			}
 			b.ReportAllocs()
 			t, i := learned.forest.Len(), 0
 			for b.Loop() {
-				stepped(&models[i], &strict, nil, synthetic.Start+int64(t)*60_000, points[t%len(points)].V)
-				if i++; i == len(models) {
+				stepped(&minds[i], &strict, nil, synthetic.Start+int64(t)*60_000, points[t%len(points)].V)
+				if i++; i == len(minds) {
 					i = 0
 					t++
 				}
 			}
-			b.ReportMetric(float64(unsafe.Sizeof(learned)), "B/model")
+			b.ReportMetric(float64(unsafe.Sizeof(learned)+unsafe.Sizeof(*learned.model)), "B/model")
 		})
 	}
 }

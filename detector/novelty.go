@@ -15,17 +15,29 @@ const (
 )
 
 // look has the constellation of g take in where st stands at t.
-func (g *group) look(st *state, t int64, v *verdict) {
+func (g *group) look(l *ledger, st *state, t int64, v *verdict) {
 	if g.far(t) {
 		return
 	}
 	if st.star == nil {
+		if !l.spares(heldConstellations) {
+			return
+		}
+		l.take(heldConstellations, starBytes)
 		st.star = &constellation.Member{}
 	}
 	c := g.constellation
 	c.Look(st.star, t, st.x, v.admitted && !v.warming)
 	if c.Heard() == len(g.slots) {
 		c.Judge()
+	}
+}
+
+// dropStar has the place of st forget where st stood.
+func (s *shard) dropStar(st *state) {
+	if st.star != nil {
+		s.ledger.take(heldConstellations, -starBytes)
+		st.star = nil
 	}
 }
 

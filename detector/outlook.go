@@ -47,10 +47,16 @@ func (s *shard) setForecast(st *state, f *rules.Forecast) {
 		}
 	}
 	switch {
+	case o == nil && f == nil:
+		st.deprived = false
 	case f == nil:
+		s.ledger.take(heldForecasts, -o.bytes())
 		st.outlook = nil
 	case o == nil:
-		st.outlook = &outlook{rule: f, due: math.MinInt64}
+		if st.deprived = !s.ledger.spares(heldForecasts); !st.deprived {
+			s.ledger.take(heldForecasts, outlookBytes)
+			st.outlook = &outlook{rule: f, due: math.MinInt64}
+		}
 	default:
 		o.rule = f
 		o.tally = forecast.Tally{}
@@ -69,7 +75,8 @@ func (o *outlook) forget() {
 func (s *shard) foresee(st *state, t int64) {
 	o := st.outlook
 	o.crossing.Learn(st.modelTime, st.x)
-	if o.future == nil && !st.warming {
+	if o.future == nil && !st.warming && s.ledger.spares(heldForecasts) {
+		s.ledger.take(heldForecasts, futureBytes)
 		o.future = new(forecast.Forecaster)
 	}
 	if o.future != nil {
@@ -114,7 +121,8 @@ func (s *shard) foresee(st *state, t int64) {
 func (o *outlook) expect(st *state) (b foreshock.Band) {
 	at := st.modelTime + o.rule.Horizon.Milliseconds()
 	if o.future == nil || !o.future.Known() {
-		return st.mind.expect(at)
+		b, _ = st.mind.expect(at)
+		return b
 	}
 	b.Expected, b.Lower, b.Upper = o.future.Expect(at)
 	return b

@@ -8,7 +8,7 @@ import (
 // reason is why the sample x, of which v is the verdict, did or did not alert: read off
 // what the alarm made of it, so that there is no second opinion. found is its score
 // before anything spoke against it, doubt what it takes for one that alerts often, accepted says that a new level is normal now.
-func (m *model) reason(w *rules.Watch, x, found, doubt float64, accepted bool, v *verdict) foreshock.Reason {
+func (m *mind) reason(w *rules.Watch, x, found, doubt float64, accepted bool, v *verdict) foreshock.Reason {
 	switch {
 	case v.changed && v.phase != foreshock.Ended:
 		switch {
@@ -24,7 +24,7 @@ func (m *model) reason(w *rules.Watch, x, found, doubt float64, accepted bool, v
 		return foreshock.Over
 	case v.warming:
 		return foreshock.WarmingUp
-	case m.resumed:
+	case m.bar.resumed:
 		return foreshock.AfterGap
 	case v.active && v.band.Known() && !v.band.Contains(x):
 		return foreshock.OutsideBand

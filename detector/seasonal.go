@@ -29,18 +29,29 @@ type seasonal struct {
 
 // earn gives the series a season to learn once it is a day old, should it move in ways
 // that could be one: most series do not, and a season is as large as their model.
-func (m *model) earn(g *grading, t int64) {
+func (m *mind) earn(g *grading, t int64) {
 	if m.seasonal != nil || t-m.born < prime || g.lacks(Seasons) {
 		return
 	}
 	if n := m.forest.Len(); n >= glimpses && (n < sparse || m.forest.Wanders()) {
-		m.seasonal = &seasonal{profile: season.New(m.forest.Centre())}
+		if m.given(g.ledger) {
+			m.seasonal.profile = season.New(m.forest.Centre())
+		}
 	}
+}
+
+// given reports whether the series has room for a season, by now at least.
+func (m *mind) given(l *ledger) bool {
+	if m.seasonal == nil && l.spares(heldSeasons) {
+		l.take(heldSeasons, seasonalBytes)
+		m.seasonal = new(seasonal)
+	}
+	return m.seasonal != nil
 }
 
 // season is by how much the series should lie above its level at t: 0 until it has
 // shown that it has a season.
-func (m *model) season(t int64) float64 {
+func (m *mind) season(t int64) float64 {
 	if m.seasonal == nil || !m.seasonal.profile.Strong() {
 		return 0
 	}
@@ -49,7 +60,7 @@ func (m *model) season(t int64) float64 {
 
 // score is what the sample (t, x) of the bar at hand, of which season is the season's and
 // which comes apart ms after the one before, says to forest and burst.
-func (m *model) score(g *grading, t int64, x, season float64, apart int64) forest.Word {
+func (m *mind) score(g *grading, t int64, x, season float64, apart int64) forest.Word {
 	point := forest.Point{T: t, X: x, Mean: m.bar.mean, Closed: m.bar.closed, Deaf: g.deaf()}
 	var w forest.Word
 	if m.seasonal == nil || !m.seasonal.profile.Strong() {
@@ -74,7 +85,7 @@ func (m *model) score(g *grading, t int64, x, season float64, apart int64) fores
 // learn takes an ordinary sample in, of which season is the season's. What the trend
 // learned with a season says nothing without it, nor the other way round: it begins
 // anew where the season comes or goes.
-func (m *model) learn(g *grading, t int64, x, season float64) {
+func (m *mind) learn(g *grading, t int64, x, season float64) {
 	if m.seasonal == nil {
 		m.trend.Learn(t, x)
 		m.earn(g, t)
@@ -92,7 +103,7 @@ func (m *model) learn(g *grading, t int64, x, season float64) {
 
 // accept takes the level of late for the new normal. What was learned of the old one
 // would only widen the band.
-func (m *model) accept(t int64, x float64) {
+func (m *mind) accept(t int64, x float64) {
 	if m.seasonal != nil && m.seasonal.profile.Strong() {
 		m.seasonal.profile.Rebase(m.forest.Level() - m.season(t))
 		m.seasonal.rest = forest.Rest{}
@@ -101,14 +112,17 @@ func (m *model) accept(t int64, x float64) {
 }
 
 // settle has the trend begin at (t, x).
-func (m *model) settle(t int64, x float64) {
+func (m *mind) settle(t int64, x float64) {
 	m.trend = trend.Trend{}
 	m.trend.Learn(t, x-m.season(t))
 }
 
 // expect is the band of the series at t, which is not before the newest sample, with
 // the season it should have then.
-func (m *model) expect(t int64) (b foreshock.Band, season float64) {
+func (m *mind) expect(t int64) (b foreshock.Band, season float64) {
+	if m.model == nil {
+		return m.still.expect(), 0
+	}
 	season = m.season(t)
 	b.Expected, b.Lower, b.Upper = m.trend.Expect(t)
 	b.Expected, b.Lower, b.Upper = b.Expected+season, b.Lower+season, b.Upper+season

@@ -49,7 +49,7 @@ type shard struct {
 	awake   int64 // the detector's age after that batch, ms
 	flow    int64 // and its flow: see clock
 	warming int   // series
-	windows int   // bytes
+	ledger  ledger
 }
 
 func newShard(number, depth int, c Config, r *rules.Set, newborn bool) *shard {
@@ -74,8 +74,9 @@ func newShard(number, depth int, c Config, r *rules.Set, newborn bool) *shard {
 
 func (s *shard) setConfig(c Config) {
 	s.limit = c.MaxSeries
-	s.grading.warmUp = c.WarmUp
-	s.grace = grading{threshold: c.Threshold, warmUp: math.MaxInt}
+	s.ledger.limit = int(c.MemoryLimit)
+	s.grading.warmUp, s.grading.ledger = c.WarmUp, &s.ledger
+	s.grace = grading{threshold: c.Threshold, warmUp: math.MaxInt, ledger: &s.ledger}
 	s.keep = time.Duration(c.Window).Milliseconds()
 	s.idle = time.Duration(c.IdleAfter).Milliseconds()
 }
@@ -153,8 +154,10 @@ func (s *shard) work(t task) {
 	}
 	s.age()
 	s.clearShelves()
+	s.hold()
+	s.out.counts.withheld, s.ledger.withheld = s.ledger.withheld, [holdings]int{}
 	s.out.levels = levels{
-		series: s.series.len(), warming: s.warming, windows: s.windows,
+		series: s.series.len(), warming: s.warming, held: s.ledger.held,
 		owners: len(s.owners.known), diaries: s.diaries.len(),
 	}
 	s.out = nil
@@ -170,7 +173,7 @@ func (s *shard) take(x *foreshock.Sample, native bool) {
 	}
 	st := s.lookup(x.Series, native)
 	if st == nil {
-		s.out.counts.refused++
+		s.refuse()
 		return
 	}
 	st.seen, st.met = s.awake, s.flow
@@ -196,7 +199,7 @@ func (s *shard) lookup(x *foreshock.Series, native bool) *state {
 	if st := s.series.find(x); st != nil {
 		return st
 	}
-	for s.series.len() >= s.limit {
+	for s.full() {
 		st := s.series.idle(s.awake, s.keep)
 		if st == nil {
 			return nil
@@ -211,7 +214,16 @@ func (s *shard) lookup(x *foreshock.Series, native bool) *state {
 	st.seen, st.met = s.awake, s.flow
 	s.settleIn(st)
 	s.expect(st)
+	s.hold()
 	return st
+}
+
+// refuse counts a sample for whose series there is no room.
+func (s *shard) refuse() {
+	s.out.counts.refused++
+	if s.ledger.full() {
+		s.out.counts.short++
+	}
 }
 
 // resolve looks up what the metadata and the rules say of st.

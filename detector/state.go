@@ -46,8 +46,12 @@ type state struct {
 	live     bool // it is heard; else it ended, or fell silent
 	quiet    bool // it left: unheard for longer than its wait
 	enlisted bool // a rule wants it missed
+	deprived bool // of the outlook that a rule wants it to have
 	role     role
+	strays   uint8  // samples in a row that fell back,
+	young    class  // what it is of while it is young
 	target   uint32 // its place among the shard's targets
+	scope    uint32 // its alerts count against; the fleet's where no rule watches it
 
 	last     int64  // ms: time of the newest sample
 	bits     uint64 // its value's
@@ -64,13 +68,10 @@ type state struct {
 	met   int64 // the detector's flow when the series was heard last, ms
 	since int64 // and when it was heard first, or again after it had left
 
-	strayT int64 // the newest of the samples that fell back
-	strays uint8
+	strayT int64 // the newest of the strays
 
 	piece   *piece // nil: of no histogram or summary
 	watch   *rules.Watch
-	scope   uint32                // its alerts count against; the fleet's where no rule watches it
-	young   class                 // while it is
 	member  membership            // of a group
 	star    *constellation.Member // nil until its group speaks
 	outlook *outlook              // nil where no forecast rule selects it
@@ -112,7 +113,7 @@ func (s *shard) observe(st *state, sample *foreshock.Sample) {
 	st.heard, st.last, st.bits = true, t, bits
 	before := st.window.Bytes()
 	st.window.Append(t, v, s.keep)
-	s.windows += st.window.Bytes() - before
+	s.ledger.take(heldWindows, st.window.Bytes()-before)
 
 	st.ended = false // before others may look for room: it is not this one's
 	if sample.Stale() {
@@ -223,8 +224,7 @@ func (s *shard) interrupt(st *state, t int64) {
 // restart has st, whose newest samples proved to be from a time that is not, go on
 // at t. Its window empties; what it learned stays.
 func (s *shard) restart(st *state, t int64) {
-	s.windows -= st.window.Bytes()
-	st.window.Reset()
+	s.empty(st)
 	s.discard(st) // its times are not to be compared with those to come
 	st.heard, st.counting, st.interval = false, false, 0
 	st.mind.resume()
@@ -255,9 +255,13 @@ func (s *shard) relearn(st *state) {
 	s.leave(st, st.last)
 	s.setWarming(st, false)
 	s.orphan(st)
-	st.mind, st.star, st.shift = mind{}, nil, 0
+	st.mind.drop(&s.ledger)
+	s.dropStar(st)
+	st.shift = 0
 	st.learned, st.counting = false, false
 	if st.outlook != nil {
+		s.ledger.take(heldForecasts, -st.outlook.bytes())
 		st.outlook.forget()
+		s.ledger.take(heldForecasts, st.outlook.bytes())
 	}
 }

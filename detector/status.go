@@ -14,6 +14,8 @@ type Status struct {
 	Owners      int           `json:"owners"`  // of pods, ReplicaSets and Jobs, as kube-state-metrics has them
 	MaxSeries   int           `json:"max_series"`
 	WindowBytes int           `json:"window_bytes"`
+	MemoryBytes int           `json:"memory_bytes"` // of all that is held, windows included
+	MemoryLimit int           `json:"memory_limit"` // 0: any
 	Shards      []ShardStatus `json:"shards"`
 
 	Batches   int `json:"batches"`
@@ -42,6 +44,7 @@ type ShardStatus struct {
 // standing is what the collector knows after the latest batch.
 type standing struct {
 	limit    int // max_series
+	memory   int // memory_limit, bytes
 	batches  int
 	leaps    int   // of the clock
 	now      int64 // ms
@@ -67,6 +70,7 @@ func (d *Detector) account(j *job) {
 		at.shards[i] = p.levels
 		at.foretold.add(p.came)
 	}
+	at.levels.held[heldRoll] = d.roll.bytes()
 	at.counts.add(&sum)
 	d.metrics.batch(&sum, &at.levels)
 	if j.meeting != nil {
@@ -78,7 +82,11 @@ func (d *Detector) account(j *job) {
 	if full := sum.refused > 0; full != at.full {
 		at.full = full
 		if full {
-			d.logger.Warn("refusing new series: raise detector.max_series or send fewer", "series", at.levels.series, "limit", at.limit)
+			limit, allowed := "detector.max_series", at.limit
+			if sum.short > 0 {
+				limit, allowed = "detector.memory_limit", at.memory
+			}
+			d.logger.Warn("refusing new series: raise "+limit+" or send fewer", "series", at.levels.series, "limit", allowed)
 		} else {
 			d.logger.Info("no new series had to be refused", "series", at.levels.series)
 		}
@@ -109,13 +117,17 @@ func (d *Detector) Status() Status {
 		Warming:     at.levels.warming,
 		Owners:      at.levels.owners,
 		MaxSeries:   at.limit,
-		WindowBytes: at.levels.windows,
+		WindowBytes: at.levels.held[heldWindows],
+		MemoryLimit: at.memory,
 		Batches:     at.batches,
 		Samples:     at.counts.samples,
 		Scored:      at.counts.scored,
 		Late:        at.counts.late,
 		Refused:     at.counts.refused,
 		Inherited:   at.counts.inherited,
+	}
+	for _, n := range at.levels.held {
+		st.MemoryBytes += n
 	}
 	st.Budgets = slices.Clone(at.budgets)
 	for _, l := range at.shards {
