@@ -53,9 +53,11 @@ func (s *shard) note(st *state, t int64, v *verdict, hot bool) {
 	}
 	d.told = d.told || v.reason.Alerts()
 	d.written = s.awake
-	before := d.bytes()
+	before := cap(d.notes)
 	d.write(&n)
-	s.ledger.take(heldDiaries, d.bytes()-before)
+	if now := cap(d.notes); now != before {
+		s.ledger.take(heldDiaries, noteBytes(now)-noteBytes(before))
+	}
 	s.diaries.shelf(d).put(d)
 }
 

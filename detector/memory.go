@@ -191,6 +191,7 @@ func (o *outlook) bytes() int {
 }
 
 // bytes are those of a diary.
-func (d *diary) bytes() int {
-	return diaryBytes + sized(uintptr(cap(d.notes))*unsafe.Sizeof(note{}))
-}
+func (d *diary) bytes() int { return diaryBytes + noteBytes(cap(d.notes)) }
+
+// noteBytes are those of so many notes.
+func noteBytes(n int) int { return sized(uintptr(n) * unsafe.Sizeof(note{})) }
