@@ -223,7 +223,8 @@ func TestKilledAtAnyInstantActsAtMostOnce(t *testing.T) {
 func startVictim(t *testing.T, dir, began, word string, after time.Duration) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), victimDir+"="+dir, victimDir+"_STARTS_AT="+began)
+	// What it had in hand when it was killed goes with the test.
+	cmd.Env = append(os.Environ(), victimDir+"="+dir, victimDir+"_STARTS_AT="+began, "TMPDIR="+t.TempDir())
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
