@@ -13,7 +13,7 @@ import (
 // BenchmarkShard is the cost of one sample on one shard, from its queue to its
 // findings: look-up, window, model. Every series moves with every sample.
 func BenchmarkShard(b *testing.B) {
-	for _, fleet := range []int{1, 100_000} {
+	for _, fleet := range []int{1, 100_000, 1_000_000} {
 		for _, name := range []string{"gauge", "constant"} {
 			b.Run(fmt.Sprintf("series=%d/%s", fleet, name), func(b *testing.B) {
 				s := newShard(0, 1, DefaultConfig(), &rules.Set{}, false)

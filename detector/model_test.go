@@ -338,7 +338,7 @@ func BenchmarkStep(b *testing.B) {
 	for _, c := range []struct {
 		name   string
 		models int
-	}{{"one", 1}, {"100k", 100_000}} {
+	}{{"one", 1}, {"100k", 100_000}, {"1M", 1_000_000}} {
 		b.Run(c.name, func(b *testing.B) {
 			models := slices.Repeat([]model{*learned.model}, c.models)
 			minds := slices.Repeat([]mind{learned}, c.models)
