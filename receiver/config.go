@@ -71,7 +71,8 @@ type Config struct {
 //	                       8 × 30 000 samples × 40 B twice, made and queued, ≈ 18 MiB
 //
 // The first and the last are never alive together, and the collector lets the heap
-// grow to twice what is: measured, the dearest shapes take 120 to 190 MiB. An honest
+// grow beyond what is, to twice of it where GOGC is Go's own: measured so, the dearest
+// shapes take 120 to 190 MiB. An honest
 // sender is far from it: Prometheus sends 2000 samples, vmagent 10 000 or 8 MiB, an
 // OpenTelemetry collector 3 MB. Of a first request whose labels come to more than 5 MiB
 // some series are refused, and are learned with the next.
