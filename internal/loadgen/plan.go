@@ -36,9 +36,10 @@ func standard() []row {
 
 // scrapesFor is how many scrapes of so many series warm a server up after the first,
 // and how many are measured: 1 M samples of 10k series, 800k of 100k, 2 M of 1M. Those of
-// 10k are out of Foreshock's warm-up, with all their levels known, when the measuring begins;
-// more series are not, for want of time: every sample takes the same way, but nothing alerts
-// yet, and two levels of six are not asked. Windows and forests still grow then.
+// 10k are out of Foreshock's warm-up when the measuring begins, and all channels of their
+// forests but the slow level are asked; more series are not, for want of time: every sample
+// takes the same way, but nothing alerts yet, and the fast level is not asked either. Windows
+// and forests still grow then.
 func scrapesFor(series int) (warm, measured int) {
 	switch {
 	case series <= 10_000:
