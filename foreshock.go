@@ -146,6 +146,14 @@ func (h *Histogram) Len() int {
 // Stale reports whether the histogram is a staleness marker, which travels in Sum.
 func (h Histogram) Stale() bool { return value.IsStaleNaN(h.Sum) }
 
+// Excerpt is what is known of one series over a while: as many times, ms, as values,
+// oldest first.
+type Excerpt struct {
+	Series *Series
+	T      []int64
+	V      []float64
+}
+
 // Metadata says what type a metric family has, where a sender knows it.
 type Metadata struct {
 	Family string

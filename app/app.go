@@ -8,6 +8,9 @@
 //	/, /api/v1/{status,…} ◀────────────────┤           console           │     /metrics/anomalies
 //	                                       └─────────────────────────────┘
 //	                                       ┌─────────────────────────────┐
+//	/api/v1/{query,…} ◀────────────────────┤            query            │◀── Read: detector, emitter
+//	                                       └─────────────────────────────┘
+//	                                       ┌─────────────────────────────┐
 //	/api/v1/alertmanager/webhook ─────────▶│         remediation         ├──▶ webhook, exec
 //	                                       └─────────────────────────────┘
 //
@@ -36,6 +39,7 @@ import (
 	"github.com/foreshock/foreshock/config"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
+	"github.com/foreshock/foreshock/query"
 	"github.com/foreshock/foreshock/receiver"
 	"github.com/foreshock/foreshock/remediation"
 )
@@ -70,6 +74,7 @@ type App struct {
 	receiver    *receiver.Receiver
 	sight       *sight
 	detector    *detector.Detector
+	query       *query.Query
 	incidents   *incidents
 	emitter     *emitter.Emitter
 	remediation *remediation.Remediation
@@ -124,6 +129,12 @@ func New(o Options) (*App, error) {
 		Registerer: a.registry,
 		Logger:     o.Logger.With("component", "detector"),
 	})
+	a.query = query.New(query.Options{
+		Config:  cfg.Query,
+		Sources: []query.Source{a.detector, a.emitter},
+		Types:   a.detector.Types,
+		Logger:  o.Logger.With("component", "query"),
+	})
 	a.sight.next = a.detector
 	a.receiver = receiver.New(receiver.Options{
 		Config:     cfg.Receiver,
@@ -144,6 +155,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		ExternalLabels: cfg.Global.ExternalLabels,
 		ExternalURL:    cfg.Global.ExternalURL,
 		Rules:          cfg.Rules,
+		Recall:         time.Duration(cfg.Detector.Window),
 		Blindness:      a.sight.blindness,
 		Registerer:     a.registry,
 		Logger:         a.logger.With("component", "emitter"),

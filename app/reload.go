@@ -40,6 +40,7 @@ func (a *App) applyConfig() (err error) {
 	a.detector.SetConfig(next.Detector)
 	a.detector.SetRules(next.Rules)
 	a.incidents.setConfig(next.Incident)
+	a.query.SetConfig(next.Query)
 
 	a.config = next
 	a.metrics.loaded()

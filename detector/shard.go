@@ -26,7 +26,7 @@ type shard struct {
 	keep     int64 // ms of samples in a window
 	idle     int64 // ms of age after which a series is forgotten
 
-	search   *search // under way, or nil
+	search   searching // under way, or nil
 	series   registry
 	groups   map[groupKey]*group
 	families map[uint64]*family // by the hash of their labels
@@ -101,11 +101,14 @@ func (s *shard) run() {
 			}
 			s.work(t)
 		case q := <-asks:
-			if q.look != nil {
+			switch {
+			case q.look != nil:
 				q.look()
-				continue
+			case q.read != nil:
+				s.search = q.read
+			default:
+				s.search = &search{query: q}
 			}
-			s.search = &search{query: q}
 		case <-goOn:
 			if s.search.stretch(&s.series) {
 				s.search = nil
