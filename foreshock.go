@@ -70,9 +70,13 @@ func NewSeries(ls labels.Labels) *Series {
 // Name is the metric name.
 func (s *Series) Name() string { return s.Labels.Get(model.MetricNameLabel) }
 
-// String writes the series as PromQL does: name{label="value", …}.
+// String writes the series as PromQL does: name{label="value", …}. What a rule's
+// expression results in has the name of the rule.
 func (s *Series) String() string {
 	name := s.Name()
+	if name == ExprName {
+		return exprString(s.Labels)
+	}
 	if !model.LegacyValidation.IsValidMetricName(name) {
 		return s.Labels.String()
 	}
