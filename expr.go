@@ -24,8 +24,7 @@ func ExprLabels(ls labels.Labels, rule string) labels.Labels {
 // IsExpr reports whether ls is of a rule's expression.
 func IsExpr(ls labels.Labels) bool { return ls.Get(model.MetricNameLabel) == ExprName }
 
-// exprString is ls without its name, under that of its rule.
-func exprString(ls labels.Labels) string {
-	b := labels.NewBuilder(ls).Del(model.MetricNameLabel, RuleLabel)
-	return ls.Get(RuleLabel) + b.Labels().String()
+// exprName is how people read ls: under the name of its rule, and the rest of the labels.
+func exprName(ls labels.Labels) (name string, rest labels.Labels) {
+	return ls.Get(RuleLabel), labels.NewBuilder(ls).Del(model.MetricNameLabel, RuleLabel).Labels()
 }

@@ -73,14 +73,13 @@ func (s *Series) Name() string { return s.Labels.Get(model.MetricNameLabel) }
 // String writes the series as PromQL does: name{label="value", …}. What a rule's
 // expression results in has the name of the rule.
 func (s *Series) String() string {
-	name := s.Name()
-	if name == ExprName {
-		return exprString(s.Labels)
+	name, rest := s.Name(), s.Labels.DropReserved(isMetricName)
+	if IsExpr(s.Labels) {
+		name, rest = exprName(s.Labels)
 	}
 	if !model.LegacyValidation.IsValidMetricName(name) {
 		return s.Labels.String()
 	}
-	rest := s.Labels.DropReserved(isMetricName)
 	if rest.IsEmpty() {
 		return name
 	}

@@ -75,6 +75,7 @@ type App struct {
 	sight       *sight
 	detector    *detector.Detector
 	query       *query.Query
+	evaluator   *query.Evaluator
 	incidents   *incidents
 	emitter     *emitter.Emitter
 	remediation *remediation.Remediation
@@ -130,11 +131,14 @@ func New(o Options) (*App, error) {
 		Logger:     o.Logger.With("component", "detector"),
 	})
 	a.query = query.New(query.Options{
-		Config:  cfg.Query,
-		Sources: []query.Source{a.detector, a.emitter},
-		Types:   a.detector.Types,
-		Logger:  o.Logger.With("component", "query"),
+		Config:     cfg.Query,
+		Sources:    []query.Source{a.detector, a.emitter},
+		Types:      a.detector.Types,
+		Now:        time.Now,
+		Registerer: a.registry,
+		Logger:     o.Logger.With("component", "query"),
 	})
+	a.evaluator = a.query.NewEvaluator(cfg.Rules.Expressions(), a.detector.Append)
 	a.sight.next = a.detector
 	a.receiver = receiver.New(receiver.Options{
 		Config:     cfg.Receiver,
@@ -144,7 +148,15 @@ func New(o Options) (*App, error) {
 	})
 	a.server = a.newServer()
 	a.metrics.loaded()
+	a.tell(cfg)
 	return a, nil
+}
+
+// tell logs what the configuration brings about that nobody may expect.
+func (a *App) tell(cfg *config.Config) {
+	for _, note := range cfg.Notes() {
+		a.logger.Info(note)
+	}
 }
 
 func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
@@ -165,6 +177,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 // observe is the flow below the detector. One goroutine calls it, batch by batch.
 func (a *App) observe(f foreshock.Findings) {
 	a.sight.reached(f.Now)
+	a.evaluator.Reached(f.Now)
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: a.incidents.observe(f)})
 }
 
@@ -202,11 +215,17 @@ func (a *App) Run(ctx context.Context, hangup <-chan os.Signal) error {
 // has finished.
 func (a *App) start() (stopped stages) {
 	stopped = stages{emitter: background(a.emitter.Run), remediation: background(a.remediation.Run), detector: background(a.detector.Run)}
+	ctx, stop := context.WithCancel(context.Background())
+	stopped.evaluator = background(func() { a.evaluator.Run(ctx) })
+	stopped.stopEvaluator = stop
 	a.ready.Store(true)
 	return stopped
 }
 
-type stages struct{ detector, emitter, remediation <-chan struct{} }
+type stages struct {
+	detector, emitter, remediation, evaluator <-chan struct{}
+	stopEvaluator                             context.CancelFunc
+}
 
 func background(run func()) <-chan struct{} {
 	done := make(chan struct{})
@@ -230,6 +249,8 @@ func (a *App) stop(stopped stages) error {
 		_ = a.server.Close() // its error is that of a listener closed already
 	}
 
+	stopped.stopEvaluator()
+	<-stopped.evaluator
 	a.detector.Close()
 	<-stopped.detector
 

@@ -154,7 +154,7 @@ func (s *shard) hold() {
 	s.ledger.held[heldStates] = len(s.series.pages) * pageBytes
 	s.ledger.vacant = (int(s.series.used) - s.series.len()) * int(unsafe.Sizeof(state{}))
 	s.ledger.held[heldIndexes] = (len(s.series.index)+len(s.siblings.first)+len(s.targets.index))*places +
-		s.series.len()*(turnBytes+namesakeBytes) + len(s.series.names)*nameBytes + cap(s.targets.list)*int(unsafe.Sizeof(target{})) +
+		s.series.len()*(turnBytes+namesakeBytes) + len(s.series.names)*nameBytes + len(s.longer)*entry(4+8) + cap(s.targets.list)*int(unsafe.Sizeof(target{})) +
 		len(s.owners.known)*ownerBytes + len(s.types)*typeBytes
 }
 

@@ -113,7 +113,7 @@ func (s *shard) observe(st *state, sample *foreshock.Sample) {
 	}
 	st.heard, st.last, st.bits = true, t, bits
 	before := st.window.Bytes()
-	st.window.Append(t, v, s.keep)
+	st.window.Append(t, v, s.keeps(st))
 	s.ledger.take(heldWindows, st.window.Bytes()-before)
 
 	st.ended = false // before others may look for room: it is not this one's

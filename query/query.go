@@ -39,7 +39,7 @@ type Options struct {
 	Sources []Source
 	// Types are the types of metric families; nil knows none.
 	Types func(context.Context) (map[string]model.MetricType, error)
-	// Now is the time of an instant query that names none.
+	// Now is the clock that says what evaluating costs; nil stands still.
 	Now        func() time.Time
 	Registerer prometheus.Registerer // nil registers nothing
 	Logger     *slog.Logger          // nil discards
@@ -63,6 +63,9 @@ type served struct {
 func New(o Options) *Query {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = func() time.Time { return time.Time{} }
 	}
 	q := &Query{o: o, parser: parser.NewParser(parser.Options{})}
 	q.SetConfig(o.Config)

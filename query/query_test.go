@@ -110,22 +110,40 @@ func TestAPI(t *testing.T) {
 		form url.Values
 		want string
 	}{
-		{"/api/v1/query", url.Values{"query": {"sum(increase(requests_total[1m:15s])) > bool 0 or sum(requests_total)"}, "time": {at(600)}},
-			`{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1767226200,"1"]}]}}`},
-		{"/api/v1/query", url.Values{"query": {"up"}, "time": {at(14)}},
-			`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","instance":"a"},"value":[1767225614,"1"]}]}}`},
+		{
+			"/api/v1/query",
+			url.Values{"query": {"sum(increase(requests_total[1m:15s])) > bool 0 or sum(requests_total)"}, "time": {at(600)}},
+			`{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1767226200,"1"]}]}}`,
+		},
+		{
+			"/api/v1/query",
+			url.Values{"query": {"up"}, "time": {at(14)}},
+			`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","instance":"a"},"value":[1767225614,"1"]}]}}`,
+		},
 		{"/api/v1/query", url.Values{"query": {"up"}, "time": {at(16)}}, // stale
 			`{"status":"success","data":{"resultType":"vector","result":[]}}`},
-		{"/api/v1/query", url.Values{"query": {"requests_total"}, "time": {at(-1)}},
-			`{"status":"success","data":{"resultType":"vector","result":[]}}`},
-		{"/api/v1/query_range", url.Values{"query": {`requests_total{instance="b"}`}, "start": {at(0)}, "end": {at(30)}, "step": {"15"}},
-			`{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"requests_total","instance":"b"},"values":[[1767225600,"0"],[1767225615,"60"],[1767225630,"120"]]}]}}`},
-		{"/api/v1/series", url.Values{"match[]": {`{instance="a"}`}},
-			`{"status":"success","data":[{"__name__":"requests_total","instance":"a"},{"__name__":"up","instance":"a"}]}`},
+		{
+			"/api/v1/query",
+			url.Values{"query": {"requests_total"}, "time": {at(-1)}},
+			`{"status":"success","data":{"resultType":"vector","result":[]}}`,
+		},
+		{
+			"/api/v1/query_range",
+			url.Values{"query": {`requests_total{instance="b"}`}, "start": {at(0)}, "end": {at(30)}, "step": {"15"}},
+			`{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"requests_total","instance":"b"},"values":[[1767225600,"0"],[1767225615,"60"],[1767225630,"120"]]}]}}`,
+		},
+		{
+			"/api/v1/series",
+			url.Values{"match[]": {`{instance="a"}`}},
+			`{"status":"success","data":[{"__name__":"requests_total","instance":"a"},{"__name__":"up","instance":"a"}]}`,
+		},
 		{"/api/v1/labels", nil, `{"status":"success","data":["__name__","instance"]}`},
 		{"/api/v1/label/instance/values", url.Values{"match[]": {"up"}}, `{"status":"success","data":["a"]}`},
-		{"/api/v1/metadata", url.Values{"limit": {"1"}},
-			`{"status":"success","data":{"requests_total":[{"type":"counter","unit":"","help":""}]}}`},
+		{
+			"/api/v1/metadata",
+			url.Values{"limit": {"1"}},
+			`{"status":"success","data":{"requests_total":[{"type":"counter","unit":"","help":""}]}}`,
+		},
 	} {
 		if status, body := get(c.path, c.form); status != 200 || body != c.want {
 			t.Errorf("%s %v:\n got %d %s\nwant 200 %s", c.path, c.form, status, body, c.want)

@@ -60,21 +60,25 @@ type Reach struct {
 	Back     time.Duration
 }
 
-// reaches are those of the expression's selectors: their range or, of an instant, how long
-// a sample counts for current, their offset, and the ranges and offsets of subqueries
-// around them. A fixed time, as by @, is taken for now.
-func (e Expr) reaches(rule string, lookback time.Duration) []Reach {
+// Lookback is how long a sample counts for the current one of its series: Prometheus's
+// default.
+const Lookback = 5 * time.Minute
+
+// reaches are those of the expression's selectors: their range or, of an instant, Lookback,
+// their offset, and the ranges and offsets of subqueries around them. A fixed time, as by
+// @, is taken for now.
+func (e Expr) reaches(rule string) []Reach {
 	var all []Reach
 	parser.Inspect(e.tree, func(n parser.Node, path []parser.Node) error {
 		s, ok := n.(*parser.VectorSelector)
 		if !ok {
 			return nil
 		}
-		back := lookback
+		back := Lookback
 		for _, around := range path {
 			switch around := around.(type) {
 			case *parser.MatrixSelector:
-				back += around.Range - lookback
+				back += around.Range - Lookback
 			case *parser.SubqueryExpr:
 				back += around.Range + around.OriginalOffset
 			}
@@ -112,12 +116,11 @@ func (s *Set) Expressions() []Expression {
 	return all
 }
 
-// Reaches are how far back the expressions read, where a sample counts for current as
-// long as lookback.
-func (s *Set) Reaches(lookback time.Duration) []Reach {
+// Reaches are how far back the expressions read.
+func (s *Set) Reaches() []Reach {
 	var all []Reach
 	for _, e := range s.Expressions() {
-		all = append(all, e.Expr.reaches(e.Rule, lookback)...)
+		all = append(all, e.Expr.reaches(e.Rule)...)
 	}
 	return all
 }
@@ -145,7 +148,7 @@ func (r *reader) scheduled(at string, g *ruleGroup) schedule {
 	}
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%s\xff%s", r.name, g.Name) // a hash takes anything
-	return schedule{every, time.Duration(h.Sum64() % uint64(every/time.Millisecond) * uint64(time.Millisecond))}
+	return schedule{every, time.Duration(h.Sum64()%uint64(every/time.Second)) * time.Second}
 }
 
 // choose takes the series that a rule at path is about: those selected, or the results of

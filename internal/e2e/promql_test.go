@@ -169,7 +169,8 @@ func TestPromQLIsPrometheuss(t *testing.T) {
 	const scrapes = 280 // 70 minutes
 	s := start(t, "testdata/stack")
 	write(t, s, "prometheus.yml", "")
-	write(t, s, "foreshock.yml", "detector: {window: 2h}\n")
+	write(t, s, "rules.yml", fmt.Sprintf("groups: [{name: g, interval: 15s, rules: [{watch: busy, expr: %q}]}]", recorded))
+	write(t, s, "foreshock.yml", "detector: {window: 2h}\nrule_files: [rules.yml]\n")
 	must[*stack.Process](t)(s.Prometheus(t.Context()))
 	sidecar(t, s)
 
@@ -186,7 +187,7 @@ func TestPromQLIsPrometheuss(t *testing.T) {
 		}
 	}
 	eventually(t, 10*time.Second, "all is in the windows", func() bool {
-		return metric(t, s, 9797, "foreshock_detector_samples_total", nil) == sent &&
+		return metric(t, s, 9797, "foreshock_detector_samples_total", nil) >= sent && // and what the rule results in
 			metric(t, s, 9797, "foreshock_detector_queue_samples", nil) == 0
 	})
 
@@ -219,7 +220,35 @@ func TestPromQLIsPrometheuss(t *testing.T) {
 	compare("/api/v1/series", url.Values{"match[]": {`{job="node",cpu!="1"}`}})
 	compare("/api/v1/labels", url.Values{"match[]": {`node_cpu_seconds_total`}})
 	compare("/api/v1/label/mode/values", nil)
+	compareRecorded(t, s, end)
 	t.Logf("%d expressions, each at 3 instants and over 70 minutes", len(expressions))
+}
+
+// recorded is the expression of a rule, in the series of which its results are found.
+const recorded = `sum by (instance, mode) (rate(node_cpu_seconds_total[5m]))`
+
+// compareRecorded compares the latest results of the rule with what Prometheus says of its
+// expression at the same time.
+func compareRecorded(t *testing.T, s *stack.Stack, end time.Time) {
+	t.Helper()
+	find := func(port int, expr string, at float64) []any {
+		form := url.Values{"query": {expr}, "time": {strconv.FormatFloat(at, 'f', 3, 64)}}
+		return answer(t, s.URL(port, "/api/v1/query?"+form.Encode())).(map[string]any)["result"].([]any)
+	}
+	var latest []any
+	eventually(t, 10*time.Second, "the rule is evaluated at the end of what was sent", func() bool {
+		latest = find(9797, `timestamp(foreshock_expr{rule="busy"}) > `+fmt.Sprint(end.Unix()-40), float64(end.Unix()))
+		return len(latest) > 0
+	})
+	at, err := strconv.ParseFloat(latest[0].(map[string]any)["value"].([]any)[1].(string), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := find(9090, recorded, at)
+	got := find(9797, `sum without (rule) (foreshock_expr{rule="busy"})`, at)
+	if len(want) < 6 || !same(want, got) {
+		t.Errorf("the rule resulted at %.3f in\n%v\nPrometheus says\n%v", at, got, want)
+	}
 }
 
 // answer is what is found at url, results in the order of their text: Prometheus promises
