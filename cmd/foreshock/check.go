@@ -10,17 +10,36 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"github.com/foreshock/foreshock/config"
+	"github.com/foreshock/foreshock/docs/schema"
 	"github.com/foreshock/foreshock/internal/yamlstrict"
 	"github.com/foreshock/foreshock/rules"
 )
 
+const aboutCheck = `Files are read as a start or a reload would read them: a configuration together with the
+rule files, scripts, tokens and certificates it names. Nothing is started or sent. A file
+is taken for a rule file if it has the key groups. Each mistake is a line,
+file:line:column: key: what, on stderr; the exit code is 1 if there is any.
+
+  foreshock check /etc/foreshock/foreshock.yml
+  foreshock check -o json rules/*.yml
+  foreshock check --schema rules > rules.schema.json`
+
 // addCheck adds the command that reads files as the live process would and says
 // all that is wrong with them.
 func addCheck(app *kingpin.Application) (name string, run func(stdout, stderr io.Writer) int) {
-	cmd := app.Command("check", "Check configuration and rule files, and say everything that is wrong with them.")
-	files := cmd.Arg("file", "A configuration file, which is checked with the rule files it names, or a rule file.").Required().Strings()
-	output := cmd.Flag("output", "How results are written: text, or json for editors, an object a file.").Short('o').Default("text").Enum("text", "json")
+	cmd := app.Command("check", "Check configuration and rule files, and say everything that is wrong with them.").HelpLong(aboutCheck)
+	files := cmd.Arg("file", "A configuration file, which is checked with the rule files it names, or a rule file.").Strings()
+	output := cmd.Flag("output", "How results are written: text, or json for editors and CI, an object a file.").Short('o').Default("text").Enum("text", "json")
+	form := cmd.Flag("schema", "Print the JSON Schema of configuration files (config) or of rule files (rules), for editors, and check nothing.").
+		PlaceHolder("config|rules").Enum("config", "rules")
 	return cmd.FullCommand(), func(stdout, stderr io.Writer) int {
+		switch {
+		case *form != "":
+			return printSchema(*form, stdout)
+		case len(*files) == 0:
+			fmt.Fprintln(stderr, "foreshock: name a file to check; see foreshock check --help")
+			return 2
+		}
 		code := 0
 		for _, file := range *files {
 			result := check(file)
@@ -35,6 +54,16 @@ func addCheck(app *kingpin.Application) (name string, run func(stdout, stderr io
 		}
 		return code
 	}
+}
+
+// printSchema prints what docs/schema publishes.
+func printSchema(of string, stdout io.Writer) int {
+	data := schema.Config
+	if of == "rules" {
+		data = schema.Rules
+	}
+	_, _ = stdout.Write(data) // as with all output, nobody to tell
+	return 0
 }
 
 // checked is what was found in one file and in those it names.
@@ -76,7 +105,11 @@ func load(file string) (*rules.Set, error) {
 func (c checked) print(stdout, stderr io.Writer) {
 	switch {
 	case !c.OK:
-		fmt.Fprintln(stderr, c.Mistakes)
+		show := excerpts{on: isTerminal(stderr)}
+		for _, m := range c.Mistakes {
+			fmt.Fprintln(stderr, m)
+			fmt.Fprint(stderr, show.of(m))
+		}
 	case c.Rules == 1:
 		fmt.Fprintf(stdout, "%s: ok, 1 rule\n", c.File)
 	default:
