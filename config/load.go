@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 
-	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -52,6 +51,7 @@ func Load(path string) (*Config, error) {
 		c.Rules = set
 	}
 	j.setDirectory(c, dir)
+	j.clients(c)
 	j.remoteWrite(c)
 	j.alerting(c)
 	j.jsonLines(c.Emitter.JSONLines.File)
@@ -144,7 +144,6 @@ func (j *judge) remoteWrite(c *Config) {
 		if err := rw.Validate(model.UTF8Validation); err != nil {
 			j.Reject(path, "%v", err)
 		}
-		j.tls(path, rw.HTTPClientConfig)
 		if rw.Name != "" && names[rw.Name] {
 			j.Reject(path+".name", "%q names an earlier remote_write", rw.Name)
 		}
@@ -158,23 +157,6 @@ func (j *judge) alerting(c *Config) {
 	}
 	if err := c.Alerting.Validate(model.UTF8Validation); err != nil {
 		j.Reject("alerting", "%v", err)
-	}
-	for i, a := range c.Alerting.AlertmanagerConfigs {
-		j.tls(fmt.Sprintf("alerting.alertmanagers[%d]", i), a.HTTPClientConfig)
-	}
-}
-
-// tls reads certificates and keys as a client does when it is made; other
-// credentials are read anew for every request.
-func (j *judge) tls(path string, c promconfig.HTTPClientConfig) {
-	if _, err := promconfig.NewTLSConfig(&c.TLSConfig); err != nil {
-		j.Reject(path+".tls_config", "%v", err)
-	}
-	if c.OAuth2 == nil {
-		return
-	}
-	if _, err := promconfig.NewTLSConfig(&c.OAuth2.TLSConfig); err != nil {
-		j.Reject(path+".oauth2.tls_config", "%v", err)
 	}
 }
 

@@ -63,6 +63,10 @@ func Load(presetNames, globs []string, dir string) (*Set, error) {
 			}
 			seen[file] = true
 			data, err := yamlstrict.Read(file)
+			if enough := b.admit(data); enough != nil {
+				b.whole(file, enough)
+				return b.finish()
+			}
 			if err != nil {
 				b.whole(file, err)
 				continue

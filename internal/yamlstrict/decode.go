@@ -219,7 +219,8 @@ func (f *File) refuse(n *yaml.Node, path string, err error) {
 	if errors.As(err, &ue) {
 		err = fmt.Errorf("not a URL: %w", ue.Err)
 	}
-	f.reject(where(n), path, "%s", strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "yaml: "))
+	what := strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "yaml: ")
+	f.reject(where(n), path, "%s", withoutUser(what))
 }
 
 func isNull(n *yaml.Node) bool {
