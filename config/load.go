@@ -47,6 +47,7 @@ func Load(path string) (*Config, error) {
 	if err != nil && !errors.As(err, &inRules) {
 		return nil, fmt.Errorf("load the rules of %s: %w", path, err)
 	}
+	inRules = j.unreadable(inRules, c.RuleFiles, filepath.Dir(path))
 	if set != nil {
 		c.Rules = set
 	}
@@ -158,6 +159,29 @@ func (j *judge) alerting(c *Config) {
 	if err := c.Alerting.Validate(model.UTF8Validation); err != nil {
 		j.Reject("alerting", "%v", err)
 	}
+}
+
+// unreadable places what is wrong with rule files as a whole where the configuration
+// names them, and returns the mistakes within them.
+func (j *judge) unreadable(inRules yamlstrict.Mistakes, globs []string, dir string) (within yamlstrict.Mistakes) {
+	for _, m := range inRules {
+		i := slices.IndexFunc(globs, func(glob string) bool {
+			if m.File == glob {
+				return true
+			}
+			if !filepath.IsAbs(glob) {
+				glob = filepath.Join(dir, glob)
+			}
+			matched, err := filepath.Match(filepath.Base(glob), filepath.Base(m.File))
+			return filepath.Dir(glob) == filepath.Dir(m.File) && (matched || err != nil || filepath.Base(glob) == filepath.Base(m.File))
+		})
+		if m.Line > 0 || i < 0 {
+			within = append(within, m)
+			continue
+		}
+		j.Reject(fmt.Sprintf("rule_files[%d]", i), "%s: %s", m.File, m.What)
+	}
+	return within
 }
 
 // jsonLines checks that the file can be opened, or made where there is none.

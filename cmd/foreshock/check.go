@@ -92,7 +92,7 @@ func load(file string) (*rules.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if slices.Contains(yamlstrict.Keys(data), "groups") {
+	if slices.ContainsFunc(yamlstrict.Keys(data), isGroups) {
 		return rules.ParseFile(file, data)
 	}
 	c, err := config.Load(file)
@@ -101,6 +101,9 @@ func load(file string) (*rules.Set, error) {
 	}
 	return c.Rules, nil
 }
+
+// isGroups reports whether key is groups, or was meant to be.
+func isGroups(key string) bool { return yamlstrict.Suggest(key, []string{"groups"}) != "" }
 
 func (c checked) print(stdout, stderr io.Writer) {
 	switch {
