@@ -93,6 +93,24 @@ func TestSchemaAcceptsWhatIsGood(t *testing.T) {
 	}
 }
 
+// The examples tell the editor where their schema is.
+func TestExamplesNameTheirSchema(t *testing.T) {
+	for name, want := range map[string]string{
+		"foreshock.yml": "foreshock", "quickstart/foreshock.yml": "foreshock", "quickstart/rules/cpu.yml": "rules",
+	} {
+		file := filepath.Join("../examples", name)
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, _, _ := strings.Cut(string(data), "\n")
+		path, ok := strings.CutPrefix(line, "# yaml-language-server: $schema=")
+		if got := filepath.Join(filepath.Dir(file), path); !ok || got != "../docs/schema/"+want+".schema.json" {
+			t.Errorf("%s: begins with %q, which is %s", name, line, got)
+		}
+	}
+}
+
 // isOurs reports whether data is a configuration or a rule file of Foreshock, and not
 // one of Prometheus's neighbours among the examples.
 func isOurs(data []byte) bool {
