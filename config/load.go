@@ -52,7 +52,10 @@ func Load(path string) (*Config, error) {
 		c.Rules = set
 	}
 	j.setDirectory(c, dir)
-	j.clients(c)
+	if j.few("remote_write", len(c.RemoteWrite)) && j.few("alerting.alertmanagers", len(c.Alerting.AlertmanagerConfigs)) &&
+		j.few("remediation.actions", len(c.Remediation.Actions)) {
+		j.clients(c)
+	}
 	j.remoteWrite(c)
 	j.alerting(c)
 	j.jsonLines(c.Emitter.JSONLines.File)
@@ -134,6 +137,16 @@ func leaves(errs []error) []error {
 	return all
 }
 
+// few rejects more of something than there can be a reason for: each has its client, its
+// queue and its certificates to read.
+func (j *judge) few(path string, n int) bool {
+	const most = 200
+	if n > most {
+		j.Reject(path, "must be at most %d, got %d", most, n)
+	}
+	return n <= most
+}
+
 // remoteWrite checks what Prometheus checks outside of its types' own decoding.
 func (j *judge) remoteWrite(c *Config) {
 	names := map[string]bool{}
@@ -165,6 +178,10 @@ func (j *judge) alerting(c *Config) {
 // names them, and returns the mistakes within them.
 func (j *judge) unreadable(inRules yamlstrict.Mistakes, globs []string, dir string) (within yamlstrict.Mistakes) {
 	for _, m := range inRules {
+		if m.File == "rule_files" { // the list itself
+			j.Reject(m.File, "%s", m.What)
+			continue
+		}
 		i := slices.IndexFunc(globs, func(glob string) bool {
 			if m.File == glob {
 				return true
@@ -205,8 +222,13 @@ func (j *judge) jsonLines(file string) {
 func (j *judge) presets(names []string) []string {
 	var known []string
 	for i, name := range names {
+		path := fmt.Sprintf("presets[%d]", i)
+		if slices.Contains(known, name) {
+			j.Reject(path, "%q is named twice", name)
+			continue
+		}
 		if _, err := rules.Preset(name); err != nil {
-			j.Reject(fmt.Sprintf("presets[%d]", i), "%v", err)
+			j.Reject(path, "%v", err)
 			continue
 		}
 		known = append(known, name)

@@ -16,6 +16,9 @@ const (
 	// of some 85 bytes: 20 000 × 256 × 85 B ≈ 435 MB.
 	maxRegexes = 20_000
 
+	// maxGlobs bounds how often folders are listed.
+	maxGlobs = 1000
+
 	// maxMistakes is more than anybody reads.
 	maxMistakes = 500
 )

@@ -64,6 +64,10 @@ func brokenFiles() []broken {
 	named("rules: a name with a NUL", `rule_files: ["a\0b"]`, nil, `foreshock.yml:1:14: rule_files\[0\]: .*invalid argument`)
 	named("rules: a name longer than names are", `rule_files: [`+strings.Repeat("a", 5000)+`]`, nil, `foreshock.yml:1:14: rule_files\[0\]: .*file name too long`)
 
+	config("a preset named 50000 times", "presets: ["+strings.Repeat("node,", 50_000)+"]", `foreshock.yml:1:16: presets\[1\]: "node" is named twice`)
+	config("60000 globs", "rule_files: ["+strings.Repeat(`"x*.yml",`, 60_000)+"]", `foreshock.yml:1:13: rule_files: more than 1000`)
+	config("30000 destinations of one name", "remote_write: ["+strings.Repeat("{url: 'https://x/', name: a},", 30_000)+"]", `foreshock.yml:1:15: remote_write: must be at most 200, got 30000`)
+
 	const remote = `remote_write: [{url: "https://localhost/", `
 	const client = `foreshock.yml:1:\d+: remote_write\[0\]`
 	named("certificates: a pipe", remote+`tls_config: {ca_file: ca}}]`, fifo("ca"), client+`.tls_config.ca_file: .*not a regular file`)
