@@ -110,6 +110,7 @@ func brokenFiles() []broken {
 	config("a tab", "detector:\n\twindow: 1h\n", `foreshock.yml:2:1: not YAML: found`)
 	config("JSON", `{"detector": {"windw": "1h"}}`, `foreshock.yml:1:15: detector.windw: unknown key, did you mean "window"\?`)
 	config("an escape of the terminal", "detector: {\"\\e[31m\": 1}", `detector\["\\x1b\[31m"\]: unknown key`)
+	named("rules: a name that is an escape of the terminal", `rule_files: ["\e[31m.yml"]`, nil, `foreshock.yml:1:14: rule_files\[0\]: .*\\x1b\[31m.yml: syntax error in pattern`)
 	config("two documents", "detector: {}\n---\nincident: {}", `foreshock.yml:2:1: a second document`)
 	config("a version of YAML that is not", "%YAML 9.9\n---\ndetector: {}", `not YAML: found incompatible YAML document`)
 
