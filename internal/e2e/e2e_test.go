@@ -55,13 +55,15 @@ func read(t *testing.T, s *stack.Stack, name string) string {
 	return string(text)
 }
 
+// program is the built Foreshock.
+func program(t *testing.T) string {
+	t.Helper()
+	return must[string](t)(filepath.Abs(filepath.Join(root, "bin/foreshock")))
+}
+
 func sidecar(t *testing.T, s *stack.Stack, args ...string) *stack.Process {
 	t.Helper()
-	binary, err := filepath.Abs(filepath.Join(root, "bin/foreshock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return must[*stack.Process](t)(s.Foreshock(t.Context(), binary, args...))
+	return must[*stack.Process](t)(s.Foreshock(t.Context(), program(t), args...))
 }
 
 func must[T any](t *testing.T) func(T, error) T {
