@@ -37,6 +37,7 @@ var floors = map[string]int{
 	"internal/synthetic":     0,
 	"internal/yamlstrict":    0,
 	"rules":                  1,
+	"internal/notation":      1,
 	"internal/record":        1,
 	"journal":                1,
 	"receiver":               2,
