@@ -50,6 +50,7 @@ var floors = map[string]int{
 	"internal/flow":          3,
 	"app":                    4,
 	"internal/eval":          4,
+	"internal/ruletest":      4,
 	"internal/scenario":      4,
 	"internal/score":         4,
 	"internal/demo":          5,
