@@ -36,7 +36,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 	commands := map[string]command{}
 	for _, add := range []func(*kingpin.Application) (string, command){
-		addServe, addCheck, addTest, addScore, addExplain, addEval, addVersion,
+		addServe, addCheck, addTest, addPresets, addPresetsShow, addScore, addExplain, addEval, addVersion,
 	} {
 		name, do := add(app)
 		commands[name] = do

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	promconfig "github.com/prometheus/common/config"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/foreshock/foreshock"
@@ -91,6 +92,9 @@ type inputSeries struct {
 	Series string `yaml:"series"`
 	// Values are its samples. Required.
 	Values string `yaml:"values"`
+	// Type is what Prometheus's metadata says of the metric: counter, gauge, histogram or
+	// summary. Only a counter whose name does not end in _total must say so.
+	Type string `yaml:"type"`
 }
 
 type test struct {
@@ -306,6 +310,9 @@ func (l *loader) story(at string, t *test, made *Test) {
 			continue
 		}
 		l.left -= len(values)
+		if in.kind != "" {
+			made.metadata = append(made.metadata, foreshock.Metadata{Family: in.series.Name(), Type: in.kind})
+		}
 		made.add(in.series, values, start.Add(-time.Duration(o.Lead)*o.Interval), o.Interval)
 	}
 	made.sort()
@@ -316,6 +323,7 @@ type input struct {
 	at     string
 	series *foreshock.Series
 	values string
+	kind   model.MetricType
 }
 
 // input reads one, or returns nil.
@@ -330,7 +338,12 @@ func (l *loader) input(at string, s *inputSeries) *input {
 		l.rejectOnce(at+".series", err)
 		return nil
 	}
-	return &input{at, series, s.Values}
+	switch model.MetricType(s.Type) {
+	case "", model.MetricTypeCounter, model.MetricTypeGauge, model.MetricTypeHistogram, model.MetricTypeSummary:
+	default:
+		l.rejectOnce(at+".type", fmt.Errorf("want counter, gauge, histogram or summary, got %q", s.Type))
+	}
+	return &input{at, series, s.Values, model.MetricType(s.Type)}
 }
 
 // rejectOnce notes a mistake that every test would find again.

@@ -9,6 +9,7 @@ package ruletest
 import (
 	"context"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -33,6 +34,7 @@ type Test struct {
 	options    flow.Options
 	samples    []foreshock.Sample    // by time
 	histograms []foreshock.Histogram // by time
+	metadata   []foreshock.Metadata
 	wanted     map[string][]wanted   // by kind; a kind that is not there is not looked at
 }
 
@@ -61,7 +63,7 @@ func (t *Test) Run(ctx context.Context) (Result, error) {
 	h := newHistory()
 	o := t.options
 	o.Observe = h.observe
-	if err := flow.Run(ctx, o, flow.ByTime(t.samples, t.histograms)); err != nil {
+	if err := flow.Run(ctx, o, t.batches()); err != nil {
 		return Result{}, fmt.Errorf("%s:%d: %s: %w", t.File, t.Line, t.Name, err)
 	}
 	r := Result{Met: map[string][]string{}}
@@ -74,6 +76,19 @@ func (t *Test) Run(ctx context.Context) (Result, error) {
 		r.Differences = append(r.Differences, Difference{Of: "templates", Got: failed})
 	}
 	return r, nil
+}
+
+// batches are what comes, the metadata with the first.
+func (t *Test) batches() iter.Seq2[*foreshock.Batch, error] {
+	return func(yield func(*foreshock.Batch, error) bool) {
+		metadata := t.metadata
+		for b, err := range flow.ByTime(t.samples, t.histograms) {
+			b.Metadata, metadata = metadata, nil
+			if !yield(b, err) {
+				return
+			}
+		}
+	}
 }
 
 // event is one thing that happened.
