@@ -35,7 +35,7 @@ type Test struct {
 	samples    []foreshock.Sample    // by time
 	histograms []foreshock.Histogram // by time
 	metadata   []foreshock.Metadata
-	wanted     map[string][]wanted   // by kind; a kind that is not there is not looked at
+	wanted     map[string][]wanted // by kind; a kind that is not there is not looked at
 }
 
 // kinds of what is expected, in the order in which they are told.
