@@ -24,11 +24,13 @@ var update = flag.Bool("update", false, "rewrite the pages in docs and the expec
 // TestDocs holds the reference pages against the doc comments, tags and defaults
 // they are made from.
 func TestDocs(t *testing.T) {
-	house := parseHouse(t, "config", "receiver", "detector", "incident", "emitter", "remediation", "rules")
+	house := parseHouse(t, "config", "receiver", "detector", "incident", "emitter", "query", "remediation", "rules")
 	for file, text := range map[string]string{
-		"../docs/configuration.md": configurationPage(t, house),
-		"../docs/presets.md":       presetsPage(t),
-		"../docs/rules.md":         rulesPage(t, house),
+		"../docs/configuration.md":             configurationPage(t, house),
+		"../docs/presets.md":                   presetsPage(t),
+		"../docs/rules.md":                     rulesPage(t, house),
+		"../docs/schema/foreshock.schema.json": schemaOf(t, "Foreshock's configuration file", Default()),
+		"../docs/schema/rules.schema.json":     schemaOf(t, "A rule file of Foreshock", rules.Shape()),
 	} {
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {

@@ -15,16 +15,14 @@ import (
 	"github.com/foreshock/foreshock/internal/yamlstrict"
 )
 
-const aboutTest = `Run unit tests of rules.
-
-A test file says which series come, and which anomalies, incidents, alerts and remedies
+const aboutTest = `A test file says which series come, and which anomalies, incidents, alerts and remedies
 are to follow. The series go through the live process's own detector, and nothing is
 sent or run. What happened and was not expected is shown with +, what was expected and
 did not happen with -. The exit code is 1 unless every test passed.`
 
 // addTest adds the command that tests rules.
 func addTest(app *kingpin.Application) (name string, run command) {
-	cmd := app.Command("test", aboutTest)
+	cmd := app.Command("test", "Run unit tests of rules: what is to follow from which series.").HelpLong(aboutTest)
 	files := cmd.Arg("file", "A test file.").Required().Strings()
 	only := cmd.Flag("run", "Run only the tests whose name matches.").PlaceHolder("REGEX").Regexp()
 	output := cmd.Flag("output", "How results are written: text, or json, an object a test.").Short('o').Default("text").Enum("text", "json")
