@@ -15,9 +15,11 @@ import (
 // Set is every rule of every file and preset, in the order they were named. Rule
 // names are unique within a Set.
 type Set struct {
-	Watches   []*Watch
-	Forecasts []*Forecast
-	Remedies  []*Remedy
+	Watches    []*Watch
+	Forecasts  []*Forecast
+	Limits     []*Limit
+	Correlates []*Correlate
+	Remedies   []*Remedy
 }
 
 // Matchers match labels when every one of them does.
@@ -119,6 +121,14 @@ type Watch struct {
 	// when what all of them say is too much for as many series; with off every series
 	// for itself.
 	Group Grouping `yaml:"group"`
+	// GroupBy are the labels whose values the series of a group share, beside cluster and
+	// namespace, where the place is not the right group. Either namespace is among them,
+	// and the pods of a namespace are grouped, by [namespace, deployment] for instance and
+	// by workload where a pod's name tells its own; or the label of the place is, and the
+	// series of it are, [instance, device]. A series to which neither applies raises its
+	// own alert, and is counted in foreshock_detector_ungrouped_series_total.
+	GroupBy []string `yaml:"group_by"`
+	Hold    `yaml:",inline"`
 	// Emit says which of the selected series are written out, sample by sample:
 	// anomalous ones while they are, all, or none.
 	Emit Emit `yaml:"emit"`
@@ -147,9 +157,19 @@ type Forecast struct {
 	// Horizon is how far to look ahead: an alert is raised when the limit will be
 	// crossed within it. From 1m to 1y. Required.
 	Horizon time.Duration `yaml:"horizon"`
-	// Limit is crossed upwards where Above, downwards otherwise.
+	// Confidence is how sure the crossing must be, from 0.5 to 0.999: 0.9 asks that nine
+	// of ten values foreseen for some time within the horizon lie beyond the limit. Left
+	// out, a trend must lead there, and it must be a trend with 95 % certainty.
+	Confidence float64 `yaml:"confidence"`
+	// Scaling emits what an autoscaler can follow, in foreshock_forecast_demand: the
+	// greater of the value now and of what it will not exceed after the horizon, with the
+	// rule's confidence or else with 0.9; and in foreshock_forecast_error_ratio how far
+	// off such forecasts were of late, as a share of the level of the series.
+	Scaling bool `yaml:"scaling"`
+	// Limit is crossed upwards where Above, downwards otherwise; NaN where there is none.
 	Limit float64 `yaml:"-"`
 	Above bool    `yaml:"-"`
+	Hold  `yaml:",inline"`
 	// Labels are added to the alert, as they stand: they are its identity, so they
 	// hold no templates. They may be neither alertname nor rule.
 	Labels map[string]string `yaml:"labels"`
@@ -186,7 +206,9 @@ func (r *Remedy) Mistake(key, format string, args ...any) error {
 }
 
 // Len is the number of rules.
-func (s *Set) Len() int { return len(s.Watches) + len(s.Forecasts) + len(s.Remedies) }
+func (s *Set) Len() int {
+	return len(s.Watches) + len(s.Forecasts) + len(s.Limits) + len(s.Correlates) + len(s.Remedies)
+}
 
 // Watch returns the first watch rule that selects ls, or nil.
 func (s *Set) Watch(ls labels.Labels) *Watch {
@@ -218,8 +240,8 @@ func (s *Set) Named(name string) *Watch {
 	return nil
 }
 
-// Text returns the alert labels and annotations that the named watch or forecast
-// rule adds, or nil where there is no such rule.
+// Text returns the alert labels and annotations that the named watch, forecast or
+// limit rule adds, or nil where there is no such rule.
 func (s *Set) Text(rule string) (lbls, annotations map[string]string) {
 	if w := s.Named(rule); w != nil {
 		return w.Labels, w.Annotations
@@ -227,6 +249,11 @@ func (s *Set) Text(rule string) (lbls, annotations map[string]string) {
 	for _, f := range s.Forecasts {
 		if f.Name == rule {
 			return f.Labels, f.Annotations
+		}
+	}
+	for _, l := range s.Limits {
+		if l.Name == rule {
+			return l.Labels, l.Annotations
 		}
 	}
 	return nil, nil
