@@ -54,20 +54,8 @@ func kin(ls labels.Labels) uint64 {
 // districts those within which that means something.
 var (
 	places    = []string{PodLabel, model.InstanceLabel, "node", "service", "svc", "app"}
-	districts = []string{NamespaceLabel, "cluster"}
+	districts = []string{"namespace", "cluster"}
 )
-
-// NamespaceLabel is the district of a pod.
-const NamespaceLabel = "namespace"
-
-// PlaceLabels are the labels that say where a series is, the most telling first.
-func PlaceLabels() []string { return slices.Clone(places) }
-
-// IsPlaceLabel reports whether the label says where a series is.
-func IsPlaceLabel(name string) bool { return slices.Contains(places, name) }
-
-// DistrictLabels are those within which a place means something.
-func DistrictLabels() []string { return slices.Clone(districts) }
 
 // Place is where the series is, a pod, an instance, a node or a service: the labels that
 // say so, none where nothing does.
@@ -78,10 +66,6 @@ func (s *Series) Place() labels.Labels {
 	}
 	return labels.NewBuilder(s.Labels).Keep(append(districts[:len(districts):len(districts)], place)...).Labels()
 }
-
-// PlaceLabel is the name of the label that says where the series is, "" where there is
-// none.
-func (s *Series) PlaceLabel() string { return placeLabel(s.Labels) }
 
 // placeLabel is the name of the label that says where the series ls is, "" where there
 // is none.

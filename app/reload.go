@@ -39,7 +39,7 @@ func (a *App) applyConfig() (err error) {
 	a.receiver.SetConfig(next.Receiver)
 	a.detector.SetConfig(next.Detector)
 	a.detector.SetRules(next.Rules)
-	a.incidents.setConfig(next.Incident)
+	a.incidents.apply(next.Incident, next.Rules)
 
 	a.config = next
 	a.metrics.loaded()

@@ -40,7 +40,7 @@ type rule struct {
 type forecastRule struct {
 	Forecast `yaml:",inline"`
 	// Limit is what must not be crossed, and from which side: "> 0.9" or "< 10".
-	// Required, unless the rule is there for scaling.
+	// Required.
 	Limit limit `yaml:"limit"`
 }
 

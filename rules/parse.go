@@ -3,7 +3,6 @@ package rules
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -75,7 +74,6 @@ func (r *reader) rule(at string, one *rule, scope *Scope) {
 		r.sensitivity(at+".sensitivity", w.Sensitivity)
 		r.notNegative(at+".min_deviation", w.MinDeviation)
 		r.notNegative(at+".min_relative_deviation", w.MinRelative)
-		r.groupBy(at, w)
 		r.hold(at, w.Hold)
 		r.labels(at+".labels", w.Labels)
 		r.annotations(at+".annotations", w.Annotations)
@@ -85,15 +83,11 @@ func (r *reader) rule(at string, one *rule, scope *Scope) {
 		f := one.forecast.Forecast
 		l := one.forecast.Limit
 		f.Limit, f.Above = l.value, l.above
-		if l == (limit{}) {
-			f.Limit = math.NaN()
-		}
 		r.unique(at, "forecast", f.Name)
 		r.required(at, "select", len(f.Select) == 0)
-		r.required(at, "limit", l == limit{} && !f.Scaling)
+		r.required(at, "limit", l == limit{})
 		r.required(at, "horizon", f.Horizon == 0)
 		r.horizon(at+".horizon", f.Horizon)
-		r.confidence(at+".confidence", f.Confidence)
 		r.hold(at, f.Hold)
 		r.labels(at+".labels", f.Labels)
 		r.annotations(at+".annotations", f.Annotations)
@@ -153,12 +147,6 @@ func (r *reader) horizon(path string, d time.Duration) {
 	if d != 0 && (d < shortest || d > longest) {
 		r.Reject(path, "must be from %s to %s, got %s",
 			model.Duration(shortest), model.Duration(longest), model.Duration(d))
-	}
-}
-
-func (r *reader) confidence(path string, x float64) {
-	if x != 0 && !(x >= 0.5 && x <= 0.999) {
-		r.Reject(path, "must be from 0.5 to 0.999, got %g", x)
 	}
 }
 

@@ -121,14 +121,7 @@ type Watch struct {
 	// when what all of them say is too much for as many series; with off every series
 	// for itself.
 	Group Grouping `yaml:"group"`
-	// GroupBy are the labels whose values the series of a group share, beside cluster and
-	// namespace, where the place is not the right group. Either namespace is among them,
-	// and the pods of a namespace are grouped, by [namespace, deployment] for instance and
-	// by workload where a pod's name tells its own; or the label of the place is, and the
-	// series of it are, [instance, device]. A series to which neither applies raises its
-	// own alert, and is counted in foreshock_detector_ungrouped_series_total.
-	GroupBy []string `yaml:"group_by"`
-	Hold    `yaml:",inline"`
+	Hold  `yaml:",inline"`
 	// Emit says which of the selected series are written out, sample by sample:
 	// anomalous ones while they are, all, or none.
 	Emit Emit `yaml:"emit"`
@@ -157,16 +150,7 @@ type Forecast struct {
 	// Horizon is how far to look ahead: an alert is raised when the limit will be
 	// crossed within it. From 1m to 1y. Required.
 	Horizon time.Duration `yaml:"horizon"`
-	// Confidence is how sure the crossing must be, from 0.5 to 0.999: 0.9 asks that nine
-	// of ten values foreseen for some time within the horizon lie beyond the limit. Left
-	// out, a trend must lead there, and it must be a trend with 95 % certainty.
-	Confidence float64 `yaml:"confidence"`
-	// Scaling emits what an autoscaler can follow, in foreshock_forecast_demand: the
-	// greater of the value now and of what it will not exceed after the horizon, with the
-	// rule's confidence or else with 0.9; and in foreshock_forecast_error_ratio how far
-	// off such forecasts were of late, as a share of the level of the series.
-	Scaling bool `yaml:"scaling"`
-	// Limit is crossed upwards where Above, downwards otherwise; NaN where there is none.
+	// Limit is crossed upwards where Above, downwards otherwise.
 	Limit float64 `yaml:"-"`
 	Above bool    `yaml:"-"`
 	Hold  `yaml:",inline"`

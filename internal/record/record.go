@@ -79,6 +79,19 @@ func newBreach(k foreshock.Kind, limit float64, eta time.Duration) *breach {
 	return &breach{Number(limit), seconds(eta)}
 }
 
+// crossing is there for a crossing only.
+type crossing struct {
+	Limit Number `json:"limit"`
+	Above bool   `json:"above"` // it was crossed upwards
+}
+
+func newCrossing(k foreshock.Kind, limit float64, above bool) *crossing {
+	if k != foreshock.Crossing {
+		return nil
+	}
+	return &crossing{Number(limit), above}
+}
+
 // silence is there for an absence only.
 type silence struct {
 	SilentTargets  int `json:"silentTargets"`  // 0 where it is the one series
@@ -122,7 +135,7 @@ func newCompany(c foreshock.Company) *Company {
 // Anomaly is one change in how a series behaves.
 type Anomaly struct {
 	Series
-	Kind    string  `json:"kind"`  // outlier, breach or absence
+	Kind    string  `json:"kind"`  // outlier, breach, absence or crossing
 	Phase   string  `json:"phase"` // started, escalated or ended
 	Rule    string  `json:"rule,omitempty"`
 	Group   string  `json:"group,omitempty"` // the series of the place that speaks for it
@@ -171,7 +184,7 @@ func NewForecast(f foreshock.Forecast) Forecast {
 // Incident is what happened together.
 type Incident struct {
 	ID        string        `json:"id"`
-	Kind      string        `json:"kind"`  // outlier, breach or absence
+	Kind      string        `json:"kind"`  // outlier, breach, absence or crossing
 	State     string        `json:"state"` // pending, firing or resolved
 	StartsAt  Instant       `json:"startsAt"`
 	EndsAt    Instant       `json:"endsAt"`

@@ -45,6 +45,7 @@ func (s *Scenario) Play(ctx context.Context, shards int) ([]foreshock.Report, er
 	config.QueueTimeout = model.Duration(math.MaxInt64) // nobody waits but the story
 	var reports []foreshock.Report
 	correlator := incident.New(s.config.Incident)
+	correlator.SetRules(s.rules)
 	d := detector.New(detector.Options{
 		Config: config,
 		Rules:  s.rules,
