@@ -8,6 +8,9 @@
 //	/, /api/v1/{status,…} ◀────────────────┤           console           │     /metrics/anomalies
 //	                                       └─────────────────────────────┘
 //	                                       ┌─────────────────────────────┐
+//	/api/v1/{query,…} ◀────────────────────┤            query            │◀── Read: detector, emitter
+//	                                       └─────────────────────────────┘
+//	                                       ┌─────────────────────────────┐
 //	/api/v1/alertmanager/webhook ─────────▶│         remediation         ├──▶ webhook, exec
 //	                                       └─────────────────────────────┘
 //
@@ -36,6 +39,7 @@ import (
 	"github.com/foreshock/foreshock/config"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
+	"github.com/foreshock/foreshock/query"
 	"github.com/foreshock/foreshock/receiver"
 	"github.com/foreshock/foreshock/remediation"
 )
@@ -70,6 +74,8 @@ type App struct {
 	receiver    *receiver.Receiver
 	sight       *sight
 	detector    *detector.Detector
+	query       *query.Query
+	evaluator   *query.Evaluator
 	incidents   *incidents
 	emitter     *emitter.Emitter
 	remediation *remediation.Remediation
@@ -124,6 +130,15 @@ func New(o Options) (*App, error) {
 		Registerer: a.registry,
 		Logger:     o.Logger.With("component", "detector"),
 	})
+	a.query = query.New(query.Options{
+		Config:     cfg.Query,
+		Sources:    []query.Source{a.detector, a.emitter},
+		Types:      a.detector.Types,
+		Now:        time.Now,
+		Registerer: a.registry,
+		Logger:     o.Logger.With("component", "query"),
+	})
+	a.evaluator = a.query.NewEvaluator(cfg.Rules.Expressions(), a.detector.Append)
 	a.sight.next = a.detector
 	a.receiver = receiver.New(receiver.Options{
 		Config:     cfg.Receiver,
@@ -133,7 +148,15 @@ func New(o Options) (*App, error) {
 	})
 	a.server = a.newServer()
 	a.metrics.loaded()
+	a.tell(cfg)
 	return a, nil
+}
+
+// tell logs what the configuration brings about that nobody may expect.
+func (a *App) tell(cfg *config.Config) {
+	for _, note := range cfg.Notes() {
+		a.logger.Info(note)
+	}
 }
 
 func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
@@ -144,6 +167,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		ExternalLabels: cfg.Global.ExternalLabels,
 		ExternalURL:    cfg.Global.ExternalURL,
 		Rules:          cfg.Rules,
+		Recall:         time.Duration(cfg.Detector.Window),
 		Blindness:      a.sight.blindness,
 		Registerer:     a.registry,
 		Logger:         a.logger.With("component", "emitter"),
@@ -153,6 +177,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 // observe is the flow below the detector. One goroutine calls it, batch by batch.
 func (a *App) observe(f foreshock.Findings) {
 	a.sight.reached(f.Now)
+	a.evaluator.Reached(f.Now)
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: a.incidents.observe(f)})
 }
 
@@ -190,11 +215,17 @@ func (a *App) Run(ctx context.Context, hangup <-chan os.Signal) error {
 // has finished.
 func (a *App) start() (stopped stages) {
 	stopped = stages{emitter: background(a.emitter.Run), remediation: background(a.remediation.Run), detector: background(a.detector.Run)}
+	ctx, stop := context.WithCancel(context.Background())
+	stopped.evaluator = background(func() { a.evaluator.Run(ctx) })
+	stopped.stopEvaluator = stop
 	a.ready.Store(true)
 	return stopped
 }
 
-type stages struct{ detector, emitter, remediation <-chan struct{} }
+type stages struct {
+	detector, emitter, remediation, evaluator <-chan struct{}
+	stopEvaluator                             context.CancelFunc
+}
 
 func background(run func()) <-chan struct{} {
 	done := make(chan struct{})
@@ -218,6 +249,8 @@ func (a *App) stop(stopped stages) error {
 		_ = a.server.Close() // its error is that of a listener closed already
 	}
 
+	stopped.stopEvaluator()
+	<-stopped.evaluator
 	a.detector.Close()
 	<-stopped.detector
 

@@ -12,6 +12,7 @@ import (
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
 	"github.com/foreshock/foreshock/incident"
+	"github.com/foreshock/foreshock/query"
 	"github.com/foreshock/foreshock/receiver"
 	"github.com/foreshock/foreshock/remediation"
 	"github.com/foreshock/foreshock/rules"
@@ -39,6 +40,9 @@ type Config struct {
 
 	// Emitter writes out what was found.
 	Emitter emitter.Config `yaml:"emitter"`
+
+	// Query bounds what PromQL about the windows may cost.
+	Query query.Config `yaml:"query"`
 
 	// RemoteWrite says where anomaly metrics are sent: Prometheus's own block.
 	RemoteWrite []*promconfig.RemoteWriteConfig `yaml:"remote_write,omitempty"`
@@ -73,6 +77,7 @@ func Default() *Config {
 		Detector:    detector.DefaultConfig(),
 		Incident:    incident.DefaultConfig(),
 		Emitter:     emitter.DefaultConfig(),
+		Query:       query.DefaultConfig(),
 		Remediation: remediation.DefaultConfig(),
 		Rules:       new(rules.Set),
 	}

@@ -23,10 +23,12 @@ var update = flag.Bool("update", false, "rewrite the pages in docs and the expec
 // TestDocs holds the reference pages against the doc comments, tags and defaults
 // they are made from.
 func TestDocs(t *testing.T) {
-	house := parseHouse(t, "config", "receiver", "detector", "incident", "emitter", "remediation", "rules")
+	house := parseHouse(t, "config", "receiver", "detector", "incident", "emitter", "query", "remediation", "rules")
 	for file, text := range map[string]string{
-		"../docs/configuration.md": configurationPage(t, house),
-		"../docs/rules.md":         rulesPage(t, house),
+		"../docs/configuration.md":             configurationPage(t, house),
+		"../docs/rules.md":                     rulesPage(t, house),
+		"../docs/schema/foreshock.schema.json": schemaOf(t, "Foreshock's configuration file", Default()),
+		"../docs/schema/rules.schema.json":     schemaOf(t, "A rule file of Foreshock", rules.Shape()),
 	} {
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
@@ -66,10 +68,12 @@ func rulesPage(t *testing.T, h house) string {
 		t.Fatal(err)
 	}
 	return template(t, "rules.md.in", map[string]string{
-		"WATCH":    h.write("rules", "Watch", tree(t, watch)),
-		"FORECAST": h.write("rules", "forecastRule", nil),
-		"REMEDY":   h.write("rules", "Remedy", nil),
-		"NODE":     string(preset),
+		"WATCH":     h.write("rules", "Watch", tree(t, watch)),
+		"FORECAST":  h.write("rules", "forecastRule", nil),
+		"LIMIT":     h.write("rules", "limitRule", nil),
+		"CORRELATE": h.write("rules", "Correlate", nil),
+		"REMEDY":    h.write("rules", "Remedy", nil),
+		"NODE":      string(preset),
 	})
 }
 

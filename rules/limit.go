@@ -1,6 +1,10 @@
 package rules
 
-import "github.com/prometheus/prometheus/model/labels"
+import (
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock"
+)
 
 // Limit is a threshold that is simply known: nothing has to be learned to tell that it
 // is crossed.
@@ -41,8 +45,12 @@ func (l *Limit) Crossed(x float64) bool {
 	return x < l.Bound
 }
 
-// LimitsOf returns the limit rules that select ls, in their order.
+// LimitsOf returns the limit rules that select ls, in their order. What an expression
+// results in is its own rule's.
 func (s *Set) LimitsOf(ls labels.Labels) (all []*Limit) {
+	if foreshock.IsExpr(ls) {
+		return nil
+	}
 	for _, l := range s.Limits {
 		if l.Select.Matches(ls) {
 			all = append(all, l)

@@ -117,7 +117,7 @@ function deviation(kind, m) {
 		const when = m.etaSeconds > 0 ? `in ${duration(m.etaSeconds * 1000)}` : 'now';
 		return `${text(m.value)}, reaches ${text(m.limit)} ${when}`;
 	}
-	if (kind === 'crossing') return `${text(m.value)}, ${m.above ? 'above' : 'below'} its limit ${text(m.limit)}`;
+	if (kind === 'crossing') return `${text(m.value)}, ${m.above ? 'above' : 'below'} its limit ${text(m.bound)}`;
 	if (kind === 'absence') {
 		if (m.silentTargets > 0) return `not heard: ${m.silentTargets === 1 ? 'the whole target' : `${number(m.silentTargets)} targets`}, ${number(m.silentSeries)} series`;
 		return `not heard${m.silentSeries > 1 ? `, ${number(m.silentSeries)} series` : ''}, while ${number(m.livingSiblings)} siblings go on`;
@@ -252,7 +252,7 @@ async function lookup() {
 		return;
 	}
 	try {
-		const found = await ask('/api/v1/series?' + new URLSearchParams({'match[]': match, limit: 20}));
+		const found = await ask('/api/v1/windows?' + new URLSearchParams({'match[]': match, limit: 20}));
 		// One series is explained; without an explanation it is shown all the same.
 		const why = found.length === 1 ? await ask('/api/v1/explain?' + new URLSearchParams({series: found[0].series})).catch(() => null) : null;
 		if (page('match').value.trim() !== match) return; // another question was asked since

@@ -55,13 +55,15 @@ func read(t *testing.T, s *stack.Stack, name string) string {
 	return string(text)
 }
 
+// program is the built Foreshock.
+func program(t *testing.T) string {
+	t.Helper()
+	return must[string](t)(filepath.Abs(filepath.Join(root, "bin/foreshock")))
+}
+
 func sidecar(t *testing.T, s *stack.Stack, args ...string) *stack.Process {
 	t.Helper()
-	binary, err := filepath.Abs(filepath.Join(root, "bin/foreshock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return must[*stack.Process](t)(s.Foreshock(t.Context(), binary, args...))
+	return must[*stack.Process](t)(s.Foreshock(t.Context(), program(t), args...))
 }
 
 func must[T any](t *testing.T) func(T, error) T {
@@ -113,10 +115,16 @@ func eventually(t *testing.T, within time.Duration, what string, seen func() boo
 // query is the number of results a PromQL expression has in Prometheus now.
 func query(t *testing.T, s *stack.Stack, expr string) int {
 	t.Helper()
+	return asked(t, s, 9090, expr)
+}
+
+// asked is query of the program that the quickstart expects on port.
+func asked(t *testing.T, s *stack.Stack, port int, expr string) int {
+	t.Helper()
 	var answer struct {
 		Data struct{ Result []json.RawMessage }
 	}
-	getJSON(t, s.URL(9090, "/api/v1/query?query="+url.QueryEscape(expr)), &answer)
+	getJSON(t, s.URL(port, "/api/v1/query?query="+url.QueryEscape(expr)), &answer)
 	return len(answer.Data.Result)
 }
 

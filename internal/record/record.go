@@ -81,7 +81,7 @@ func newBreach(k foreshock.Kind, limit float64, eta time.Duration) *breach {
 
 // crossing is there for a crossing only.
 type crossing struct {
-	Limit Number `json:"limit"`
+	Bound Number `json:"bound"`
 	Above bool   `json:"above"` // it was crossed upwards
 }
 
@@ -145,6 +145,7 @@ type Anomaly struct {
 	Channel string  `json:"channel,omitempty"`
 	Band
 	*breach
+	*crossing
 	*silence
 	Company *Company `json:"company,omitempty"`
 }
@@ -159,7 +160,7 @@ func NewAnomaly(a foreshock.Anomaly) Anomaly {
 		Group: group, Company: newCompany(a.Company),
 		Series: NewSeries(a.Series), Kind: a.Kind.String(), Phase: a.Phase.String(), Rule: a.Rule,
 		Onset: Instant(a.Onset), Value: Number(a.Value), Score: Number(a.Score), Channel: a.Channel,
-		Band: NewBand(a.Band), breach: newBreach(a.Kind, a.Limit, a.ETA),
+		Band: NewBand(a.Band), breach: newBreach(a.Kind, a.Limit, a.ETA), crossing: newCrossing(a.Kind, a.Limit, a.Above),
 		silence: newSilence(a.Kind, a.Silence),
 	}
 }
@@ -210,6 +211,7 @@ type Member struct {
 	Channel string  `json:"channel,omitempty"`
 	Band            // at the peak
 	*breach
+	*crossing
 	*silence
 	Company *Company `json:"company,omitempty"`
 }
@@ -235,7 +237,7 @@ func newMember(k foreshock.Kind, m *foreshock.Member) Member {
 	return Member{
 		Series: NewSeries(m.Series), Rule: m.Rule, Onset: Instant(m.Onset), EndedAt: Instant(m.EndedAt),
 		Peak: Number(m.Peak), Value: Number(m.Value), Channel: m.Channel,
-		Band: NewBand(m.Band), breach: newBreach(k, m.Limit, m.ETA),
+		Band: NewBand(m.Band), breach: newBreach(k, m.Limit, m.ETA), crossing: newCrossing(k, m.Limit, m.Above),
 		silence: newSilence(k, m.Silence), Company: newCompany(m.Company),
 	}
 }
