@@ -81,6 +81,7 @@ func (r *reader) rule(at string, one *rule, scope *Scope, when schedule) {
 		r.sensitivity(at+".sensitivity", w.Sensitivity)
 		r.notNegative(at+".min_deviation", w.MinDeviation)
 		r.notNegative(at+".min_relative_deviation", w.MinRelative)
+		r.groupBy(at, w)
 		r.hold(at, w.Hold)
 		r.labels(at+".labels", w.Labels)
 		r.annotations(at+".annotations", w.Annotations)

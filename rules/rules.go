@@ -127,7 +127,14 @@ type Watch struct {
 	// when what all of them say is too much for as many series; with off every series
 	// for itself.
 	Group Grouping `yaml:"group"`
-	Hold  `yaml:",inline"`
+	// GroupBy are the labels whose values the series of a group share, beside namespace and
+	// cluster, where the place is not the right group. Either namespace is among them, and
+	// the rule groups pods: by [namespace], or [namespace, deployment]. Or the label of the
+	// place is, and the rule groups what is there: [instance, device]. A series to which
+	// that does not apply raises its own alert, and is counted in
+	// foreshock_detector_ungrouped_series_total.
+	GroupBy []string `yaml:"group_by"`
+	Hold    `yaml:",inline"`
 	// Emit says which of the selected series are written out, sample by sample:
 	// anomalous ones while they are, all, or none.
 	Emit Emit `yaml:"emit"`
