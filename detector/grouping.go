@@ -11,8 +11,8 @@ import (
 
 // grouped are the labels of the group that w puts the series x in: those of its place, or
 // those that the rule groups by and the districts. There are none where x raises its own
-// alert. scattered says that the rule would group it with series of other neighbourhoods,
-// which other shards may have.
+// alert. scattered says that it has none of the labels, or that the rule would group it with
+// series of other neighbourhoods, which other shards may have.
 //
 // With namespace among its labels a rule groups pods, which are neighbours throughout
 // their namespace, and nothing else; without, what is at one place, whose label it names.
@@ -32,5 +32,6 @@ func grouped(w *rules.Watch, x *foreshock.Series) (at labels.Labels, scattered b
 	if !together {
 		return labels.EmptyLabels(), true
 	}
-	return labels.NewBuilder(x.Labels).Keep(append(foreshock.DistrictLabels(), w.GroupBy...)...).Labels(), false
+	at = labels.NewBuilder(x.Labels).Keep(append(foreshock.DistrictLabels(), w.GroupBy...)...).Labels()
+	return at, at.IsEmpty()
 }
