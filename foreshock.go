@@ -218,15 +218,16 @@ func (p Phase) String() string { return name(p, "started", "escalated", "ended")
 type Kind uint8
 
 // An Outlier behaves unlike itself; a Breach will cross its rule's limit; an Absence is
-// not heard any more, though it should be.
+// not heard any more, though it should be; a Crossing is beyond a limit that is known.
 const (
 	Outlier Kind = iota
 	Breach
 	Absence
+	Crossing
 )
 
 // String is the kind as people read it.
-func (k Kind) String() string { return name(k, "outlier", "breach", "absence") }
+func (k Kind) String() string { return name(k, "outlier", "breach", "absence", "crossing") }
 
 // Anomaly is a change in how a series behaves: it began to be anomalous, became
 // more so, or ended.
@@ -250,8 +251,10 @@ type Anomaly struct {
 	Shared labels.Labels
 
 	// Limit and ETA belong to a Breach: the value that will be crossed, and when,
-	// counted from T.
+	// counted from T. Limit belongs to a Crossing, too: it was crossed at Onset, upwards
+	// where Above.
 	Limit float64
+	Above bool
 	ETA   time.Duration
 
 	// Silence belongs to an Absence, whose Onset is when the series was heard last and
@@ -319,7 +322,8 @@ type Member struct {
 	Band    Band    // at the peak
 	Channel string
 	Company               // of a group, at the peak
-	Limit   float64       // of a Breach
+	Limit   float64       // of a Breach or a Crossing
+	Above   bool          // of a Crossing
 	ETA     time.Duration // of a Breach
 	Silence Silence       // of an Absence
 }

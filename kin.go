@@ -54,8 +54,24 @@ func kin(ls labels.Labels) uint64 {
 // districts those within which that means something.
 var (
 	places    = []string{PodLabel, model.InstanceLabel, "node", "service", "svc", "app"}
-	districts = []string{"namespace", "cluster"}
+	districts = []string{NamespaceLabel, "cluster"}
 )
+
+// NamespaceLabel is the district of a pod.
+const NamespaceLabel = "namespace"
+
+// PlaceLabels are the labels that say where a series is, the most telling first.
+func PlaceLabels() []string { return slices.Clone(places) }
+
+// IsPlaceLabel reports whether the label says where a series is.
+func IsPlaceLabel(name string) bool { return slices.Contains(places, name) }
+
+// DistrictLabels are those within which a place means something.
+func DistrictLabels() []string { return slices.Clone(districts) }
+
+// PlaceLabel is the name of the label that says where the series is, "" where there is
+// none.
+func (s *Series) PlaceLabel() string { return placeLabel(s.Labels) }
 
 // Place is where the series is, a pod, an instance, a node or a service: the labels that
 // say so, none where nothing does.

@@ -122,7 +122,7 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up remediation: %w", err)
 	}
-	a.incidents = newIncidents(cfg.Incident, a.registry)
+	a.incidents = newIncidents(cfg.Incident, cfg.Rules, a.registry)
 	a.detector = detector.New(detector.Options{
 		Config:     cfg.Detector,
 		Rules:      cfg.Rules,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/incident"
+	"github.com/foreshock/foreshock/rules"
 )
 
 // incidents lets the API look at the correlator between two batches: the correlator
@@ -17,8 +18,9 @@ type incidents struct {
 	correlator *incident.Correlator
 }
 
-func newIncidents(c incident.Config, reg prometheus.Registerer) *incidents {
+func newIncidents(c incident.Config, r *rules.Set, reg prometheus.Registerer) *incidents {
 	i := &incidents{correlator: incident.New(c)}
+	i.correlator.SetRules(r)
 	// Registered here, as the correlator is pure and knows no registry.
 	promauto.With(reg).NewCounterFunc(prometheus.CounterOpts{
 		Name: "foreshock_incident_anomalies_refused_total",
@@ -43,8 +45,9 @@ func (i *incidents) list() []foreshock.Incident {
 	return i.correlator.Incidents()
 }
 
-func (i *incidents) setConfig(c incident.Config) {
+func (i *incidents) apply(c incident.Config, r *rules.Set) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.correlator.SetConfig(c)
+	i.correlator.SetRules(r)
 }

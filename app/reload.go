@@ -40,7 +40,7 @@ func (a *App) applyConfig() (err error) {
 	a.detector.SetConfig(next.Detector)
 	a.detector.SetRules(next.Rules)
 	a.evaluator.SetExpressions(next.Rules.Expressions())
-	a.incidents.setConfig(next.Incident)
+	a.incidents.apply(next.Incident, next.Rules)
 	a.query.SetConfig(next.Query)
 
 	a.config = next

@@ -66,9 +66,11 @@ func rulesPage(t *testing.T, h house) string {
 	watch := *set.Watches[0]
 	watch.Name, watch.Select = "", nil
 	return template(t, "rules.md.in", map[string]string{
-		"WATCH":    h.write("rules", "Watch", tree(t, watch)),
-		"FORECAST": h.write("rules", "forecastRule", nil),
-		"REMEDY":   h.write("rules", "Remedy", nil),
+		"WATCH":     h.write("rules", "Watch", tree(t, watch)),
+		"FORECAST":  h.write("rules", "forecastRule", nil),
+		"LIMIT":     h.write("rules", "limitRule", nil),
+		"CORRELATE": h.write("rules", "Correlate", nil),
+		"REMEDY":    h.write("rules", "Remedy", nil),
 	})
 }
 

@@ -70,6 +70,7 @@ func (s *shard) evict(st *state, why eviction) {
 	st.mind.drop(&s.ledger)
 	s.dropStar(st)
 	s.setForecast(st, nil)
+	s.setBounds(st, nil)
 	delete(s.longer, st.slot)
 	s.out.counts.evicted[why]++
 	s.series.remove(st)

@@ -117,6 +117,7 @@ func TestFindingsDependOnTheBatchesAlone(t *testing.T) {
 	first := &rules.Set{
 		Watches:   []*rules.Watch{{Name: "load", Select: selecting("load"), Sensitivity: 1, Emit: rules.EmitAll}},
 		Forecasts: []*rules.Forecast{disk},
+		Limits:    []*rules.Limit{{Name: "low", Select: selecting("disk"), Bound: 110, Above: true}, {Name: "high", Select: selecting("disk"), Bound: 120, Above: true}},
 	}
 	second := &rules.Set{
 		Watches: []*rules.Watch{
@@ -162,8 +163,11 @@ func TestFindingsDependOnTheBatchesAlone(t *testing.T) {
 					seen["scores"] += len(f.Scores)
 					seen["anomalies"] += len(f.Anomalies)
 					for _, a := range f.Anomalies {
-						if a.Kind == foreshock.Absence {
+						switch a.Kind {
+						case foreshock.Absence:
 							seen["absences"]++
+						case foreshock.Crossing:
+							seen["crossings"]++
 						}
 					}
 					seen["forecasts"] += len(f.Forecasts)
@@ -180,7 +184,7 @@ func TestFindingsDependOnTheBatchesAlone(t *testing.T) {
 		}
 	}
 	t.Log(seen)
-	for _, what := range []string{"scores", "anomalies", "absences", "forecasts", "ended", "evicted", "late"} {
+	for _, what := range []string{"scores", "anomalies", "absences", "crossings", "forecasts", "ended", "evicted", "late"} {
 		if seen[what] == 0 {
 			t.Errorf("the stream brought about no %s: it proves nothing of them", what)
 		}

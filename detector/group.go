@@ -2,6 +2,7 @@ package detector
 
 import (
 	"math"
+	"slices"
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector/constellation"
@@ -23,6 +24,7 @@ import (
 type group struct {
 	key    groupKey
 	rule   *rules.Watch
+	by     []string          // the labels it was made by
 	series *foreshock.Series // what the group is known by
 
 	slots []uint32       // of the members' states, in no order
@@ -77,20 +79,20 @@ const fewDeviating = 15
 type groupKey struct{ rule, place string }
 
 // join makes st, which has a score, a member of the group that its rule has at its
-// place, if any.
+// place, or by the labels that it names, if any.
 func (s *shard) join(st *state) {
 	st.member.asked = true
-	if st.watch == nil || st.watch.Group == rules.GroupOff {
-		return
+	place, scattered := grouped(st.watch, st.series)
+	if scattered {
+		s.out.counts.ungrouped++
 	}
-	place := st.series.Place()
 	if place.IsEmpty() {
 		return
 	}
 	key := groupKey{st.watch.Name, place.String()}
 	g := s.groups[key]
 	if g == nil {
-		g = &group{key: key, series: foreshock.NewGroup(place, st.watch.Name), bar: aBar}
+		g = &group{key: key, by: st.watch.GroupBy, series: foreshock.NewGroup(place, st.watch.Name), bar: aBar}
 		s.groups[key] = g
 		s.ledger.take(heldGroups, groupBytes)
 	}
@@ -140,7 +142,7 @@ func (g *group) bytes() int {
 // rewatch has w watch st. The group stays where its rule does, as far as the name tells:
 // rules that are loaded again end no alert.
 func (s *shard) rewatch(st *state, w *rules.Watch) {
-	if g := st.member.group; g != nil && w != nil && w.Name == g.key.rule && w.Group != rules.GroupOff {
+	if g := st.member.group; g != nil && w != nil && w.Name == g.key.rule && w.Group != rules.GroupOff && slices.Equal(w.GroupBy, g.by) {
 		g.rule = w
 	} else {
 		s.leave(st, st.last)

@@ -28,6 +28,7 @@ func checkLedger(t *testing.T, s *shard) {
 		if st.mind.seasonal != nil {
 			want[heldSeasons] += seasonalBytes
 		}
+		want[heldForecasts] += st.bounds.bytes()
 		if st.outlook != nil {
 			want[heldForecasts] += st.outlook.bytes()
 		}

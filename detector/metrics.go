@@ -53,6 +53,8 @@ type counts struct {
 	evicted                        [evictions]int
 	started                        [forest.Channels]int // anomalies by channel
 	breaches, groups               int                  // anomalies of groups
+	crossings                      int                  // of limits
+	ungrouped                      int                  // series
 	families                       int                  // refused
 	owners                         int                  // refused by the first shard, and so by each
 	inherited                      int                  // series
@@ -81,6 +83,8 @@ func (c *counts) add(o *counts) {
 		c.started[i] += n
 	}
 	c.breaches += o.breaches
+	c.crossings += o.crossings
+	c.ungrouped += o.ungrouped
 	c.groups += o.groups
 	c.families += o.families
 	c.owners += o.owners
@@ -123,6 +127,8 @@ type metrics struct {
 	evicted                 [evictions]prometheus.Counter
 	anomalies               [forest.Channels]prometheus.Counter
 	breaches, groups        prometheus.Counter
+	crossings               prometheus.Counter
+	ungrouped               prometheus.Counter
 	departures              [fates]prometheus.Counter
 	unknownNames            prometheus.Counter
 	families                prometheus.Counter
@@ -164,6 +170,8 @@ func newMetrics(reg prometheus.Registerer, capacity int64) *metrics {
 		incomplete:     counter("histograms_incomplete_total", "Scrapes of a histogram that lacked a part, and so its mean or its quantiles."),
 		crowded:        counter("histogram_buckets_refused_total", "Buckets beyond 256 of one histogram, which has no quantiles then."),
 		breaches:       counter("breaches_total", "Foreseen crossings of a forecast rule's limit."),
+		crossings:      counter("crossings_total", "Crossings of a limit rule's bound."),
+		ungrouped:      counter("ungrouped_series_total", "Times a series came to raise alerts by itself, as the group_by of its rule would group it with series kept elsewhere."),
 		families:       counter("metadata_refused_total", "Metric types not remembered because too many families have one."),
 		leaps:          counter("clock_leaps_total", "Times the samples moved the clock by more than an hour at once."),
 		series:         gauge("series", "Series known."),
@@ -234,6 +242,8 @@ func (m *metrics) batch(c *counts, l *levels) {
 	m.incomplete.Add(float64(c.incomplete))
 	m.crowded.Add(float64(c.crowded))
 	m.breaches.Add(float64(c.breaches))
+	m.crossings.Add(float64(c.crossings))
+	m.ungrouped.Add(float64(c.ungrouped))
 	m.groups.Add(float64(c.groups))
 	m.families.Add(float64(c.families))
 	m.inherited.Add(float64(c.inherited))

@@ -43,6 +43,9 @@ func (s *shard) step(st *state, t int64, x float64) {
 	if st.outlook != nil {
 		s.foresee(st, t)
 	}
+	if st.bounds != nil {
+		s.check(st, t)
+	}
 }
 
 // tell hands out the change v in an anomaly of st.
@@ -118,7 +121,7 @@ func (s *shard) endReporting(st *state) {
 	}
 }
 
-// endAnomalies ends at t whatever anomaly and breach st is in.
+// endAnomalies ends at t whatever anomaly and breach st is in, and limits it is beyond.
 func (s *shard) endAnomalies(st *state, t int64) {
 	if v, ok := st.mind.end(); ok {
 		s.tell(st, t, &v)
@@ -126,6 +129,7 @@ func (s *shard) endAnomalies(st *state, t int64) {
 	if st.outlook != nil {
 		s.settle(st, t)
 	}
+	s.clear(st, t)
 }
 
 // setWarming keeps count of the series that warm up.

@@ -249,6 +249,7 @@ func (s *shard) resolve(st *state) {
 	s.lengthen(st)
 	st.scope, st.young = s.settings.scopes[st.watch], classOf(st)
 	s.setForecast(st, s.rules.Forecast(ls))
+	s.setBounds(st, s.rules.LimitsOf(ls))
 	s.enlist(st)
 	st.version = s.version
 	if st.kin.stage == unplaced {

@@ -24,6 +24,7 @@ const (
 	outlierAlert = "ForeshockIncident"
 	breachAlert  = "ForeshockForecast"
 	absenceAlert = "ForeshockAbsence"
+	limitAlert   = "ForeshockLimit"
 
 	defaultSeverity = "warning"
 
@@ -70,6 +71,8 @@ func (c *composer) labels(i *foreshock.Incident) labels.Labels {
 		added[labels.AlertName] = breachAlert
 	case foreshock.Absence:
 		added[labels.AlertName] = absenceAlert
+	case foreshock.Crossing:
+		added[labels.AlertName] = limitAlert
 	}
 	if i.Rule != "" {
 		added[foreshock.RuleLabel] = i.Rule
@@ -105,6 +108,9 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 		case foreshock.Breach:
 			texts["limit"] = text(lead.Limit)
 			texts["eta"] = etaText(lead.ETA)
+		case foreshock.Crossing:
+			texts["limit"] = text(lead.Limit)
+			delete(texts, "score") // it has nothing to do with it
 		case foreshock.Absence:
 			delete(texts, "value") // nobody knows it
 			delete(texts, "score")
@@ -187,9 +193,12 @@ func (c *composer) summary(i *foreshock.Incident, lead *foreshock.Member) string
 		return b.String()
 	}
 	b.WriteString(what(lead.Series))
-	if i.Kind == foreshock.Breach {
+	switch i.Kind {
+	case foreshock.Breach:
 		fmt.Fprintf(&b, " at %s, will reach %s in %s", text(lead.Value), text(lead.Limit), etaText(lead.ETA))
-	} else {
+	case foreshock.Crossing:
+		fmt.Fprintf(&b, " is %s", beyond(lead))
+	default:
 		fmt.Fprintf(&b, " at %s%s", text(lead.Value), expectation(lead.Band))
 	}
 	fmt.Fprintf(&b, ", since %s", foreshock.Time(i.StartsAt).Format("15:04:05 UTC"))
@@ -213,8 +222,12 @@ func describe(i *foreshock.Incident) string {
 			b.WriteByte('\n')
 			continue
 		}
-		fmt.Fprintf(&b, "%s %s: %s, score %s", foreshock.Time(m.Onset).Format("15:04:05"),
-			shorten(m.Series.String()), observed(&m), text(m.Peak))
+		fmt.Fprintf(&b, "%s %s: ", foreshock.Time(m.Onset).Format("15:04:05"), shorten(m.Series.String()))
+		if i.Kind == foreshock.Crossing {
+			b.WriteString(beyond(&m))
+		} else {
+			fmt.Fprintf(&b, "%s, score %s", observed(&m), text(m.Peak))
+		}
 		if i.Kind == foreshock.Breach {
 			fmt.Fprintf(&b, ", reaches %s in %s", text(m.Limit), etaText(m.ETA))
 		}
@@ -254,6 +267,15 @@ func observed(m *foreshock.Member) string {
 		return text(m.Value) + expectation(m.Band)
 	}
 	return fmt.Sprintf("%d of %d series%s", m.Odd, m.Of, loudest(m, (*foreshock.Series).String))
+}
+
+// beyond is where the series was found, and which limit that is beyond.
+func beyond(m *foreshock.Member) string {
+	side := "below"
+	if m.Above {
+		side = "above"
+	}
+	return fmt.Sprintf("%s, %s its limit %s", text(m.Value), side, text(m.Limit))
 }
 
 func expectation(b foreshock.Band) string {

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+
 	"github.com/foreshock/foreshock"
 )
 
@@ -19,7 +22,7 @@ func saying(m *foreshock.Member) foreshock.Witness {
 // most of all and how far off, since when.
 func placeSummary(i *foreshock.Incident, lead *foreshock.Member) string {
 	var b strings.Builder
-	place := where(lead.Series)
+	place := ward(lead.Series)
 	switch lead.Odd {
 	case 0:
 		fmt.Fprintf(&b, "%d series on %s are unlike themselves together, none by itself", lead.Of, place)
@@ -32,7 +35,7 @@ func placeSummary(i *foreshock.Incident, lead *foreshock.Member) string {
 	fmt.Fprintf(&b, ", since %s", foreshock.Time(i.StartsAt).Format("15:04:05 UTC"))
 	places := 0
 	for _, m := range i.Members {
-		if m.Of > 0 && where(m.Series) != place {
+		if m.Of > 0 && ward(m.Series) != place {
 			places++
 		}
 	}
@@ -44,6 +47,20 @@ func placeSummary(i *foreshock.Incident, lead *foreshock.Member) string {
 		fmt.Fprintf(&b, "; and on %d other places", places)
 	}
 	return b.String()
+}
+
+// ward is the place of a group or, where its rule groups by other labels, those.
+func ward(s *foreshock.Series) string {
+	if place := where(s); place != "" {
+		return place
+	}
+	var by []string
+	s.Labels.Range(func(l labels.Label) {
+		if l.Name != model.MetricNameLabel && l.Name != foreshock.RuleLabel {
+			by = append(by, l.Name+" "+l.Value)
+		}
+	})
+	return shorten(strings.Join(by, ", "))
 }
 
 // named is a series by its metric, where that says which it is.

@@ -2,27 +2,81 @@ package incident
 
 import (
 	"encoding/binary"
-	"math"
+	"maps"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector/workload"
+	"github.com/foreshock/foreshock/rules"
 )
+
+// traits are what an anomaly is joined by.
+type traits struct {
+	kind   foreshock.Kind
+	series *foreshock.Series
+	rule   string
+	group  *foreshock.Series // what it is, or what speaks for it; nil where there is none
+	shared labels.Labels     // of a group, what its series have in common
+}
+
+func traitsOf(a *foreshock.Anomaly) traits {
+	return traits{a.Kind, a.Series, a.Rule, groupOf(a), a.Shared}
+}
+
+// labels are those of the series or, of a group, of all of its series.
+func (t *traits) labels() labels.Labels {
+	if t.series.IsGroup() {
+		return t.shared
+	}
+	return t.series.Labels
+}
 
 // partKey is what a series' part in an open incident of one kind is found by. It is
 // valid until the next key is made.
-func (c *Correlator) partKey(s *foreshock.Series, kind foreshock.Kind) []byte {
-	c.buf = append(s.Labels.Bytes(c.buf), byte(kind))
+func (c *Correlator) partKey(a *foreshock.Anomaly) []byte {
+	c.buf = append(a.Series.Labels.Bytes(c.buf), byte(a.Kind))
+	c.buf = append(c.buf, apart(a.Kind, a.Rule)...)
 	return c.buf
+}
+
+// apart is what keeps anomalies of one kind apart: the rules of limits. Each limit is a
+// promise of its own, and a page about the higher one must not get lost in a warning
+// about the lower.
+func apart(k foreshock.Kind, rule string) string {
+	if k == foreshock.Crossing {
+		return rule
+	}
+	return ""
+}
+
+// The kinds of keys, by what begins them.
+const (
+	bySet   = iota // of labels
+	byGroup        // that speaks
+	byPair         // of things, one side of it
+)
+
+// key begins a key of the kind and number.
+func (c *Correlator) key(by byte, number int, t *traits) {
+	c.buf = append(binary.BigEndian.AppendUint32(append(c.buf[:0], by), uint32(number)), byte(t.kind))
+	c.value(apart(t.kind, t.rule))
+}
+
+// value goes on with v, so that no two lists of values read the same.
+func (c *Correlator) value(v string) {
+	c.buf = append(binary.AppendUvarint(c.buf, uint64(len(v))), v...)
 }
 
 // groupKey is what the anomaly of a group shares with those of the series it speaks for;
 // false where there is no group. It is valid until the next key is made.
-func (c *Correlator) groupKey(kind foreshock.Kind, group *foreshock.Series) ([]byte, bool) {
-	if group == nil {
+func (c *Correlator) groupKey(t *traits) ([]byte, bool) {
+	if t.group == nil {
 		return nil, false
 	}
-	c.buf = append(binary.BigEndian.AppendUint32(c.buf[:0], math.MaxUint32), byte(kind)) // no set has that number
-	c.buf = append(c.buf, group.String()...)
+	c.key(byGroup, 0, t)
+	c.value(t.group.String())
 	return c.buf, true
 }
 
@@ -37,22 +91,73 @@ func groupOf(a *foreshock.Anomaly) *foreshock.Series {
 
 // affinityKey is what two anomalies share when they belong together by the set
 // numbered i; false where the set says nothing of the series. It is valid until the
-// next key is made.
-func (c *Correlator) affinityKey(i int, kind foreshock.Kind, s *foreshock.Series, rule string) ([]byte, bool) {
-	c.buf = append(binary.BigEndian.AppendUint32(c.buf[:0], uint32(i)), byte(kind))
-	for j, name := range c.config.Affinity[i] {
-		v := value(name, s, rule)
+// next key is made. The sets of rules come after those of the configuration.
+func (c *Correlator) affinityKey(i int, t *traits) ([]byte, bool) {
+	ls := t.series.Labels
+	if i >= len(c.config.Affinity) {
+		ls = t.labels()
+	}
+	c.key(bySet, i, t)
+	for j, name := range c.sets[i] {
+		v := valueOf(name, ls, t.rule)
 		if j == 0 && v == "" {
 			return nil, false
 		}
-		c.buf = append(binary.AppendUvarint(c.buf, uint64(len(v))), v...)
+		c.value(v)
 	}
 	return c.buf, true
 }
 
-// index has later anomalies find in by what p, a part of it whose series is s under rule,
-// has in common with them.
-func (c *Correlator) index(in *incident, p *part, s *foreshock.Series, rule string) {
+// side is one of the two of a pair.
+type side bool
+
+const (
+	from side = false
+	to   side = true
+)
+
+// pairKey is what the anomalies on one side of the pair numbered i share with those on
+// the other that belong together with them; false where t is not on that side. It is
+// valid until the next key is made.
+func (c *Correlator) pairKey(i int, on side, t *traits) ([]byte, bool) {
+	p, ls := &c.pairs[i], t.labels()
+	selector := p.From
+	if on == to {
+		selector = p.To
+	}
+	if !selector.Matches(ls) {
+		return nil, false
+	}
+	c.key(byPair, i, t)
+	for _, name := range slices.Sorted(maps.Keys(p.On)) {
+		if on == to {
+			name = p.On[name]
+		}
+		v := valueOf(name, ls, t.rule)
+		if v == "" {
+			return nil, false
+		}
+		c.value(v)
+	}
+	return c.buf, true
+}
+
+// at says of the key of a pair, which both sides make alike, whose it is.
+func (c *Correlator) at(on side, key []byte, ok bool) ([]byte, bool) {
+	if !ok {
+		return nil, false
+	}
+	mark := byte(0)
+	if on == to {
+		mark = 1
+	}
+	c.buf = append(key, mark)
+	return c.buf, true
+}
+
+// index has later anomalies find in by what a part of it, of those traits, has in common
+// with them.
+func (c *Correlator) index(in *incident, t traits) {
 	enter := func(key []byte, ok bool) {
 		if !ok || c.nearby[string(key)] == in {
 			return
@@ -61,20 +166,63 @@ func (c *Correlator) index(in *incident, p *part, s *foreshock.Series, rule stri
 		c.nearby[k] = in
 		in.keys = append(in.keys, k)
 	}
-	enter(c.groupKey(in.Kind, p.group))
-	for i := range c.config.Affinity {
-		enter(c.affinityKey(i, in.Kind, s, rule))
+	enter(c.groupKey(&t))
+	for i := range c.sets {
+		enter(c.affinityKey(i, &t))
+	}
+	for i := range c.pairs {
+		for _, on := range []side{from, to} {
+			key, ok := c.pairKey(i, on, &t)
+			enter(c.at(on, key, ok))
+		}
 	}
 }
 
-// value is the value of a label of s, derived ones among them.
-func value(name string, s *foreshock.Series, rule string) string {
+// join returns the open incident a belongs to, or nil: first by the group, then by the
+// sets of the configuration and of the rules, then by the pairs.
+func (c *Correlator) join(a *foreshock.Anomaly) *incident {
+	t := traitsOf(a)
+	if in := c.find(a)(c.groupKey(&t)); in != nil {
+		return in
+	}
+	for i := range c.sets {
+		if in := c.find(a)(c.affinityKey(i, &t)); in != nil {
+			return in
+		}
+	}
+	for i := range c.pairs {
+		for _, on := range []side{from, to} {
+			key, ok := c.pairKey(i, on, &t)
+			if in := c.find(a)(c.at(!on, key, ok)); in != nil {
+				return in
+			}
+		}
+	}
+	return nil
+}
+
+// valueOf is the value of a label of a series with the labels ls under rule, derived
+// ones among them.
+func valueOf(name string, ls labels.Labels, rule string) string {
 	if name == foreshock.RuleLabel {
 		return rule
 	}
-	v := s.Labels.Get(name)
+	v := ls.Get(name)
 	if v == "" && name == WorkloadLabel {
-		return workload.Of(s.Labels.Get("pod"), s.Labels.Get("node"))
+		return workload.Of(ls.Get("pod"), ls.Get("node"))
 	}
 	return v
+}
+
+// setsOf are the label sets of c and of the correlate rules, in this order, and the pairs
+// of the latter.
+func setsOf(c Config, correlates []*rules.Correlate) (sets [][]string, pairs []rules.Pair) {
+	sets = slices.Clone(c.Affinity)
+	for _, r := range correlates {
+		if len(r.Labels) > 0 {
+			sets = append(sets, r.Labels)
+		}
+		pairs = append(pairs, r.Pairs...)
+	}
+	return sets, pairs
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/rules"
 )
 
 // Correlator joins anomalies into incidents. Create one with New.
@@ -14,6 +15,13 @@ type Correlator struct {
 	config  Config
 	open    []*incident // by opening; swept of closed ones by Tick
 	changed []*incident // since the last Tick, by first change
+
+	holds  map[string]rules.Hold // of the rules that have one
+	sets   [][]string            // of labels that join anomalies
+	pairs  []rules.Pair
+	linked []*rules.Correlate // the rules that both are made of
+
+	waiting map[string]*waiting // by partKey
 
 	parts  map[string]*part     // of open incidents, by partKey
 	nearby map[string]*incident // the incident joined last under an affinity key
@@ -24,13 +32,15 @@ type Correlator struct {
 	buf      []byte // scratch for keys
 }
 
-// New returns a Correlator that knows no incident. c must be valid.
+// New returns a Correlator that knows no incident and no rules. c must be valid.
 func New(c Config) *Correlator {
 	return &Correlator{
-		config: c,
-		parts:  map[string]*part{},
-		nearby: map[string]*incident{},
-		alerts: map[string]*incident{},
+		config:  c,
+		sets:    c.Affinity,
+		waiting: map[string]*waiting{},
+		parts:   map[string]*part{},
+		nearby:  map[string]*incident{},
+		alerts:  map[string]*incident{},
 	}
 }
 
@@ -38,15 +48,31 @@ func New(c Config) *Correlator {
 // it is; what comes is joined to it by the new affinity.
 func (c *Correlator) SetConfig(config Config) {
 	c.config = config
+	c.reindex()
+	c.forget()
+}
+
+// SetRules replaces the rules: what belongs together, and how long an anomaly must last
+// for each rule. nil is none. What is open stays as it is, as in SetConfig.
+func (c *Correlator) SetRules(s *rules.Set) {
+	if s == nil {
+		s = &rules.Set{}
+	}
+	c.holds, c.linked = s.Holds(), s.Correlates
+	c.reindex()
+}
+
+// reindex has what comes find what is open by what joins anomalies now.
+func (c *Correlator) reindex() {
+	c.sets, c.pairs = setsOf(c.config, c.linked)
 	c.sweep()
 	clear(c.nearby)
 	for _, in := range c.open {
 		in.keys = in.keys[:0]
 		for _, p := range in.kept {
-			c.index(in, p, p.member.Series, p.member.Rule)
+			c.index(in, traits{in.Kind, p.member.Series, p.rule, p.group, p.shared})
 		}
 	}
-	c.forget()
 }
 
 // Observe adds every anomaly of f and then moves the time on to f.Now. It returns
@@ -59,14 +85,19 @@ func (c *Correlator) Observe(f foreshock.Findings) []foreshock.Incident {
 }
 
 // Add takes in one anomaly; Tick tells what became of it. Its cost depends on the
-// number of affinity sets, not on how much is open. An anomaly that cannot be
+// number of affinity sets and pairs, not on how much is open. An anomaly that cannot be
 // placed is refused and counted: see Config.MaxOpen.
 func (c *Correlator) Add(a foreshock.Anomaly) {
-	if p := c.parts[string(c.partKey(a.Series, a.Kind))]; p != nil {
+	c.add(a, c.hold(&a))
+}
+
+// add takes in a, which rule selects now, or none yet.
+func (c *Correlator) add(a foreshock.Anomaly, rule string) {
+	if p := c.parts[string(c.partKey(&a))]; p != nil {
 		c.settle(p.in, a.T)
 		if p.in.State != foreshock.Resolved {
 			c.touch(p.in)
-			p.update(&a)
+			p.update(&a, rule, c.holds[a.Rule].KeepFiringFor)
 			return
 		}
 	}
@@ -75,23 +106,23 @@ func (c *Correlator) Add(a foreshock.Anomaly) {
 	}
 	in := c.join(&a)
 	if in == nil {
-		in = c.begin(&a)
+		in = c.begin(&a, rule)
 	}
 	if in == nil {
 		c.refused++
 		return
 	}
 	c.touch(in)
-	key := string(c.partKey(a.Series, a.Kind))
-	p := in.add(&a, key, c.config.MaxMembers)
-	c.parts[key] = p
-	c.index(in, p, a.Series, a.Rule)
+	key := string(c.partKey(&a))
+	c.parts[key] = in.add(&a, rule, key, c.config.MaxMembers)
+	c.index(in, traitsOf(&a))
 }
 
 // Tick moves the time on: incidents fire and resolve. now is the sample time in ms.
 // It returns the incidents that changed since the last Tick, whole, oldest first;
 // they are not touched again and must not be changed.
 func (c *Correlator) Tick(now int64) []foreshock.Incident {
+	c.mature(now)
 	for _, in := range c.open {
 		c.fireIfDue(in, now)
 		c.settle(in, now)
@@ -132,19 +163,6 @@ func (c *Correlator) Incidents() []foreshock.Incident {
 // none to join.
 func (c *Correlator) Refused() uint64 { return c.refused }
 
-// join returns the open incident a belongs to, or nil.
-func (c *Correlator) join(a *foreshock.Anomaly) *incident {
-	if in := c.find(a)(c.groupKey(a.Kind, groupOf(a))); in != nil {
-		return in
-	}
-	for i := range c.config.Affinity {
-		if in := c.find(a)(c.affinityKey(i, a.Kind, a.Series, a.Rule)); in != nil {
-			return in
-		}
-	}
-	return nil
-}
-
 // find returns what finds the open incident under a key that a can join, or nil.
 func (c *Correlator) find(a *foreshock.Anomaly) func(key []byte, ok bool) *incident {
 	return func(key []byte, ok bool) *incident {
@@ -163,14 +181,15 @@ func (c *Correlator) find(a *foreshock.Anomaly) func(key []byte, ok bool) *incid
 	}
 }
 
-// begin opens an incident for a, or returns nil where there is no room for it.
-func (c *Correlator) begin(a *foreshock.Anomaly) *incident {
+// begin opens an incident for a, which rule selects now, or returns nil where there is no
+// room for it.
+func (c *Correlator) begin(a *foreshock.Anomaly, rule string) *incident {
 	if len(c.open) >= c.config.MaxOpen {
 		c.sweep()
 	}
 	if len(c.open) >= c.config.MaxOpen {
 		quiet := slices.IndexFunc(c.open, func(in *incident) bool { return !in.Alerting })
-		if a.Rule == "" || quiet < 0 {
+		if rule == "" || quiet < 0 {
 			return nil
 		}
 		c.resolve(c.open[quiet], a.T)
@@ -188,8 +207,12 @@ func (c *Correlator) settle(in *incident, t int64) {
 		return
 	}
 	c.fireIfDue(in, t)
-	if in.State != foreshock.Resolved {
-		c.resolve(in, in.quietSince+quiet)
+	over := in.quietSince + quiet
+	if in.State == foreshock.Firing {
+		over = max(over, in.keepUntil)
+	}
+	if in.State != foreshock.Resolved && t >= over {
+		c.resolve(in, over)
 	}
 }
 

@@ -78,7 +78,7 @@ func TestInvariants(t *testing.T) {
 		end := int64(math.MaxInt64 - 1)
 		for _, p := range c.parts {
 			if p.lasting {
-				p.end(end - 1_000_000)
+				p.end(end-1_000_000, 0)
 			}
 		}
 		c.Tick(end)
@@ -110,7 +110,7 @@ func checkOpen(t *testing.T, c *Correlator) {
 			alerts[alert] = true
 		}
 		for i, m := range in.Members {
-			if who := fmt.Sprint(in.Kind, m.Series); members[who] {
+			if who := fmt.Sprint(in.Kind, m.Series, m.Limit); members[who] {
 				t.Fatalf("%s is a member twice", who)
 			} else {
 				members[who] = true

@@ -49,18 +49,22 @@ type incident struct {
 	selected   int      // of them, those that a rule selected
 	latest     int64    // onset, ms
 	quietSince int64    // when the last part that keeps it open ended, ms
+	keepUntil  int64    // until when the rules of parts that ended keep its alert, ms
 	changed    bool     // the next Tick tells of it
 	absorbed   bool     // it became part of another, and has no parts of its own
 }
 
 // part is one series' part in an incident.
 type part struct {
-	in       *incident
-	key      string            // in Correlator.parts
-	group    *foreshock.Series // what it is, or what speaks for it; nil of a series by itself
-	member   *foreshock.Member // nil beyond Config.MaxMembers
-	lasting  bool
-	selected bool // by a rule
+	in        *incident
+	key       string            // in Correlator.parts
+	rule      string            // that selects it, now or once it has lasted
+	group     *foreshock.Series // what it is, or what speaks for it; nil of a series by itself
+	shared    labels.Labels     // of a group, what its series had in common at first
+	member    *foreshock.Member // nil beyond Config.MaxMembers
+	lasting   bool
+	selected  bool  // by a rule
+	keepUntil int64 // when it ended: until when its rule keeps the alert, ms
 }
 
 // newIncident returns an incident that a begins, without its first part.
@@ -80,16 +84,18 @@ func newIncident(a *foreshock.Anomaly) *incident {
 // id is the name of the incident that a begins: 48 bits, so that ten thousand
 // incidents share a name with probability 10⁸/2/2⁴⁸ ≈ 2·10⁻⁷.
 func id(a *foreshock.Anomaly) string {
-	var b [17]byte
-	binary.BigEndian.PutUint64(b[:], a.Series.Fingerprint)
-	binary.BigEndian.PutUint64(b[8:], uint64(a.Onset))
-	b[16] = byte(a.Kind)
-	return fmt.Sprintf("%012x", xxhash.Sum64(b[:])>>16)
+	b := binary.BigEndian.AppendUint64(nil, a.Series.Fingerprint)
+	b = binary.BigEndian.AppendUint64(b, uint64(a.Onset))
+	b = append(append(b, byte(a.Kind)), apart(a.Kind, a.Rule)...)
+	return fmt.Sprintf("%012x", xxhash.Sum64(b)>>16)
 }
 
-// add makes the series of a part of the incident.
-func (in *incident) add(a *foreshock.Anomaly, key string, maxMembers int) *part {
-	p := &part{in: in, key: key, group: groupOf(a), member: &foreshock.Member{Series: a.Series, Rule: a.Rule, Onset: a.Onset}}
+// add makes the series of a, which rule selects now, a part of the incident.
+func (in *incident) add(a *foreshock.Anomaly, rule, key string, maxMembers int) *part {
+	p := &part{
+		in: in, key: key, rule: a.Rule, group: groupOf(a), shared: a.Shared,
+		member: &foreshock.Member{Series: a.Series, Rule: rule, Onset: a.Onset},
+	}
 	p.peak(a)
 	p.begin(a.Onset)
 	in.parts = append(in.parts, p)
@@ -99,7 +105,7 @@ func (in *incident) add(a *foreshock.Anomaly, key string, maxMembers int) *part 
 		in.StartsAt = min(in.StartsAt, a.Onset)
 		in.Labels = common(in.Labels, shared(a))
 	}
-	p.selectBy(a.Rule)
+	p.selectBy(rule)
 	in.keep(p, maxMembers)
 	return p
 }
@@ -144,6 +150,7 @@ func (in *incident) take(other *incident, maxMembers int) {
 	in.selected += other.selected
 	in.latest = max(in.latest, other.latest)
 	in.quietSince = max(in.quietSince, other.quietSince)
+	in.keepUntil = max(in.keepUntil, other.keepUntil)
 }
 
 // alert is what identifies the alert of an incident.
@@ -165,17 +172,19 @@ func (in *incident) tell(now int64) foreshock.Incident {
 	return in.Incident
 }
 
-// update takes in what happened to a series that is part of the incident already.
-func (p *part) update(a *foreshock.Anomaly) {
+// update takes in what happened to a series that is part of the incident already,
+// which rule selects now and keeps alerting of for so long once it is over.
+func (p *part) update(a *foreshock.Anomaly, rule string, keep time.Duration) {
 	switch {
 	case a.Phase != foreshock.Ended:
 		if !p.lasting {
 			p.begin(a.Onset)
 		}
-		p.selectBy(a.Rule)
+		p.rule = cmp.Or(a.Rule, p.rule)
+		p.selectBy(rule)
 		p.peak(a)
 	case p.lasting:
-		p.end(a.T)
+		p.end(a.T, keep)
 	}
 }
 
@@ -218,12 +227,16 @@ func (p *part) begin(onset int64) {
 	}
 }
 
-// end says that the series is normal since t.
-func (p *part) end(t int64) {
+// end says that the series is normal since t, and that its alert is kept for so long.
+func (p *part) end(t int64, keep time.Duration) {
 	p.lasting = false
 	p.in.lasting--
 	if p.selected {
 		p.in.selected--
+	}
+	p.keepUntil = t + keep.Milliseconds()
+	if p.selected {
+		p.in.keepUntil = max(p.in.keepUntil, p.keepUntil)
 	}
 	if p.selected || !p.in.Alerting {
 		p.in.quietSince = max(p.in.quietSince, t)
@@ -233,11 +246,12 @@ func (p *part) end(t int64) {
 	}
 }
 
-// peak keeps the worst the series has shown; of a forecast, the latest word.
+// peak keeps the worst the series has shown; of a limit, to come or crossed, the latest
+// word, which of one crossed is the worst.
 func (p *part) peak(a *foreshock.Anomaly) {
-	if m := p.member; m != nil && (a.Score >= m.Peak || a.Kind == foreshock.Breach) {
+	if m := p.member; m != nil && (a.Score >= m.Peak || a.Kind == foreshock.Breach || a.Kind == foreshock.Crossing) {
 		m.Peak, m.Value, m.Band, m.Channel = a.Score, a.Value, a.Band, a.Channel
-		m.Limit, m.ETA, m.Silence, m.Company = a.Limit, a.ETA, a.Silence, a.Company
+		m.Limit, m.Above, m.ETA, m.Silence, m.Company = a.Limit, a.Above, a.ETA, a.Silence, a.Company
 	}
 }
 

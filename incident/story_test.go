@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/rules"
 )
 
 var update = flag.Bool("update", false, "rewrite what the stories in testdata expect")
@@ -23,7 +24,9 @@ var update = flag.Bool("update", false, "rewrite what the stories in testdata ex
 // per anomaly, whose time is that of its phase:
 //
 //	config fire_after: 1m
-//	30s started cpu{instance="a"} rule=hot onset=20s score=2 limit=9 eta=2h
+//	rules {name: g, rules: [{watch: hot, select: cpu, for: 1m}]}
+//	30s started cpu{instance="a"} rule=hot onset=20s score=2 eta=2h
+//	30s started cpu{instance="a"} rule=full beyond=9
 //	30s started cpu{instance="b"} group=foreshock_group{instance="b",rule="hot"}
 //	30s started foreshock_group{instance="b",rule="hot"} rule=hot shared={instance="b"} odd=1/9
 //	2m  tick
@@ -58,6 +61,7 @@ func TestStories(t *testing.T) {
 func tellStory(t *testing.T, story string) string {
 	t.Helper()
 	config := DefaultConfig()
+	var set *rules.Set
 	var steps []foreshock.Findings
 	for line := range strings.Lines(story) {
 		line = strings.TrimSpace(line)
@@ -66,6 +70,13 @@ func tellStory(t *testing.T, story string) string {
 		}
 		if text, ok := strings.CutPrefix(line, "config "); ok {
 			if err := yaml.Unmarshal([]byte(text), &config); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			continue
+		}
+		if text, ok := strings.CutPrefix(line, "rules "); ok {
+			var err error
+			if set, err = rules.ParseFile("rules", []byte("groups: ["+text+"]")); err != nil {
 				t.Fatalf("%s: %v", line, err)
 			}
 			continue
@@ -84,6 +95,7 @@ func tellStory(t *testing.T, story string) string {
 		t.Fatal(err)
 	}
 	c := New(config)
+	c.SetRules(set)
 	var out strings.Builder
 	for _, step := range steps {
 		for _, in := range c.Observe(step) {
@@ -138,6 +150,9 @@ func parseAnomaly(t *testing.T, at int64, s string) foreshock.Anomaly {
 			a.Shared, err = parser.NewParser(parser.Options{}).ParseMetric(value)
 		case "odd":
 			_, err = fmt.Sscanf(value, "%d/%d", &a.Odd, &a.Of)
+		case "beyond":
+			a.Kind, a.Above = foreshock.Crossing, true
+			_, err = fmt.Sscan(value, &a.Limit)
 		case "eta":
 			a.Kind, a.ETA = foreshock.Breach, time.Duration(parseTime(t, value))*time.Millisecond
 		default:
@@ -169,6 +184,9 @@ func writeIncident(out *strings.Builder, now int64, in foreshock.Incident) {
 		}
 		if m.Of != 0 {
 			fmt.Fprintf(out, " odd=%d/%d", m.Odd, m.Of)
+		}
+		if m.Above {
+			fmt.Fprintf(out, " beyond=%g", m.Limit)
 		}
 		if m.ETA != 0 {
 			fmt.Fprintf(out, " eta=%s", m.ETA)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,11 +31,13 @@ type ruleGroup struct {
 	Rules []rule `yaml:"rules"`
 }
 
-// rule is one of the three kinds; the other two are nil.
+// rule is one of the kinds; the others are nil.
 type rule struct {
-	watch    *Watch
-	forecast *forecastRule
-	remedy   *Remedy
+	watch     *Watch
+	forecast  *forecastRule
+	limit     *limitRule
+	correlate *Correlate
+	remedy    *Remedy
 }
 
 // forecastRule is a Forecast as it is written, its limit as one text.
@@ -45,17 +48,15 @@ type forecastRule struct {
 	Limit limit `yaml:"limit"`
 }
 
-// Kinds of rules, by the key that names them.
-var kinds = []string{"watch", "forecast", "remedy"}
+// Kinds of rules, by the key that names them. The last is a key of a forecast too.
+var kinds = []string{"watch", "forecast", "correlate", "remedy", "limit"}
 
 // Choose implements yamlstrict.Chooser: a rule is of the kind whose key it has.
 func (r *rule) Choose(keys []string) (any, error) {
 	var found []string
 	for _, key := range keys {
-		for _, kind := range kinds {
-			if key == kind {
-				found = append(found, kind)
-			}
+		if slices.Contains(kinds, key) && !(key == "limit" && slices.Contains(keys, "forecast")) {
+			found = append(found, key)
 		}
 	}
 	if len(found) > 1 {
@@ -67,7 +68,7 @@ func (r *rule) Choose(keys []string) (any, error) {
 				return nil, fmt.Errorf("unknown key %q%s", key, hint)
 			}
 		}
-		return nil, errors.New("want a rule that begins with watch, forecast or remedy and its name")
+		return nil, errors.New("want a rule that begins with watch, forecast, limit, correlate or remedy and its name")
 	}
 	switch found[0] {
 	case "watch":
@@ -77,6 +78,12 @@ func (r *rule) Choose(keys []string) (any, error) {
 	case "forecast":
 		r.forecast = new(forecastRule)
 		return r.forecast, nil
+	case "limit":
+		r.limit = new(limitRule)
+		return r.limit, nil
+	case "correlate":
+		r.correlate = new(Correlate)
+		return r.correlate, nil
 	default:
 		r.remedy = new(Remedy)
 		return r.remedy, nil

@@ -86,6 +86,8 @@ func (r *reader) rule(at string, one *rule, scope *Scope, when schedule) {
 		r.sensitivity(at+".sensitivity", w.Sensitivity)
 		r.notNegative(at+".min_deviation", w.MinDeviation)
 		r.notNegative(at+".min_relative_deviation", w.MinRelative)
+		r.groupBy(at, w)
+		r.hold(at, w.Hold)
 		r.labels(at+".labels", w.Labels)
 		r.annotations(at+".annotations", w.Annotations)
 		r.scope(at, w, scope)
@@ -99,9 +101,14 @@ func (r *reader) rule(at string, one *rule, scope *Scope, when schedule) {
 		r.required(at, "limit", l == limit{})
 		r.required(at, "horizon", f.Horizon == 0)
 		r.horizon(at+".horizon", f.Horizon)
+		r.hold(at, f.Hold)
 		r.labels(at+".labels", f.Labels)
 		r.annotations(at+".annotations", f.Annotations)
 		r.set.Forecasts = append(r.set.Forecasts, &f)
+	case one.limit != nil:
+		r.limit(at, one.limit)
+	case one.correlate != nil:
+		r.correlate(at, one.correlate)
 	case one.remedy != nil:
 		m := one.remedy
 		r.unique(at, "remedy", m.Name)

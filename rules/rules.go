@@ -16,9 +16,11 @@ import (
 // Set is every rule of every file and preset, in the order they were named. Rule
 // names are unique within a Set.
 type Set struct {
-	Watches   []*Watch
-	Forecasts []*Forecast
-	Remedies  []*Remedy
+	Watches    []*Watch
+	Forecasts  []*Forecast
+	Limits     []*Limit
+	Correlates []*Correlate
+	Remedies   []*Remedy
 
 	watching map[string]*Watch // by name, those with an expression
 }
@@ -127,6 +129,14 @@ type Watch struct {
 	// when what all of them say is too much for as many series; with off every series
 	// for itself.
 	Group Grouping `yaml:"group"`
+	// GroupBy are the labels whose values the series of a group share, beside namespace and
+	// cluster, where the place is not the right group. Either namespace is among them, and
+	// the rule groups pods: by [namespace], or [namespace, deployment]. Or the label of the
+	// place is, and the rule groups what is there: [instance, device]. A series to which
+	// that does not apply raises its own alert, and is counted in
+	// foreshock_detector_ungrouped_series_total.
+	GroupBy []string `yaml:"group_by"`
+	Hold    `yaml:",inline"`
 	// Emit says which of the selected series are written out, sample by sample:
 	// anomalous ones while they are, all, or none.
 	Emit Emit `yaml:"emit"`
@@ -162,6 +172,7 @@ type Forecast struct {
 	// Limit is crossed upwards where Above, downwards otherwise.
 	Limit float64 `yaml:"-"`
 	Above bool    `yaml:"-"`
+	Hold  `yaml:",inline"`
 
 	schedule schedule // of Expr
 
@@ -201,7 +212,9 @@ func (r *Remedy) Mistake(key, format string, args ...any) error {
 }
 
 // Len is the number of rules.
-func (s *Set) Len() int { return len(s.Watches) + len(s.Forecasts) + len(s.Remedies) }
+func (s *Set) Len() int {
+	return len(s.Watches) + len(s.Forecasts) + len(s.Limits) + len(s.Correlates) + len(s.Remedies)
+}
 
 // Watch returns the first watch rule that selects ls, or nil. What an expression results
 // in is its own rule's.
@@ -238,8 +251,8 @@ func (s *Set) Named(name string) *Watch {
 	return nil
 }
 
-// Text returns the alert labels and annotations that the named watch or forecast
-// rule adds, or nil where there is no such rule.
+// Text returns the alert labels and annotations that the named watch, forecast or
+// limit rule adds, or nil where there is no such rule.
 func (s *Set) Text(rule string) (lbls, annotations map[string]string) {
 	if w := s.Named(rule); w != nil {
 		return w.Labels, w.Annotations
@@ -247,6 +260,11 @@ func (s *Set) Text(rule string) (lbls, annotations map[string]string) {
 	for _, f := range s.Forecasts {
 		if f.Name == rule {
 			return f.Labels, f.Annotations
+		}
+	}
+	for _, l := range s.Limits {
+		if l.Name == rule {
+			return l.Labels, l.Annotations
 		}
 	}
 	return nil, nil

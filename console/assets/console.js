@@ -117,6 +117,7 @@ function deviation(kind, m) {
 		const when = m.etaSeconds > 0 ? `in ${duration(m.etaSeconds * 1000)}` : 'now';
 		return `${text(m.value)}, reaches ${text(m.limit)} ${when}`;
 	}
+	if (kind === 'crossing') return `${text(m.value)}, ${m.above ? 'above' : 'below'} its limit ${text(m.bound)}`;
 	if (kind === 'absence') {
 		if (m.silentTargets > 0) return `not heard: ${m.silentTargets === 1 ? 'the whole target' : `${number(m.silentTargets)} targets`}, ${number(m.silentSeries)} series`;
 		return `not heard${m.silentSeries > 1 ? `, ${number(m.silentSeries)} series` : ''}, while ${number(m.livingSiblings)} siblings go on`;

@@ -79,6 +79,19 @@ func newBreach(k foreshock.Kind, limit float64, eta time.Duration) *breach {
 	return &breach{Number(limit), seconds(eta)}
 }
 
+// crossing is there for a crossing only.
+type crossing struct {
+	Bound Number `json:"bound"`
+	Above bool   `json:"above"` // it was crossed upwards
+}
+
+func newCrossing(k foreshock.Kind, limit float64, above bool) *crossing {
+	if k != foreshock.Crossing {
+		return nil
+	}
+	return &crossing{Number(limit), above}
+}
+
 // silence is there for an absence only.
 type silence struct {
 	SilentTargets  int `json:"silentTargets"`  // 0 where it is the one series
@@ -122,7 +135,7 @@ func newCompany(c foreshock.Company) *Company {
 // Anomaly is one change in how a series behaves.
 type Anomaly struct {
 	Series
-	Kind    string  `json:"kind"`  // outlier, breach or absence
+	Kind    string  `json:"kind"`  // outlier, breach, absence or crossing
 	Phase   string  `json:"phase"` // started, escalated or ended
 	Rule    string  `json:"rule,omitempty"`
 	Group   string  `json:"group,omitempty"` // the series of the place that speaks for it
@@ -132,6 +145,7 @@ type Anomaly struct {
 	Channel string  `json:"channel,omitempty"`
 	Band
 	*breach
+	*crossing
 	*silence
 	Company *Company `json:"company,omitempty"`
 }
@@ -146,7 +160,7 @@ func NewAnomaly(a foreshock.Anomaly) Anomaly {
 		Group: group, Company: newCompany(a.Company),
 		Series: NewSeries(a.Series), Kind: a.Kind.String(), Phase: a.Phase.String(), Rule: a.Rule,
 		Onset: Instant(a.Onset), Value: Number(a.Value), Score: Number(a.Score), Channel: a.Channel,
-		Band: NewBand(a.Band), breach: newBreach(a.Kind, a.Limit, a.ETA),
+		Band: NewBand(a.Band), breach: newBreach(a.Kind, a.Limit, a.ETA), crossing: newCrossing(a.Kind, a.Limit, a.Above),
 		silence: newSilence(a.Kind, a.Silence),
 	}
 }
@@ -171,7 +185,7 @@ func NewForecast(f foreshock.Forecast) Forecast {
 // Incident is what happened together.
 type Incident struct {
 	ID        string        `json:"id"`
-	Kind      string        `json:"kind"`  // outlier, breach or absence
+	Kind      string        `json:"kind"`  // outlier, breach, absence or crossing
 	State     string        `json:"state"` // pending, firing or resolved
 	StartsAt  Instant       `json:"startsAt"`
 	EndsAt    Instant       `json:"endsAt"`
@@ -197,6 +211,7 @@ type Member struct {
 	Channel string  `json:"channel,omitempty"`
 	Band            // at the peak
 	*breach
+	*crossing
 	*silence
 	Company *Company `json:"company,omitempty"`
 }
@@ -222,7 +237,7 @@ func newMember(k foreshock.Kind, m *foreshock.Member) Member {
 	return Member{
 		Series: NewSeries(m.Series), Rule: m.Rule, Onset: Instant(m.Onset), EndedAt: Instant(m.EndedAt),
 		Peak: Number(m.Peak), Value: Number(m.Value), Channel: m.Channel,
-		Band: NewBand(m.Band), breach: newBreach(k, m.Limit, m.ETA),
+		Band: NewBand(m.Band), breach: newBreach(k, m.Limit, m.ETA), crossing: newCrossing(k, m.Limit, m.Above),
 		silence: newSilence(k, m.Silence), Company: newCompany(m.Company),
 	}
 }

@@ -83,6 +83,10 @@ func tellAnomalies(reports []foreshock.Report) string {
 				out.WriteString(" kind=breach")
 			case a.Kind == foreshock.Breach:
 				fmt.Fprintf(&out, " kind=breach crosses=%.3g in=%s", a.Limit, a.ETA.Round(time.Minute))
+			case a.Kind == foreshock.Crossing && a.Phase == foreshock.Ended:
+				fmt.Fprintf(&out, " kind=crossing rule=%s", a.Rule)
+			case a.Kind == foreshock.Crossing:
+				fmt.Fprintf(&out, " kind=crossing rule=%s value=%.3g beyond=%.3g", a.Rule, a.Value, a.Limit)
 			case a.Kind == foreshock.Absence && a.Phase == foreshock.Ended:
 				out.WriteString(" kind=absence")
 			case a.Kind == foreshock.Absence:
