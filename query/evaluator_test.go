@@ -222,3 +222,22 @@ func TestRunFollowsTheStream(t *testing.T) {
 	stop()
 	<-done
 }
+
+// A stop waits neither for an evaluation nor for the time that is left to samples after it.
+func TestStopsAtOnce(t *testing.T) {
+	var took time.Duration
+	q := New(Options{Config: DefaultConfig(), Sources: []Source{shelf{counter("a", 30)}}, Now: func() time.Time {
+		took += time.Hour // an evaluation's
+		return time.Unix(0, 0).Add(took)
+	}})
+	e := q.NewEvaluator(expressions(t, "sum(requests_total)"), func(context.Context, *foreshock.Batch) error { return nil })
+	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer stop()
+	began := time.Now()
+	if err := e.Evaluate(ctx, start+300_000); err != nil {
+		t.Fatal(err)
+	}
+	if passed := time.Since(began); passed > time.Minute {
+		t.Errorf("stopped after %s", passed)
+	}
+}

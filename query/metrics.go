@@ -29,7 +29,7 @@ func newRuleMetrics(reg prometheus.Registerer) *ruleMetrics {
 			Name: "foreshock_query_rule_series", Help: "Series that the rule's expression results in.",
 		}, []string{foreshock.RuleLabel}),
 		results: auto.NewCounter(prometheus.CounterOpts{
-			Name: "foreshock_query_results_total", Help: "Results of expressions that the detector took, staleness markers among them.",
+			Name: "foreshock_query_results_total", Help: "Results of expressions, staleness markers among them, that the detector took.",
 		}),
 		dropped: auto.NewCounter(prometheus.CounterOpts{
 			Name: "foreshock_query_results_dropped_total", Help: "Results of expressions that the detector had no room for.",
