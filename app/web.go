@@ -110,6 +110,9 @@ func (a *App) status() console.Status {
 	for _, b := range s.Budgets {
 		shown.Budgets = append(shown.Budgets, console.Budget(b))
 	}
+	for _, f := range a.evaluator.Failing() {
+		shown.Failing = append(shown.Failing, console.Failing{Rule: f.Rule, Error: f.Err.Error()})
+	}
 	if b := a.sight.blindness(); b.Blind() {
 		shown.Blind, shown.BlindSince, shown.BlindWhy = true, record.Instant(b.Since.UnixMilli()), b.Why
 	}

@@ -60,6 +60,8 @@ type Status struct {
 	BlindSince record.Instant `json:"blindSince"`
 	BlindWhy   string         `json:"blindWhy,omitempty"`
 
+	Failing []Failing `json:"failing,omitempty"` // rules whose expressions did when last evaluated
+
 	Now record.Instant `json:"now"` // sample time reached; null before the first sample
 }
 
@@ -69,6 +71,12 @@ type Budget struct {
 	PerWeek   float64 `json:"budgetPerWeek"` // alerts; 0 where there is none
 	Realised  float64 `json:"realisedPerWeek"`
 	Threshold float64 `json:"threshold"` // raw score at which its series are anomalous
+}
+
+// Failing is a rule whose expression failed when it was last evaluated, and how.
+type Failing struct {
+	Rule  string `json:"rule"`
+	Error string `json:"error"`
 }
 
 // Series is one series as the detector holds it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -49,13 +50,22 @@ type Evaluator struct {
 	metrics *ruleMetrics
 	log     *logthrottle.Logger
 
-	mu    sync.Mutex // held while evaluating
-	rules []*standing
-	batch foreshock.Batch
+	evaluating sync.Mutex // held while evaluating
+	rules      []*standing
+	batch      foreshock.Batch
 
-	news    chan struct{} // a token when reached has changed
-	reachMu sync.Mutex
-	reached int64 // ms
+	news chan struct{} // a token when reached has changed
+
+	mu       sync.Mutex          // never held for long
+	reached  int64               // ms
+	wanted   *[]rules.Expression // that are to replace the rules; nil when they are in place
+	failures map[string]error    // of the last evaluation, by rule, where it failed
+}
+
+// Failure is a rule whose expression failed when it was last evaluated.
+type Failure struct {
+	Rule string
+	Err  error
 }
 
 // standing is an expression and where its evaluation stands.
@@ -69,19 +79,40 @@ type standing struct {
 func (q *Query) NewEvaluator(expressions []rules.Expression, append func(context.Context, *foreshock.Batch) error) *Evaluator {
 	e := &Evaluator{
 		query: q, append: append, news: make(chan struct{}, 1),
-		metrics: newRuleMetrics(q.o.Registerer), log: logthrottle.New(logEvery, q.o.Now, q.o.Logger),
+		failures: map[string]error{},
+		metrics:  newRuleMetrics(q.o.Registerer), log: logthrottle.New(logEvery, q.o.Now, q.o.Logger),
 	}
 	e.SetExpressions(expressions)
+	e.replace()
 	return e
 }
 
-// SetExpressions replaces the expressions. One that stays goes on; the series of one that
-// goes end at the next evaluation.
+// SetExpressions replaces the expressions, from the next evaluation on: it waits for none
+// under way. One that stays goes on; the series of one that goes end.
 func (e *Evaluator) SetExpressions(expressions []rules.Expression) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.wanted = &expressions
+}
+
+// outdated reports whether other expressions are wanted than there are.
+func (e *Evaluator) outdated() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.wanted != nil
+}
+
+// replace puts the expressions in place that are wanted.
+func (e *Evaluator) replace() {
+	e.mu.Lock()
+	wanted := e.wanted
+	e.wanted = nil
+	e.mu.Unlock()
+	if wanted == nil {
+		return
+	}
 	var kept []*standing
-	for _, x := range expressions {
+	for _, x := range *wanted {
 		i := slices.IndexFunc(e.rules, func(s *standing) bool { return s.Rule == x.Rule })
 		if i < 0 {
 			kept = append(kept, &standing{Expression: x, results: map[uint64]*foreshock.Series{}})
@@ -99,8 +130,31 @@ func (e *Evaluator) SetExpressions(expressions []rules.Expression) {
 	for _, gone := range e.rules {
 		e.end(gone, gone.last+1, nil)
 		e.metrics.end(gone.Rule)
+		e.note(gone.Rule, nil)
 	}
 	e.rules = kept
+}
+
+// note remembers how the last evaluation of rule ended.
+func (e *Evaluator) note(rule string, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err == nil {
+		delete(e.failures, rule)
+		return
+	}
+	e.failures[rule] = err
+}
+
+// Failing are the rules whose expressions failed when they were last evaluated, by name.
+func (e *Evaluator) Failing() []Failure {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []Failure
+	for _, rule := range slices.Sorted(maps.Keys(e.failures)) {
+		all = append(all, Failure{rule, e.failures[rule]})
+	}
+	return all
 }
 
 // Run evaluates what becomes due as Reached tells, until ctx ends.
@@ -111,9 +165,9 @@ func (e *Evaluator) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		e.reachMu.Lock()
+		e.mu.Lock()
 		now := e.reached
-		e.reachMu.Unlock()
+		e.mu.Unlock()
 		if err := e.Evaluate(ctx, now); err != nil && ctx.Err() == nil {
 			e.log.Log(slog.LevelWarn, "cannot append what expressions result in", "err", err)
 		}
@@ -122,9 +176,9 @@ func (e *Evaluator) Run(ctx context.Context) {
 
 // Reached says that the stream's time is now, ms. It never waits.
 func (e *Evaluator) Reached(now int64) {
-	e.reachMu.Lock()
+	e.mu.Lock()
 	e.reached = now
-	e.reachMu.Unlock()
+	e.mu.Unlock()
 	select {
 	case e.news <- struct{}{}:
 	default:
@@ -133,33 +187,31 @@ func (e *Evaluator) Reached(now int64) {
 
 // Due reports whether something is to be evaluated by now, ms.
 func (e *Evaluator) Due(now int64) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.evaluating.Lock()
+	defer e.evaluating.Unlock()
 	return slices.ContainsFunc(e.rules, func(s *standing) bool { _, due := s.due(now); return due })
 }
 
 // Evaluate evaluates what is due by now, ms, and returns when all results are appended.
 // An expression that fails is counted and logged; the error is that of appending.
 func (e *Evaluator) Evaluate(ctx context.Context, now int64) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var due []*standing
-	for _, s := range e.rules {
-		if t, ok := s.due(now); ok {
-			if s.last != 0 && t > s.last {
-				e.metrics.missed.WithLabelValues(s.Rule).Add(float64((t-s.last)/s.Every.Milliseconds() - 1))
-			}
-			s.last = t
-			due = append(due, s)
+	e.evaluating.Lock()
+	defer e.evaluating.Unlock()
+	e.replace()
+	due := e.due(now)
+	for i := 0; i < len(due) && !e.outdated(); i++ {
+		s := due[i].standing
+		if s.last != 0 && due[i].t > s.last {
+			e.metrics.missed.WithLabelValues(s.Rule).Add(float64((due[i].t-s.last)/s.Every.Milliseconds() - 1))
 		}
-	}
-	slices.SortStableFunc(due, func(a, b *standing) int { return cmp.Compare(a.last, b.last) })
-	for _, s := range due {
+		s.last = due[i].t
 		began := e.query.o.Now()
-		if err := e.evaluate(ctx, s); err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
+		err := e.evaluate(ctx, s)
+		if err != nil && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		e.note(s.Rule, err)
+		if err != nil {
 			e.metrics.failed.WithLabelValues(s.Rule).Inc()
 			e.log.Log(slog.LevelWarn, "a rule's expression failed", "rule", s.Rule, "err", err)
 		}
@@ -172,9 +224,40 @@ func (e *Evaluator) Evaluate(ctx context.Context, now int64) error {
 		}
 		// A thousand rules that are due at once are no reason to keep samples waiting: half
 		// of the time is for others. Where the clock stands still nobody waits.
-		time.Sleep(took)
+		pause(ctx, took)
 	}
 	return e.flush(ctx)
+}
+
+// pause waits for d, or until ctx ends: a stop waits for nothing.
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// turn is the evaluation of an expression at a time, ms.
+type turn struct {
+	*standing
+	t int64
+}
+
+// due are the evaluations that are by now, in the order of their times.
+func (e *Evaluator) due(now int64) []turn {
+	var all []turn
+	for _, s := range e.rules {
+		if t, ok := s.due(now); ok {
+			all = append(all, turn{s, t})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b turn) int { return cmp.Compare(a.t, b.t) })
+	return all
 }
 
 // due is the time, ms, at which s is to be evaluated by now, and whether it is.

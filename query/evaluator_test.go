@@ -137,6 +137,12 @@ func TestEvaluationsFail(t *testing.T) {
 	if failed := testutil.ToFloat64(e.metrics.failed.WithLabelValues("rule_1")); failed != 1 {
 		t.Errorf("two results of the same labels: %v failures", failed)
 	}
+	if failing := e.Failing(); len(failing) != 1 || failing[0].Rule != "rule_1" || !strings.Contains(failing[0].Err.Error(), "same labels") {
+		t.Errorf("failing are %v, want rule_1 alone", failing)
+	}
+	if results := testutil.ToFloat64(e.metrics.results); results != 2 {
+		t.Errorf("%v results, want 2", results)
+	}
 	e.refuse = foreshock.ErrOverloaded
 	if err := e.Evaluate(t.Context(), start+400_000); !errors.Is(err, foreshock.ErrOverloaded) {
 		t.Errorf("refused results: %v", err)
@@ -144,6 +150,52 @@ func TestEvaluationsFail(t *testing.T) {
 	if dropped := testutil.ToFloat64(e.metrics.dropped); dropped != 2 {
 		t.Errorf("%v results are dropped, want 2", dropped)
 	}
+	e.refuse = nil
+	e.SetExpressions(expressions(t, "vector(1)"))
+	e.evaluate(t, 420)
+	if failing := e.Failing(); failing != nil {
+		t.Errorf("failing are %v though the rule is another", failing)
+	}
+}
+
+// A reload does not wait for an evaluation that takes long, and what was due of the old
+// rules is left.
+func TestReplacedWhileEvaluating(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	q := New(Options{Config: DefaultConfig(), Sources: []Source{slow{shelf{counter("a", 30)}, entered, leave}}})
+	var appended []string
+	e := q.NewEvaluator(expressions(t, "sum(requests_total)", "count(requests_total)"), func(_ context.Context, b *foreshock.Batch) error {
+		for _, s := range b.Samples {
+			appended = append(appended, s.Series.String())
+		}
+		return nil
+	})
+	done := make(chan error)
+	go func() { done <- e.Evaluate(t.Context(), start+300_000) }()
+	<-entered
+	e.SetExpressions(nil)
+	close(leave)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(appended, " "); got != "rule_1" {
+		t.Errorf("results of %q, want of rule_1 alone", got)
+	}
+}
+
+// slow is a Source that says when it is asked first, and waits then.
+type slow struct {
+	Source
+	entered, leave chan struct{}
+}
+
+func (s slow) Read(ctx context.Context, matchers []*labels.Matcher, from, to int64, most int) ([]foreshock.Excerpt, error) {
+	select {
+	case s.entered <- struct{}{}:
+		<-s.leave
+	case <-s.leave:
+	}
+	return s.Source.Read(ctx, matchers, from, to, most)
 }
 
 // In the live process evaluations follow the stream by themselves.
@@ -169,4 +221,23 @@ func TestRunFollowsTheStream(t *testing.T) {
 	}
 	stop()
 	<-done
+}
+
+// A stop waits neither for an evaluation nor for the time that is left to samples after it.
+func TestStopsAtOnce(t *testing.T) {
+	var took time.Duration
+	q := New(Options{Config: DefaultConfig(), Sources: []Source{shelf{counter("a", 30)}}, Now: func() time.Time {
+		took += time.Hour // an evaluation's
+		return time.Unix(0, 0).Add(took)
+	}})
+	e := q.NewEvaluator(expressions(t, "sum(requests_total)"), func(context.Context, *foreshock.Batch) error { return nil })
+	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer stop()
+	began := time.Now()
+	if err := e.Evaluate(ctx, start+300_000); err != nil {
+		t.Fatal(err)
+	}
+	if passed := time.Since(began); passed > time.Minute {
+		t.Errorf("stopped after %s", passed)
+	}
 }
