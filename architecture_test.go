@@ -39,6 +39,7 @@ var floors = map[string]int{
 	"internal/yamlstrict":    0,
 	"rules":                  1,
 	"internal/record":        1,
+	"internal/history":       1,
 	"journal":                1,
 	"receiver":               2,
 	"detector":               2,
