@@ -48,6 +48,7 @@ var floors = map[string]int{
 	"remediation":            2,
 	"console":                2,
 	"config":                 3,
+	"internal/flow":          3,
 	"app":                    4,
 	"internal/eval":          4,
 	"internal/scenario":      4,

@@ -26,9 +26,9 @@ func tellsOwner(name string) bool {
 // fingerprintRoom is how many bytes of labels are hashed without an allocation.
 const fingerprintRoom = 1 << 10
 
-// appendLabel appends l as labels.StableHash has it, so that xxhash.Sum64 of several is
+// AppendLabel appends l as labels.StableHash has it, so that xxhash.Sum64 of several is
 // the StableHash of the labels that they are, which need not be made for it.
-func appendLabel(b []byte, l labels.Label) []byte {
+func AppendLabel(b []byte, l labels.Label) []byte {
 	const end = 0xff // no byte of UTF-8
 	return append(append(append(append(b, l.Name...), end), l.Value...), end)
 }
@@ -45,7 +45,7 @@ func kin(ls labels.Labels) uint64 {
 		case l.Name == model.MetricNameLabel:
 			l.Value = withoutParts(l.Value)
 		}
-		b = appendLabel(b, l)
+		b = AppendLabel(b, l)
 	})
 	return xxhash.Sum64(b)
 }
@@ -90,7 +90,7 @@ func (s *Series) neighbourhood() uint64 {
 	b := make([]byte, 0, fingerprintRoom)
 	s.Labels.Range(func(l labels.Label) {
 		if slices.Contains(districts, l.Name) || l.Name == place && place != PodLabel {
-			b = appendLabel(b, l)
+			b = AppendLabel(b, l)
 		}
 	})
 	return xxhash.Sum64(b)

@@ -80,8 +80,11 @@ type groupKey struct{ rule, place string }
 // place, if any.
 func (s *shard) join(st *state) {
 	st.member.asked = true
+	if st.watch == nil || st.watch.Group == rules.GroupOff {
+		return
+	}
 	place := st.series.Place()
-	if st.watch == nil || st.watch.Group == rules.GroupOff || place.IsEmpty() {
+	if place.IsEmpty() {
 		return
 	}
 	key := groupKey{st.watch.Name, place.String()}

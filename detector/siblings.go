@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
@@ -37,15 +38,14 @@ type kinship struct {
 type siblings struct {
 	first map[uint64]uint32
 
-	builder labels.ScratchBuilder // scratch, as is
-	labels  labels.Labels         // what it built last
+	scratch []byte
 }
 
 // key is the hash of what ls has in common with the series of the other pods of workload.
 func (sb *siblings) key(ls labels.Labels, workload string) uint64 {
-	commonOf(&sb.builder, ls, workload)
-	sb.builder.Overwrite(&sb.labels)
-	return labels.StableHash(sb.labels)
+	sb.scratch = sb.scratch[:0]
+	commonOf(ls, workload, func(l labels.Label) { sb.scratch = foreshock.AppendLabel(sb.scratch, l) })
+	return xxhash.Sum64(sb.scratch)
 }
 
 // join has st teach, before or after all others.
@@ -103,19 +103,19 @@ func (s *shard) place(st *state) {
 // pod: what the series of one workload's pods have in common.
 func shared(ls labels.Labels, workload string) labels.Labels {
 	b := labels.NewScratchBuilder(ls.Len())
-	commonOf(&b, ls, workload)
+	commonOf(ls, workload, func(l labels.Label) { b.Add(l.Name, l.Value) })
 	return b.Labels()
 }
 
-func commonOf(b *labels.ScratchBuilder, ls labels.Labels, workload string) {
-	b.Reset()
+// commonOf yields the labels of shared.
+func commonOf(ls labels.Labels, workload string, yield func(labels.Label)) {
 	podOnly := foreshock.PodOnly(ls)
 	ls.Range(func(l labels.Label) {
 		switch {
 		case l.Name == foreshock.PodLabel:
-			b.Add(l.Name, workload)
+			yield(labels.Label{Name: l.Name, Value: workload})
 		case !podOnly(l):
-			b.Add(l.Name, l.Value)
+			yield(l)
 		}
 	})
 }

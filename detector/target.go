@@ -58,27 +58,42 @@ type address struct {
 
 // locate is the address of ls.
 func locate(ls labels.Labels) address {
+	var cluster, job, name, namespace, pod, instance string
+	ls.Range(func(l labels.Label) {
+		switch l.Name {
+		case clusterLabel:
+			cluster = l.Value
+		case prommodel.JobLabel:
+			job = l.Value
+		case prommodel.MetricNameLabel:
+			name = l.Value
+		case namespaceLabel:
+			namespace = l.Value
+		case podLabel:
+			pod = l.Value
+		case prommodel.InstanceLabel:
+			instance = l.Value
+		}
+	})
 	var buf [256]byte
 	b := buf[:0]
 	add := func(value string) {
 		b = append(binary.AppendUvarint(b, uint64(len(value))), value...)
 	}
-	add(ls.Get(clusterLabel))
-	add(ls.Get(prommodel.JobLabel))
-	name := ls.Get(prommodel.MetricNameLabel)
+	add(cluster)
+	add(job)
 	inJob := len(b)
 	add(name)
 	at := address{name: xxhash.Sum64(b)}
 	b = b[:inJob]
-	pod := ls.Get(podLabel)
 	if pod != "" {
-		add(ls.Get(namespaceLabel))
+		add(namespace)
 	}
 	at.job = xxhash.Sum64(b)
 	if pod != "" {
 		add(pod)
 	} else {
-		add(ls.Get(prommodel.InstanceLabel))
+		add(instance)
 	}
 	at.target = xxhash.Sum64(b)
 	add(name)

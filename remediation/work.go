@@ -113,9 +113,14 @@ func (s *settings) recheck(l *ledger, e entry, now time.Time) (deed, error) {
 		return deed{}, &refusal{refusedStale, fmt.Sprintf("its turn came %s after it was planned, which is above %s", age.Round(time.Second), freshness)}
 	}
 	if n := l.actedSince(p.Rule, now.Add(-ceilingWindow)); n >= c.MaxPerHour {
-		return deed{}, &refusal{refusedCeiling, fmt.Sprintf("the rule acted %d times within the hour", n)}
+		return deed{}, tooOften(n)
 	}
 	return d, nil
+}
+
+// tooOften refuses a rule that acted n times within the hour.
+func tooOften(n int) *refusal {
+	return &refusal{refusedCeiling, fmt.Sprintf("the rule acted %d times within the hour", n)}
 }
 
 // end records how it went. If that cannot be written the next process will call it

@@ -1,0 +1,69 @@
+package remediation
+
+import (
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock/rules"
+)
+
+// Rehearsed is a remedy that would run for an alert, or why it would not.
+type Rehearsed struct {
+	Rule    string
+	Action  string
+	Target  string // one of the action's configured targets, "" where it has none
+	Refused string // why it would not run; "" where it would
+}
+
+// Rehearsal says which remedies would run for a stream of alerts that every person
+// approves of at once, and runs none. Its time is that of the alerts. It holds the
+// starts of an hour, and opens no file after NewRehearsal.
+type Rehearsal struct {
+	settings *settings
+	starts   map[string][]time.Time // by rule, those of the last hour
+}
+
+// NewRehearsal makes the configuration and the rules ready, or says why it cannot.
+func NewRehearsal(c Config, remedies []*rules.Remedy) (*Rehearsal, error) {
+	s, err := newSettings(c, remedies)
+	if err != nil {
+		return nil, err
+	}
+	return &Rehearsal{settings: s, starts: map[string][]time.Time{}}, nil
+}
+
+// Firing returns what would be done at the time now about an alert that began to fire
+// at startsAt. It is called once an episode, in the order of time.
+func (h *Rehearsal) Firing(ls labels.Labels, startsAt, now time.Time) (all []Rehearsed) {
+	if h.settings.config.Mode == Off {
+		return nil
+	}
+	for _, rule := range h.settings.remedies {
+		if !rule.Match.Matches(ls) {
+			continue
+		}
+		p, _, err := h.settings.plan(rule, ls.Map(), startsAt)
+		if err == nil {
+			err = h.admit(rule.Name, now)
+		}
+		one := Rehearsed{Rule: p.Rule, Action: p.Action, Target: p.Target}
+		if err != nil {
+			one.Refused = err.Error()
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// admit notes that the rule acts now, or refuses.
+func (h *Rehearsal) admit(rule string, now time.Time) error {
+	since := now.Add(-ceilingWindow)
+	h.starts[rule] = slices.DeleteFunc(h.starts[rule], func(t time.Time) bool { return !t.After(since) })
+	if n := len(h.starts[rule]); n >= h.settings.config.MaxPerHour {
+		return tooOften(n)
+	}
+	h.starts[rule] = append(h.starts[rule], now)
+	return nil
+}
