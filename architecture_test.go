@@ -49,6 +49,7 @@ var floors = map[string]int{
 	"console":                2,
 	"config":                 3,
 	"internal/flow":          3,
+	"internal/capture":       3,
 	"app":                    4,
 	"internal/eval":          4,
 	"internal/scenario":      4,
