@@ -51,6 +51,7 @@ var floors = map[string]int{
 	"internal/flow":          3,
 	"internal/capture":       3,
 	"app":                    4,
+	"internal/backtest":      4,
 	"internal/eval":          4,
 	"internal/scenario":      4,
 	"internal/score":         4,

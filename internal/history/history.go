@@ -10,6 +10,7 @@ package history
 import (
 	"context"
 	"errors"
+	"iter"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -35,8 +36,9 @@ type Append func(ctx context.Context, b *foreshock.Batch) error
 // Source is somewhere samples can be read from. It may be read more than once, but not
 // twice at the same time.
 type Source interface {
-	// Read calls do with the samples of the span, and returns the first error, its own
-	// or do's. What do was given before an error is whole up to the time of the last
+	// Read calls do with the samples of the span, in the order of their time or, where
+	// requests were recorded, of their coming. It returns the first error, its own or
+	// do's. What do was given before an error is whole up to the time of the last
 	// sample, of which more may follow: a reader that goes on begins there.
 	Read(ctx context.Context, span Span, do Append) error
 	// Progress is how much has been read, from 0 to 1. Append may ask.
@@ -44,6 +46,23 @@ type Source interface {
 	// Skipped counts what could not be handed on: series without a name or with labels
 	// that are no UTF-8, and what Foreshock itself once emitted.
 	Skipped() int
+}
+
+// Batches is what s reads of the span, or why it cannot. A batch may change once the next
+// is asked for.
+func Batches(ctx context.Context, s Source, span Span) iter.Seq2[*foreshock.Batch, error] {
+	return func(yield func(*foreshock.Batch, error) bool) {
+		enough := errors.New("enough")
+		err := s.Read(ctx, span, func(_ context.Context, b *foreshock.Batch) error {
+			if !yield(b, nil) {
+				return enough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, enough) {
+			yield(nil, err)
+		}
+	}
 }
 
 // errFull says that a slice of time holds more samples than may wait in memory.
