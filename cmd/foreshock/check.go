@@ -63,7 +63,7 @@ func load(file string) (*rules.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	if slices.Contains(yamlstrict.Keys(data), "groups") {
+	if isRuleFile(data) {
 		return rules.ParseFile(file, data)
 	}
 	c, err := config.Load(file)
@@ -72,6 +72,9 @@ func load(file string) (*rules.Set, error) {
 	}
 	return c.Rules, nil
 }
+
+// isRuleFile tells a rule file from a configuration file.
+func isRuleFile(data []byte) bool { return slices.Contains(yamlstrict.Keys(data), "groups") }
 
 func (c checked) print(stdout, stderr io.Writer) {
 	switch {

@@ -36,13 +36,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 	commands := map[string]command{}
 	for _, add := range []func(*kingpin.Application) (string, command){
-		addServe, addCheck, addScore, addExplain, addEval, addVersion,
+		addServe, addCheck, addScore, addBacktest, addRecord, addExplain, addEval, addVersion,
 	} {
 		name, do := add(app)
 		commands[name] = do
 	}
 
-	chosen, err := app.Parse(args)
+	chosen, err := app.Parse(joinMoments(args))
 	if exited >= 0 {
 		return exited
 	}

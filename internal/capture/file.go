@@ -93,9 +93,6 @@ func (f *File) begin() (torn int64, err error) {
 		return 0, errors.Join(err, f.file.Sync())
 	}
 	r, err := newFrames(io.NewSectionReader(f.file, 0, info.Size()))
-	if err != nil {
-		return 0, err
-	}
 	for err == nil {
 		_, err = r.next()
 	}
