@@ -57,11 +57,7 @@ func read(t *testing.T, s *stack.Stack, name string) string {
 
 func sidecar(t *testing.T, s *stack.Stack, args ...string) *stack.Process {
 	t.Helper()
-	binary, err := filepath.Abs(filepath.Join(root, "bin/foreshock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return must[*stack.Process](t)(s.Foreshock(t.Context(), binary, args...))
+	return must[*stack.Process](t)(s.Foreshock(t.Context(), program(t), args...))
 }
 
 func must[T any](t *testing.T) func(T, error) T {
