@@ -41,6 +41,7 @@ var floors = map[string]int{
 	"internal/record":        1,
 	"internal/history":       1,
 	"journal":                1,
+	"internal/warmstart":     2,
 	"receiver":               2,
 	"detector":               2,
 	"incident":               2,

@@ -36,6 +36,7 @@ import (
 	"github.com/foreshock/foreshock/config"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
+	"github.com/foreshock/foreshock/internal/warmstart"
 	"github.com/foreshock/foreshock/receiver"
 	"github.com/foreshock/foreshock/remediation"
 )
@@ -70,6 +71,7 @@ type App struct {
 	receiver    *receiver.Receiver
 	sight       *sight
 	detector    *detector.Detector
+	warmStart   *warmstart.WarmStart
 	incidents   *incidents
 	emitter     *emitter.Emitter
 	remediation *remediation.Remediation
@@ -125,6 +127,16 @@ func New(o Options) (*App, error) {
 		Logger:     o.Logger.With("component", "detector"),
 	})
 	a.sight.next = a.detector
+	a.warmStart, err = warmstart.New(warmstart.Options{
+		Config:     cfg.WarmStart,
+		Append:     a.detector.Append,
+		Now:        time.Now,
+		Registerer: a.registry,
+		Logger:     o.Logger.With("component", "warm start"),
+	})
+	if err != nil {
+		return nil, err
+	}
 	a.receiver = receiver.New(receiver.Options{
 		Config:     cfg.Receiver,
 		Appender:   a.sight,
@@ -152,6 +164,9 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 
 // observe is the flow below the detector. One goroutine calls it, batch by batch.
 func (a *App) observe(f foreshock.Findings) {
+	if a.warmStart.History() {
+		return // nobody is told what was
+	}
 	a.sight.reached(f.Now)
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: a.incidents.observe(f)})
 }
@@ -189,12 +204,25 @@ func (a *App) Run(ctx context.Context, hangup <-chan os.Signal) error {
 // start sets every stage going and returns a channel for each that tells when it
 // has finished.
 func (a *App) start() (stopped stages) {
-	stopped = stages{emitter: background(a.emitter.Run), remediation: background(a.remediation.Run), detector: background(a.detector.Run)}
-	a.ready.Store(true)
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped = stages{
+		emitter: background(a.emitter.Run), remediation: background(a.remediation.Run), detector: background(a.detector.Run),
+		stopWarming: cancel,
+		warmStart: background(func() {
+			a.warmStart.Run(ctx)
+			a.ready.Store(true)
+		}),
+	}
+	if !a.warmStart.Needed() {
+		<-stopped.warmStart
+	}
 	return stopped
 }
 
-type stages struct{ detector, emitter, remediation <-chan struct{} }
+type stages struct {
+	detector, emitter, remediation, warmStart <-chan struct{}
+	stopWarming                               func()
+}
 
 func background(run func()) <-chan struct{} {
 	done := make(chan struct{})
@@ -209,6 +237,8 @@ func background(run func()) <-chan struct{} {
 // is slow or a downstream that is dead is its own trouble, not a failed stop: what
 // could not be finished in time is cut and said, and the process leaves in order.
 func (a *App) stop(stopped stages) error {
+	stopped.stopWarming()
+	<-stopped.warmStart
 	a.ready.Store(false)
 
 	ctx, cancel := context.WithTimeout(context.Background(), intakeGrace)

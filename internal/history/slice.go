@@ -71,7 +71,7 @@ func (s *slicer) read(ctx context.Context, span Span, fetch fetch, do Append) er
 			return fmt.Errorf("read from %s to %s: %w", stamp(at.From), stamp(at.To), err)
 		}
 		err = s.batches(func(b *foreshock.Batch) error {
-			s.progress = span.share(last(b))
+			s.progress = span.share(Latest(b))
 			return do(ctx, b)
 		})
 		if err != nil {
@@ -212,8 +212,9 @@ func earliest(samples []foreshock.Sample, histograms []foreshock.Histogram) int6
 	return min(samples[0].T, histograms[0].T)
 }
 
-// last is the time of the last sample of a batch in order.
-func last(b *foreshock.Batch) int64 {
+// Latest is the time of the last sample of a batch in the order of time, 0 where there is
+// none.
+func Latest(b *foreshock.Batch) int64 {
 	t := int64(0)
 	if n := len(b.Samples); n > 0 {
 		t = b.Samples[n-1].T
