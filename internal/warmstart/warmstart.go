@@ -34,8 +34,9 @@ const (
 	// logEvery is how often the log tells of progress.
 	logEvery = 10 * time.Second
 
-	// burst is how many samples may pass the rate limit at once; a batch has fewer.
-	burst = 30_000
+	// maxBurst is how many samples may pass the rate limit at once, where that is no more
+	// than a second's: a few batches.
+	maxBurst = 10_000
 )
 
 // Options are what a WarmStart needs.
@@ -70,9 +71,9 @@ func New(o Options) (*WarmStart, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	w := &WarmStart{Options: o, limiter: rate.NewLimiter(rate.Inf, burst)}
+	w := &WarmStart{Options: o, limiter: rate.NewLimiter(rate.Inf, maxBurst)}
 	if n := o.Config.RateLimit; n > 0 {
-		w.limiter.SetLimit(rate.Limit(n))
+		w.limiter = rate.NewLimiter(rate.Limit(n), min(n, maxBurst))
 	}
 	if o.Config.URL != "" {
 		var err error
@@ -173,6 +174,7 @@ func (w *WarmStart) persist(ctx context.Context) error {
 // learn hands a batch to the detector, as soon as both the rate limit and the detector have
 // room for it.
 func (w *WarmStart) learn(ctx context.Context, b *foreshock.Batch) error {
+	burst := w.limiter.Burst()
 	for n := b.Len(); n > 0; n -= burst {
 		if err := w.limiter.WaitN(ctx, min(n, burst)); err != nil {
 			return err
