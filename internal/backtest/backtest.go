@@ -174,12 +174,15 @@ func emitAll(set *rules.Set) *rules.Set {
 	return &all
 }
 
-// week is what alerts are counted by.
-const week = 7 * 24 * time.Hour
+// Alerts are counted by the week, where there is a day at least to tell a week by.
+const (
+	week        = 7 * 24 * time.Hour
+	leastToTell = 24 * time.Hour
+)
 
-// perWeek is how many a week n in so much time are; NaN of no time.
+// perWeek is how many a week n in so much time are; NaN of too little time.
 func perWeek(n int, span time.Duration) float64 {
-	if span <= 0 {
+	if span < leastToTell {
 		return math.NaN()
 	}
 	return float64(n) * float64(week) / float64(span)

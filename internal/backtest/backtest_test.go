@@ -94,11 +94,11 @@ func TestReport(t *testing.T) {
 	if err := r.Text(&text); err != nil {
 		t.Fatal(err)
 	}
-	want := `3h59m0s from 2026-03-01T12:00:00Z: 480 samples of 2 series. 2 alerts, 84.4 a week; 2 incidents, 0 of which no rule selected.
+	want := `3h59m0s from 2026-03-01T12:00:00Z: 480 samples of 2 series. 2 alerts; 2 incidents.
 
 RULE   ALERTS  A WEEK  INCIDENTS  REMEDIES  REFUSED
-long   2       84.4    2          1         1
-never  0       0.0     0          0         0
+long   2       –       2          1         1
+never  0       –       0          0         0
 
 2026-03-01 15:00:00  for …  {alertname="ForeshockIncident", instance="a", rule="long", severity="page"}
     too long
@@ -203,6 +203,12 @@ func TestNobodyWroteRules(t *testing.T) {
 	}
 	if len(r.Alerts) != 1 || len(r.Figure.Panels) != 2 || len(r.Figure.Panels[0].Points) != 31 {
 		t.Errorf("alerts %v, %d panels", r.Alerts, len(r.Figure.Panels))
+	}
+}
+
+func TestAWeekIsToldByADayAtLeast(t *testing.T) {
+	if got := weekly(perWeek(3, 36*time.Hour)) + " " + weekly(perWeek(3, 23*time.Hour)); got != "14.0 –" {
+		t.Error(got)
 	}
 }
 

@@ -46,7 +46,7 @@ type Report struct {
 type Rule struct {
 	Name      string
 	Alerts    int
-	PerWeek   float64 // NaN where there is no time to count by
+	PerWeek   float64 // NaN of less than a day
 	Incidents int     // it led
 	Remedies  int     // that would have run for its alerts
 	Refused   int     // that a guard would have kept back

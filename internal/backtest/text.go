@@ -46,10 +46,17 @@ func (r *Report) summary() string {
 			untold++
 		}
 	}
-	text := fmt.Sprintf("%s from %s: %s of %s. %s, %s a week; %s, %d of which no rule selected.",
+	text := fmt.Sprintf("%s from %s: %s of %s. %s",
 		r.Length().Round(time.Second), foreshock.Time(r.From).Format(time.RFC3339),
-		count(r.Samples, "sample"), counted(r.Series, "series", "series"),
-		count(len(r.Alerts), "alert"), weekly(perWeek(len(r.Alerts), r.Length())), count(len(r.Incidents), "incident"), untold)
+		count(r.Samples, "sample"), counted(r.Series, "series", "series"), count(len(r.Alerts), "alert"))
+	if rate := perWeek(len(r.Alerts), r.Length()); !math.IsNaN(rate) {
+		text += ", " + weekly(rate) + " a week"
+	}
+	text += "; " + count(len(r.Incidents), "incident")
+	if untold > 0 {
+		text += fmt.Sprintf(", %d of which nobody would have been told of", untold)
+	}
+	text += "."
 	for _, loss := range []struct {
 		n    int
 		what string

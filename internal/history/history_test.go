@@ -277,6 +277,7 @@ func TestServersThatFail(t *testing.T) {
 		"not ours":    func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
 		"broken":      func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) },
 		"torn stream": tornStream,
+		"a long tale": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, strings.Repeat("no ", 1<<20), 500) },
 	} {
 		server := httptest.NewServer(answer)
 		u, err := ParseURL(server.URL)
@@ -290,6 +291,8 @@ func TestServersThatFail(t *testing.T) {
 		err = p.Read(t.Context(), Span{start, start + 1000}, func(context.Context, *foreshock.Batch) error { return nil })
 		if err == nil {
 			t.Errorf("%s: no error", what)
+		} else if len(err.Error()) > 2<<10 {
+			t.Errorf("%s: an error of %d bytes", what, len(err.Error()))
 		}
 		q, err := NewQuery(Server{URL: u}, "up", time.Second)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/api"
@@ -29,6 +30,9 @@ const (
 	// maxAnswer bounds one answer in JSON: some 40 B a sample × fewSamples, and labels.
 	maxAnswer = 64 << 20
 
+	// maxReason bounds what a server says of an error, in bytes.
+	maxReason = 1 << 10
+
 	// maxFrame bounds one frame of a streamed answer: one series' chunks. Prometheus
 	// sends at most a MiB in each.
 	maxFrame = 32 << 20
@@ -44,12 +48,12 @@ type Server struct {
 	Logger *slog.Logger
 }
 
-// ParseURL reads the address of a Prometheus. Its error does not repeat what may hold a
-// password.
+// ParseURL reads the address of a Prometheus. Credentials have no place in it, as errors
+// and logs repeat it; so its own error does not.
 func ParseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("must be http:// or https:// and a host, such as http://localhost:9090")
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("must be http:// or https:// and a host, without a user, such as http://localhost:9090")
 	}
 	return u, nil
 }
@@ -75,15 +79,25 @@ func (s Server) logger() *slog.Logger {
 	return s.Logger
 }
 
-// bounded keeps answers that are read as a whole to maxAnswer.
+// bounded keeps answers that are read as a whole to maxAnswer, and the words of those that
+// are errors to maxReason. Streams are read frame by frame and have no end to keep to.
 type bounded struct{ next http.RoundTripper }
 
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer, err := b.next.RoundTrip(r)
-	if err == nil {
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case answer.StatusCode/100 != 2:
+		answer.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(answer.Body, maxReason), answer.Body}
+	case !strings.HasPrefix(answer.Header.Get("Content-Type"), "application/x-streamed-protobuf"):
 		answer.Body = &boundedBody{ReadCloser: answer.Body, left: maxAnswer}
 	}
-	return answer, err
+	return answer, nil
 }
 
 type boundedBody struct {
@@ -119,6 +133,9 @@ func NewPrometheus(s Server, selectors Selectors) (*Prometheus, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make a client for %s: %w", s.URL.Redacted(), err)
+	}
+	if c, ok := client.(*remote.Client); ok {
+		c.Client.Transport = bounded{c.Client.Transport}
 	}
 	p := &Prometheus{slicer: newSlicer(1000), server: s, client: client}
 	for _, matchers := range selectors.orAll() {

@@ -217,7 +217,7 @@ func TestNothingToDo(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	c := Config{URL: "prometheus:9090", Lookback: 1, RateLimit: -1, Match: []string{"up", "{"}, GiveUpAfter: model.Duration(3 * time.Hour)}
-	want := `warm_start.url: must be http:// or https:// and a host, such as http://localhost:9090
+	want := `warm_start.url: must be http:// or https:// and a host, without a user, such as http://localhost:9090
 warm_start.lookback: must be from 1m to 90d, got 0s
 warm_start.rate_limit: must not be negative, got -1
 warm_start.give_up_after: must be from 1s to 2h, got 3h
