@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,8 +28,10 @@ func TestBacktestTellsWhatWasTold(t *testing.T) {
 	a := newApp(t)
 	a.latency.Store(20)
 	s := start(t, "testdata/stack")
-	write(t, s, "prometheus.yml", s.Local(prometheusYML(a, "io.prometheus.write.v2.Request")+
-		"  - {url: http://localhost:9798/api/v1/write, protobuf_message: io.prometheus.write.v2.Request}\n"))
+	write(t, s, "prometheus.yml", s.Local(strings.Replace(prometheusYML(a, "io.prometheus.write.v2.Request")+
+		"  - {url: http://localhost:9798/api/v1/write, protobuf_message: io.prometheus.write.v2.Request}\n",
+		"scrape_configs:", "scrape_configs:\n  - {job_name: node, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{targets: [\"localhost:9100\"]}]}", 1)))
+	must[*stack.Process](t)(s.NodeExporter(t.Context()))
 	must[*stack.Process](t)(s.Alertmanager(t.Context()))
 	sidecar(t, s)
 	must[*stack.Process](t)(s.Start(program(t), "record", "kept", "--web.listen-address="+s.Addr(9798)))
@@ -48,6 +51,9 @@ func TestBacktestTellsWhatWasTold(t *testing.T) {
 	a.latency.Store(20)
 	eventually(t, 2*time.Minute, "the alert to be gone", func() bool { return len(activeAlerts(t, s)) == 0 })
 
+	seen := time.Now()
+	var incidents struct{ Data []incident }
+	getJSON(t, s.URL(9797, "/api/v1/incidents"), &incidents)
 	for what, from := range map[string][]string{
 		"Prometheus":         {"--url", s.URL(9090, ""), "--from", began.UTC().Format(time.RFC3339)},
 		"the recording":      {"--capture", "kept"},
@@ -56,6 +62,9 @@ func TestBacktestTellsWhatWasTold(t *testing.T) {
 		report := backtested(t, s, append(from, "--config.file", "foreshock.yml")...)
 		if len(report.Alerts) != 1 || !report.Alerts[0].is(live[0]) {
 			t.Errorf("%s: a backtest tells of\n%v\nand the live run told of\n%v", what, report.Alerts, live)
+		}
+		if got, want := settled(report.Incidents, seen), settled(incidents.Data, seen); !slices.Equal(got, want) || len(want) == 0 {
+			t.Errorf("%s: a backtest has the incidents\n%v\nand the live run had\n%v", what, got, want)
 		}
 	}
 
@@ -79,6 +88,25 @@ func program(t testing.TB) string {
 type report struct {
 	Series, Samples int
 	Alerts          []told
+	Incidents       []incident
+}
+
+// incident is what happened, whether or not anyone was told.
+type incident struct {
+	ID, State string
+	StartsAt  time.Time
+}
+
+// settled are the incidents that had begun, and were more than pending, a while before
+// they were asked for.
+func settled(all []incident, asked time.Time) (ids []string) {
+	for _, in := range all {
+		if in.State != "pending" && in.StartsAt.Before(asked.Add(-5*time.Second)) {
+			ids = append(ids, in.StartsAt.UTC().Format(time.RFC3339Nano)+" "+in.ID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // backtested is what foreshock backtest reports.
