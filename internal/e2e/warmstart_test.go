@@ -42,11 +42,11 @@ func TestWarmStart(t *testing.T) {
 			return query(t, s, `count_over_time(app_latency_seconds[5m]) > `+n) == 2
 		})
 	}
-	recorded("a history", "420")
+	recorded("a history", "240")
 	other.latency.Store(900)
-	recorded("a fault in it", "450")
+	recorded("a fault in it", "270")
 	other.latency.Store(20)
-	recorded("its end", "600")
+	recorded("its end", "320")
 
 	write(t, s, "prometheus.yml", yml)
 	if err := prometheus.Signal(syscall.SIGHUP); err != nil {
@@ -72,7 +72,7 @@ func TestWarmStart(t *testing.T) {
 		_, err := stack.Fetch(t.Context(), s.URL(9797, "/-/ready"))
 		return err == nil
 	})
-	if learned := metric(t, s, 9797, "foreshock_warm_start_samples_total", nil); learned < 600 {
+	if learned := metric(t, s, 9797, "foreshock_warm_start_samples_total", nil); learned < 640 {
 		t.Errorf("only %g samples were learned\n%s", learned, p.Log())
 	}
 	if metric(t, s, 9797, "foreshock_warm_start_gave_up_total", nil) != 0 || metric(t, s, 9797, "foreshock_warm_start_progress_ratio", nil) != 1 {

@@ -51,7 +51,7 @@ type Options struct {
 // WarmStart reads history once, while Run runs.
 type WarmStart struct {
 	Options
-	source  history.Source // nil: there is nothing to do
+	source  history.Source // nil once Run has returned, and where there is nothing to do
 	limiter *rate.Limiter
 	metrics *metrics
 
@@ -86,7 +86,7 @@ func New(o Options) (*WarmStart, error) {
 }
 
 // Needed reports whether there is something to do.
-func (w *WarmStart) Needed() bool { return w.source != nil }
+func (w *WarmStart) Needed() bool { return w.Config.URL != "" }
 
 // Running reports whether history is being learned.
 func (w *WarmStart) Running() bool { return w.running.Load() }
@@ -120,6 +120,7 @@ func (w *WarmStart) Run(ctx context.Context) {
 	w.position, w.told = w.span.From, began
 	w.running.Store(true)
 	defer w.running.Store(false)
+	defer func() { w.source = nil }() // it knows the labels of every series
 	w.Logger.Info("warm start: learning from history; senders are asked to wait", "from", foreshock.Time(w.span.From), "to", foreshock.Time(w.span.To))
 
 	err := w.persist(ctx)

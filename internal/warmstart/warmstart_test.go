@@ -51,6 +51,7 @@ func warm(t *testing.T, m *memory, learn history.Append) (*WarmStart, *bytes.Buf
 	t.Helper()
 	var log bytes.Buffer
 	c := DefaultConfig()
+	c.URL = "http://nobody.invalid"
 	c.Lookback = model.Duration(time.Hour)
 	w, err := New(Options{
 		Config: c, Append: learn, Now: time.Now,
