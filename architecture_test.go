@@ -48,6 +48,7 @@ var floors = map[string]int{
 	"emitter":                2,
 	"remediation":            2,
 	"console":                2,
+	"query":                  2,
 	"config":                 3,
 	"internal/flow":          3,
 	"internal/capture":       3,

@@ -70,13 +70,16 @@ func NewSeries(ls labels.Labels) *Series {
 // Name is the metric name.
 func (s *Series) Name() string { return s.Labels.Get(model.MetricNameLabel) }
 
-// String writes the series as PromQL does: name{label="value", …}.
+// String writes the series as PromQL does: name{label="value", …}. What a rule's
+// expression results in has the name of the rule.
 func (s *Series) String() string {
-	name := s.Name()
+	name, rest := s.Name(), s.Labels.DropReserved(isMetricName)
+	if IsExpr(s.Labels) {
+		name, rest = exprName(s.Labels)
+	}
 	if !model.LegacyValidation.IsValidMetricName(name) {
 		return s.Labels.String()
 	}
-	rest := s.Labels.DropReserved(isMetricName)
 	if rest.IsEmpty() {
 		return name
 	}
@@ -145,6 +148,14 @@ func (h *Histogram) Len() int {
 
 // Stale reports whether the histogram is a staleness marker, which travels in Sum.
 func (h Histogram) Stale() bool { return value.IsStaleNaN(h.Sum) }
+
+// Excerpt is what is known of one series over a while: as many times, ms, as values,
+// oldest first.
+type Excerpt struct {
+	Series *Series
+	T      []int64
+	V      []float64
+}
 
 // Metadata says what type a metric family has, where a sender knows it.
 type Metadata struct {

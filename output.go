@@ -39,7 +39,7 @@ const (
 var outputNames = []string{
 	ScoreMetric, ExpectedMetric, ExpectedLowerMetric, ExpectedUpperMetric,
 	ForecastMetric, ForecastLowerMetric, ForecastUpperMetric,
-	TimeToThresholdMetric, IncidentMetric, GroupScoreMetric, GroupName,
+	TimeToThresholdMetric, IncidentMetric, GroupScoreMetric, GroupName, ExprName,
 }
 
 // OwnOutput reports whether ls is a series Foreshock emitted: scoring it again

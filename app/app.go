@@ -8,6 +8,9 @@
 //	/, /api/v1/{status,…} ◀────────────────┤           console           │     /metrics/anomalies
 //	                                       └─────────────────────────────┘
 //	                                       ┌─────────────────────────────┐
+//	/api/v1/{query,…} ◀────────────────────┤            query            │◀── Read: detector, emitter
+//	                                       └─────────────────────────────┘
+//	                                       ┌─────────────────────────────┐
 //	/api/v1/alertmanager/webhook ─────────▶│         remediation         ├──▶ webhook, exec
 //	                                       └─────────────────────────────┘
 //
@@ -37,6 +40,7 @@ import (
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
 	"github.com/foreshock/foreshock/internal/warmstart"
+	"github.com/foreshock/foreshock/query"
 	"github.com/foreshock/foreshock/receiver"
 	"github.com/foreshock/foreshock/remediation"
 )
@@ -72,6 +76,8 @@ type App struct {
 	sight       *sight
 	detector    *detector.Detector
 	warmStart   *warmstart.WarmStart
+	query       *query.Query
+	evaluator   *query.Evaluator
 	incidents   *incidents
 	emitter     *emitter.Emitter
 	remediation *remediation.Remediation
@@ -126,6 +132,14 @@ func New(o Options) (*App, error) {
 		Registerer: a.registry,
 		Logger:     o.Logger.With("component", "detector"),
 	})
+	a.query = query.New(query.Options{
+		Config:     cfg.Query,
+		Sources:    []query.Source{a.detector, a.emitter},
+		Types:      a.detector.Types,
+		Now:        time.Now,
+		Registerer: a.registry,
+		Logger:     o.Logger.With("component", "query"),
+	})
 	a.sight.next = a.detector
 	a.warmStart, err = warmstart.New(warmstart.Options{
 		Config:     cfg.WarmStart,
@@ -137,6 +151,8 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.evaluator = a.query.NewEvaluator(cfg.Rules.Expressions(), a.warmStart.Append)
+	a.warmStart.Evaluate(a.evaluator)
 	a.receiver = receiver.New(receiver.Options{
 		Config:     cfg.Receiver,
 		Appender:   a.sight,
@@ -145,7 +161,15 @@ func New(o Options) (*App, error) {
 	})
 	a.server = a.newServer()
 	a.metrics.loaded()
+	a.tell(cfg)
 	return a, nil
+}
+
+// tell logs what the configuration brings about that nobody may expect.
+func (a *App) tell(cfg *config.Config) {
+	for _, note := range cfg.Notes() {
+		a.logger.Info(note)
+	}
 }
 
 func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
@@ -156,6 +180,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		ExternalLabels: cfg.Global.ExternalLabels,
 		ExternalURL:    cfg.Global.ExternalURL,
 		Rules:          cfg.Rules,
+		Recall:         time.Duration(cfg.Detector.Window),
 		Blindness:      a.sight.blindness,
 		Registerer:     a.registry,
 		Logger:         a.logger.With("component", "emitter"),
@@ -164,10 +189,11 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 
 // observe is the flow below the detector. One goroutine calls it, batch by batch.
 func (a *App) observe(f foreshock.Findings) {
-	if a.warmStart.History() {
+	if a.warmStart.History(f.Now) {
 		return // nobody is told what was
 	}
 	a.sight.reached(f.Now)
+	a.evaluator.Reached(f.Now)
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: a.incidents.observe(f)})
 }
 
@@ -204,14 +230,17 @@ func (a *App) Run(ctx context.Context, hangup <-chan os.Signal) error {
 // start sets every stage going and returns a channel for each that tells when it
 // has finished.
 func (a *App) start() (stopped stages) {
-	ctx, cancel := context.WithCancel(context.Background())
+	evaluating, stopEvaluator := context.WithCancel(context.Background())
+	warming, stopWarming := context.WithCancel(context.Background())
 	stopped = stages{
 		emitter: background(a.emitter.Run), remediation: background(a.remediation.Run), detector: background(a.detector.Run),
-		stopWarming: cancel,
+		evaluator:     background(func() { a.evaluator.Run(evaluating) }),
+		stopEvaluator: stopEvaluator,
 		warmStart: background(func() {
-			a.warmStart.Run(ctx)
+			a.warmStart.Run(warming)
 			a.ready.Store(true)
 		}),
+		stopWarming: stopWarming,
 	}
 	if !a.warmStart.Needed() {
 		<-stopped.warmStart
@@ -220,8 +249,8 @@ func (a *App) start() (stopped stages) {
 }
 
 type stages struct {
-	detector, emitter, remediation, warmStart <-chan struct{}
-	stopWarming                               func()
+	detector, emitter, remediation, evaluator, warmStart <-chan struct{}
+	stopEvaluator, stopWarming                           context.CancelFunc
 }
 
 func background(run func()) <-chan struct{} {
@@ -248,6 +277,8 @@ func (a *App) stop(stopped stages) error {
 		_ = a.server.Close() // its error is that of a listener closed already
 	}
 
+	stopped.stopEvaluator()
+	<-stopped.evaluator
 	a.detector.Close()
 	<-stopped.detector
 

@@ -39,10 +39,13 @@ func (a *App) applyConfig() (err error) {
 	a.receiver.SetConfig(next.Receiver)
 	a.detector.SetConfig(next.Detector)
 	a.detector.SetRules(next.Rules)
+	a.evaluator.SetExpressions(next.Rules.Expressions())
 	a.incidents.setConfig(next.Incident)
+	a.query.SetConfig(next.Query)
 
 	a.config = next
 	a.metrics.loaded()
+	a.tell(next)
 	a.logger.Info("configuration reloaded", "file", a.opts.ConfigFile)
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/foreshock/foreshock/console"
 	"github.com/foreshock/foreshock/internal/record"
+	"github.com/foreshock/foreshock/query"
 )
 
 // Bounds on slow clients. A sender keeps its connection five minutes between
@@ -50,6 +51,11 @@ func (a *App) routes() http.Handler {
 	api := a.remediation.API()
 	mux.Handle("/api/v1/remediations", api)
 	mux.Handle("/api/v1/remediations/", api)
+
+	prometheus := a.query.API()
+	for _, path := range query.Paths() {
+		mux.Handle(path, prometheus)
+	}
 
 	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(a.registry,
 		promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})))

@@ -13,6 +13,7 @@ import (
 	"github.com/foreshock/foreshock/emitter"
 	"github.com/foreshock/foreshock/incident"
 	"github.com/foreshock/foreshock/internal/warmstart"
+	"github.com/foreshock/foreshock/query"
 	"github.com/foreshock/foreshock/receiver"
 	"github.com/foreshock/foreshock/remediation"
 	"github.com/foreshock/foreshock/rules"
@@ -43,6 +44,9 @@ type Config struct {
 
 	// Emitter writes out what was found.
 	Emitter emitter.Config `yaml:"emitter"`
+
+	// Query bounds what PromQL about the windows may cost.
+	Query query.Config `yaml:"query"`
 
 	// RemoteWrite says where anomaly metrics are sent: Prometheus's own block.
 	RemoteWrite []*promconfig.RemoteWriteConfig `yaml:"remote_write,omitempty"`
@@ -78,6 +82,7 @@ func Default() *Config {
 		WarmStart:   warmstart.DefaultConfig(),
 		Incident:    incident.DefaultConfig(),
 		Emitter:     emitter.DefaultConfig(),
+		Query:       query.DefaultConfig(),
 		Remediation: remediation.DefaultConfig(),
 		Rules:       new(rules.Set),
 	}

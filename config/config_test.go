@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -228,4 +229,25 @@ func FuzzLoad(f *testing.F) {
 			shown(t, c)
 		}
 	})
+}
+
+// Windows that an expression lengthens are memory somebody should know about.
+func TestNotes(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	write("rules.yml", `groups: [{name: g, rules: [{watch: w, expr: 'rate(up{job="a"}[2h]) + rate(down[5m])'}]}]`)
+	c, err := Load(write("foreshock.yml", "rule_files: [rules.yml]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `[rule w reads 2h back: the windows of {__name__="up",job="a"} are kept as long, not only for detector.window, 1h]`
+	if got := fmt.Sprint(c.Notes()); got != want {
+		t.Errorf("notes %s\nwant  %s", got, want)
+	}
 }

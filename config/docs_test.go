@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite the pages in docs and the expec
 // TestDocs holds the reference pages against the doc comments, tags and defaults
 // they are made from.
 func TestDocs(t *testing.T) {
-	house := parseHouse(t, "config", "receiver", "detector", "incident", "emitter", "remediation", "rules", "internal/warmstart")
+	house := parseHouse(t, "config", "receiver", "detector", "incident", "emitter", "query", "remediation", "rules", "internal/warmstart")
 	for file, text := range map[string]string{
 		"../docs/configuration.md": configurationPage(t, house),
 		"../docs/rules.md":         rulesPage(t, house),

@@ -107,7 +107,7 @@ var assets embed.FS
 
 type console struct{ Options }
 
-// New returns the handler of /, /assets/… and /api/v1/{status,incidents,series,explain}. It
+// New returns the handler of /, /assets/… and /api/v1/{status,incidents,windows,explain}. It
 // answers 405 to anything but GET and HEAD.
 func New(o Options) http.Handler {
 	if o.Logger == nil {
@@ -125,7 +125,7 @@ func New(o Options) http.Handler {
 	}
 	mux.Handle("GET /api/v1/status", c.answer(c.status))
 	mux.Handle("GET /api/v1/incidents", c.answer(c.incidents))
-	mux.Handle("GET /api/v1/series", c.answer(c.series))
+	mux.Handle("GET /api/v1/windows", c.answer(c.series))
 	mux.Handle("GET /api/v1/explain", c.answer(c.explain))
 	return secured(mux)
 }

@@ -81,7 +81,7 @@ func TestTheAPIAnswersAsPrometheusDoes(t *testing.T) {
 	for path, want := range map[string]string{
 		"/api/v1/status":                    `{"status":"success","data":{"series":2,"warming":0,"maxSeries":0,"windowBytes":0,"batches":0,"samples":0,"scored":0,"late":0,"refused":0,"evicted":0,"skipped":0,"budgets":[{"scope":"fleet","budgetPerWeek":2,"realisedPerWeek":1.5,"threshold":0.25}],"blind":false,"blindSince":null,"now":null}}`,
 		"/api/v1/incidents":                 `{"status":"success","data":[{"id":"1f","kind":"breach","state":"firing","startsAt":"2026-03-01T12:00:00.000Z","endsAt":null,"updatedAt":"2026-03-01T12:01:00.000Z","labels":{"instance":"\u003c/script\u003e\u003cb\u003e"},"alerting":true,"rule":"disk","lead":{"series":"node_filesystem_avail_bytes{instance=\"\u003c/script\u003e\u003cb\u003e\"}","metric":{"__name__":"node_filesystem_avail_bytes","instance":"\u003c/script\u003e\u003cb\u003e"},"rule":"disk","onset":"2026-03-01T12:00:00.000Z","endedAt":null,"peak":1.5,"value":4096,"channel":"level","expected":null,"lower":null,"upper":null,"limit":0,"etaSeconds":5400},"members":[{"series":"node_filesystem_avail_bytes{instance=\"\u003c/script\u003e\u003cb\u003e\"}","metric":{"__name__":"node_filesystem_avail_bytes","instance":"\u003c/script\u003e\u003cb\u003e"},"rule":"disk","onset":"2026-03-01T12:00:00.000Z","endedAt":null,"peak":1.5,"value":4096,"channel":"level","expected":null,"lower":null,"upper":null,"limit":0,"etaSeconds":5400}],"memberCount":1}]}`,
-		"/api/v1/series?match[]=node_load1": `{"status":"success","data":[{"series":"node_load1{instance=\"web-1\"}","metric":{"__name__":"node_load1","instance":"web-1"},"kind":"gauge","rule":"load","ended":false,"warming":false,"last":{"at":"2026-03-01T12:00:00.000Z","value":0.5,"score":2,"expected":0.2,"lower":0.1,"upper":null},"samples":[[1772366340000,null],[1772366400000,0.5]]}]}`,
+		"/api/v1/windows?match[]=node_load1": `{"status":"success","data":[{"series":"node_load1{instance=\"web-1\"}","metric":{"__name__":"node_load1","instance":"web-1"},"kind":"gauge","rule":"load","ended":false,"warming":false,"last":{"at":"2026-03-01T12:00:00.000Z","value":0.5,"score":2,"expected":0.2,"lower":0.1,"upper":null},"samples":[[1772366340000,null],[1772366400000,0.5]]}]}`,
 	} {
 		r, body := get(t, s.URL+path)
 		if r.StatusCode != http.StatusOK || r.Header.Get("Content-Type") != "application/json" || strings.TrimSpace(body) != want {
@@ -93,7 +93,7 @@ func TestTheAPIAnswersAsPrometheusDoes(t *testing.T) {
 // A quiet day is an empty list: a script that counts must not meet null.
 func TestNothingIsAnEmptyList(t *testing.T) {
 	s := serve(t, Options{})
-	for _, path := range []string{"/api/v1/incidents", "/api/v1/series?match[]=up"} {
+	for _, path := range []string{"/api/v1/incidents", "/api/v1/windows?match[]=up"} {
 		if _, body := get(t, s.URL+path); strings.TrimSpace(body) != `{"status":"success","data":[]}` {
 			t.Errorf("%s: %s", path, body)
 		}
@@ -136,7 +136,7 @@ func TestSeriesAreFoundByMatchersWithinBounds(t *testing.T) {
 		{"match[]=up&limit=201", 400, 0, `limit: must be from 1 to 200, got "201"`},
 		{"match[]=up&limit=all", 400, 0, `limit: must be from 1 to 200, got "all"`},
 	} {
-		r, body := get(t, s.URL+"/api/v1/series?"+c.query)
+		r, body := get(t, s.URL+"/api/v1/windows?"+c.query)
 		var got struct {
 			Status, ErrorType, Error string
 			Data                     []struct{ Samples [][2]float64 }
@@ -173,7 +173,7 @@ func TestErrorsKeepTheirMeaning(t *testing.T) {
 		{errors.New("broken"), 500, "internal"},
 	} {
 		s := serve(t, Options{Series: func(context.Context, []*labels.Matcher, int) ([]Series, error) { return nil, c.err }})
-		r, body := get(t, s.URL+"/api/v1/series?match[]=up")
+		r, body := get(t, s.URL+"/api/v1/windows?match[]=up")
 		want := `{"status":"error","errorType":"` + c.kind + `","error":"` + c.err.Error() + `"}`
 		if r.StatusCode != c.code || strings.TrimSpace(body) != want {
 			t.Errorf("%v: %s %s, want %d %s", c.err, r.Status, body, c.code, want)
@@ -215,7 +215,7 @@ func TestIncidentsAreBounded(t *testing.T) {
 func TestOnlyReadingIsAllowed(t *testing.T) {
 	s := serve(t, Options{})
 	for path, code := range map[string]int{
-		"/": 405, "/assets/console.js": 405, "/api/v1/status": 405, "/api/v1/incidents": 405, "/api/v1/series": 405, "/api/v1/explain": 405,
+		"/": 405, "/assets/console.js": 405, "/api/v1/status": 405, "/api/v1/incidents": 405, "/api/v1/windows": 405, "/api/v1/explain": 405,
 		"/api/v1/nothing": 404, "/assets/": 404, "/assets/console.go": 404, "/index.html": 404,
 	} {
 		for _, method := range []string{"POST", "PUT", "DELETE"} {

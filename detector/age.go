@@ -10,7 +10,7 @@ const minute = int64(time.Minute / time.Millisecond)
 // it would be forgotten. So a series that is heard is asked after once in a window or in
 // its wait, and no batch looks at all of them.
 func (s *shard) expect(st *state) {
-	after := min(s.keep, s.idle)
+	after := min(s.keeps(st), s.idle)
 	if s.awake-st.seen > after {
 		after = s.idle
 	}
@@ -41,7 +41,7 @@ func (s *shard) age() {
 			if st.enlisted && !st.quiet && s.flow-st.met > st.wait() {
 				s.miss(st)
 			}
-			if unheard > s.keep {
+			if unheard > s.keeps(st) {
 				s.empty(st)
 				st.hush()
 			}
@@ -70,6 +70,7 @@ func (s *shard) evict(st *state, why eviction) {
 	st.mind.drop(&s.ledger)
 	s.dropStar(st)
 	s.setForecast(st, nil)
+	delete(s.longer, st.slot)
 	s.out.counts.evicted[why]++
 	s.series.remove(st)
 	s.hold()

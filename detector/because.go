@@ -103,7 +103,7 @@ func (s *shard) unheard(st *state, at int64) string {
 		first = t
 		break
 	}
-	keep := prommodel.Duration(time.Duration(s.keep) * time.Millisecond)
+	keep := prommodel.Duration(time.Duration(s.keeps(st)) * time.Millisecond)
 	switch {
 	case first == math.MinInt64:
 		return fmt.Sprintf("no samples are held: the series is silent, and those beyond detector.window (%s) are gone", keep)

@@ -133,9 +133,13 @@ var (
 )
 
 const (
-	labelBytes  = 128     // labels of Kubernetes are 100 to 150 B; what names a group is as long
-	seriesBytes = 64      // foreshock.Series
-	memberBytes = 4 + 2   // its place in a group's list, which doubles
+	labelBytes  = 128   // labels of Kubernetes are 100 to 150 B; what names a group is as long
+	seriesBytes = 64    // foreshock.Series
+	memberBytes = 4 + 2 // its place in a group's list, which doubles
+	// its place among those of its name, whose list doubles, and a name: with the list, in a map
+	namesakeBytes = 4 + 2
+	nameBytes     = 32 + 24 + (16+8+1)*3/2
+
 	turnBytes   = 4 + 4   // its turn to be asked whether it is idle, and one that is over
 	nativeBytes = 2 << 10 // a native histogram of 100 buckets of 16 B, with room
 
@@ -150,7 +154,7 @@ func (s *shard) hold() {
 	s.ledger.held[heldStates] = len(s.series.pages) * pageBytes
 	s.ledger.vacant = (int(s.series.used) - s.series.len()) * int(unsafe.Sizeof(state{}))
 	s.ledger.held[heldIndexes] = (len(s.series.index)+len(s.siblings.first)+len(s.targets.index))*places +
-		s.series.len()*turnBytes + cap(s.targets.list)*int(unsafe.Sizeof(target{})) +
+		s.series.len()*(turnBytes+namesakeBytes) + len(s.series.names)*nameBytes + len(s.longer)*entry(4+8) + cap(s.targets.list)*int(unsafe.Sizeof(target{})) +
 		len(s.owners.known)*ownerBytes + len(s.types)*typeBytes
 }
 

@@ -1,6 +1,8 @@
 package detector
 
 import (
+	"strings"
+
 	"github.com/foreshock/foreshock"
 )
 
@@ -23,8 +25,9 @@ const (
 type registry struct {
 	pages [][]state
 	index map[uint64]uint32 // fingerprint → first slot of its chain
-	free  uint32            // first slot of the free chain
-	used  uint32            // slots ever used
+	names map[string]*namesakes
+	free  uint32 // first slot of the free chain
+	used  uint32 // slots ever used
 	live  int
 
 	hand uint32 // where the search for an idle series goes on
@@ -32,6 +35,39 @@ type registry struct {
 }
 
 func (r *registry) len() int { return r.live }
+
+// namesakes are the slots of the series of one metric, in no order: what is read is
+// usually asked for by its name.
+type namesakes struct{ slots []uint32 }
+
+// join gives st its place among those of its name.
+func (r *registry) join(st *state) {
+	name := st.series.Name()
+	n := r.names[name]
+	if n == nil {
+		if r.names == nil {
+			r.names = map[string]*namesakes{}
+		}
+		n = &namesakes{}
+		r.names[strings.Clone(name)] = n // of its own, or the first series' labels would stay
+	}
+	st.namesake = uint32(len(n.slots))
+	n.slots = append(n.slots, st.slot)
+}
+
+// leave takes st from those of its name. The last of them takes its place.
+func (r *registry) leave(st *state) {
+	name := st.series.Name()
+	n := r.names[name]
+	end := len(n.slots) - 1
+	if end == 0 {
+		delete(r.names, name)
+		return
+	}
+	last := r.at(n.slots[end])
+	n.slots[st.namesake], last.namesake = last.slot, st.namesake
+	n.slots = n.slots[:end]
+}
 
 // newBatch renews what one batch may spend on finding room.
 func (r *registry) newBatch() { r.left = scanLimit }
@@ -83,6 +119,7 @@ func (r *registry) add(x *foreshock.Series) *state {
 	st := r.at(slot)
 	*st = state{series: x, slot: slot, next: r.index[x.Fingerprint]}
 	r.index[x.Fingerprint] = slot
+	r.join(st)
 	x.Home = slot
 	r.live++
 	return st
@@ -102,6 +139,7 @@ func (r *registry) remove(st *state) {
 	} else {
 		delete(r.index, fp)
 	}
+	r.leave(st)
 	slot := st.slot
 	*st = state{slot: slot, next: r.free}
 	r.free = slot

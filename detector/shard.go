@@ -22,11 +22,13 @@ type shard struct {
 	grace    grading // of a pod that starts
 	settings *settings
 	tally    tally
-	limit    int   // series
-	keep     int64 // ms of samples in a window
-	idle     int64 // ms of age after which a series is forgotten
+	limit    int              // series
+	keep     int64            // ms of samples in a window
+	reaches  []rules.Reach    // beyond that
+	longer   map[uint32]int64 // slot → ms of samples in its window, where a reach wants more
+	idle     int64            // ms of age after which a series is forgotten
 
-	search   *search // under way, or nil
+	search   searching // under way, or nil
 	series   registry
 	groups   map[groupKey]*group
 	families map[uint64]*family // by the hash of their labels
@@ -78,12 +80,13 @@ func (s *shard) setConfig(c Config) {
 	s.grading.warmUp, s.grading.ledger = c.WarmUp, &s.ledger
 	s.grace = grading{threshold: c.Threshold, warmUp: math.MaxInt, ledger: &s.ledger}
 	s.keep = time.Duration(c.Window).Milliseconds()
+	s.reach()
 	s.idle = time.Duration(c.IdleAfter).Milliseconds()
 }
 
 func (s *shard) setRules(r *rules.Set) {
 	s.rules = r
-	s.version++
+	s.reach()
 }
 
 // run serves batches until in is closed and empty, and questions one after the other:
@@ -101,11 +104,14 @@ func (s *shard) run() {
 			}
 			s.work(t)
 		case q := <-asks:
-			if q.look != nil {
+			switch {
+			case q.look != nil:
 				q.look()
-				continue
+			case q.read != nil:
+				s.search = q.read
+			default:
+				s.search = &search{query: q}
 			}
-			s.search = &search{query: q}
 		case <-goOn:
 			if s.search.stretch(&s.series) {
 				s.search = nil
@@ -240,6 +246,7 @@ func (s *shard) resolve(st *state) {
 	if w := s.rules.Watch(ls); w != st.watch {
 		s.rewatch(st, w)
 	}
+	s.lengthen(st)
 	st.scope, st.young = s.settings.scopes[st.watch], classOf(st)
 	s.setForecast(st, s.rules.Forecast(ls))
 	s.enlist(st)

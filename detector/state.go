@@ -52,6 +52,7 @@ type state struct {
 	young    class  // what it is of while it is young
 	target   uint32 // its place among the shard's targets
 	scope    uint32 // its alerts count against; the fleet's where no rule watches it
+	namesake uint32 // its place among the series of its name
 
 	last     int64  // ms: time of the newest sample
 	bits     uint64 // its value's
@@ -112,7 +113,7 @@ func (s *shard) observe(st *state, sample *foreshock.Sample) {
 	}
 	st.heard, st.last, st.bits = true, t, bits
 	before := st.window.Bytes()
-	st.window.Append(t, v, s.keep)
+	st.window.Append(t, v, s.keeps(st))
 	s.ledger.take(heldWindows, st.window.Bytes()-before)
 
 	st.ended = false // before others may look for room: it is not this one's

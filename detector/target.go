@@ -36,7 +36,7 @@ func roleOf(ls labels.Labels) role {
 	switch name := ls.Get(prommodel.MetricNameLabel); {
 	case name == upMetric:
 		return scrape
-	case strings.HasPrefix(name, "scrape_"), isAlert(name):
+	case strings.HasPrefix(name, "scrape_"), isAlert(name), name == foreshock.ExprName:
 		return outlived
 	case strings.Contains(name, ":") && (ls.Has(prommodel.InstanceLabel) || ls.Has(podLabel)):
 		return outlived

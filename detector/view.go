@@ -36,6 +36,12 @@ type query struct {
 	limit    int
 	answer   func([]*state) // takes what the shard found; must not block
 	look     func()         // instead of all that; takes no longer than a stretch of a search
+	read     *reading       // instead of all that
+}
+
+// searching is a search that goes on a stretch at a time, and says when it is over.
+type searching interface {
+	stretch(r *registry) (over bool)
 }
 
 // Select returns the series whose labels all matchers match, by labels, at most

@@ -5,6 +5,7 @@
 //	Offer ─▶ queue ─▶ table: which series, under a budget ─┬▶ queue ─▶ remote write (one each)
 //	                                                       ├▶ queue ─▶ Alertmanager
 //	                                                       ├▶ queue ─▶ JSON lines
+//	                                                       ├▶ recall, for queries
 //	                                                       └▶ /metrics/anomalies
 //
 // It promises never to slow what is upstream: Offer only queues, every destination
@@ -47,6 +48,8 @@ type Options struct {
 	// Blindness says whether Foreshock sees anything: while it does not, an alert says
 	// so. Nil means that it does.
 	Blindness func() foreshock.Blindness
+	// Recall is for how long what was emitted can be read again; 0 keeps nothing.
+	Recall time.Duration
 	// Now is the clock; nil means time.Now.
 	Now        func() time.Time
 	Registerer prometheus.Registerer
@@ -57,6 +60,7 @@ type Options struct {
 type Emitter struct {
 	destinationOptions
 	inbox        *queue[foreshock.Report]
+	recall       *recall
 	alertmanager *alertmanager
 	life         context.Context // of the destinations: ends when Close has no more time
 	end          context.CancelFunc
@@ -89,6 +93,7 @@ func New(o Options) (*Emitter, error) {
 	e := &Emitter{
 		destinationOptions: destinationOptions{now: o.Now, metrics: m, logger: o.Logger},
 
+		recall:   newRecall(m),
 		inbox:    newQueue(o.Config.QueueCapacity, countFindings),
 		finished: make(chan struct{}),
 		table:    newTable(o.Config, o.Rules, m),
@@ -185,7 +190,7 @@ func (e *Emitter) Close(ctx context.Context) error {
 
 // destinations are those there are now. The caller holds mu.
 func (e *Emitter) destinations() []destination {
-	all := []destination{e.alertmanager}
+	all := []destination{e.alertmanager, e.recall}
 	for _, w := range e.remote {
 		all = append(all, w)
 	}

@@ -20,6 +20,8 @@ type metrics struct {
 	refused prometheus.Counter
 	late    prometheus.Counter
 
+	unrecalled prometheus.Counter
+
 	// Of each remote write: samples = sent + failed + dropped + pending.
 	samples         *prometheus.CounterVec
 	samplesSent     *prometheus.CounterVec
@@ -70,8 +72,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "foreshock_emitter_source_series",
 			Help: "Source series about which series are emitted.",
 		}),
-		refused: counter("findings_refused_total", "Scores, forecasts and incidents not emitted because emitter.max_series was reached."),
-		late:    counter("samples_late_total", "Samples not emitted because their series had already emitted that time or a later one."),
+		refused:    counter("findings_refused_total", "Scores, forecasts and incidents not emitted because emitter.max_series was reached."),
+		unrecalled: counter("samples_unrecalled_total", "Emitted samples that cannot be queried, because too many series were emitted of late."),
+		late:       counter("samples_late_total", "Samples not emitted because their series had already emitted that time or a later one."),
 
 		samples:         counters("samples_total", "Samples emitted to a remote write.", destinationLabel),
 		samplesSent:     counters("samples_sent_total", "Samples a remote write accepted.", destinationLabel),

@@ -50,6 +50,7 @@ func (e *Emitter) Prepare(o Options) (commit func(), err error) {
 		if lines != nil {
 			e.metrics.linesDropped.Add(float64(lines.queue.resize(o.Config.QueueCapacity)))
 		}
+		e.recall.setKeep(o.Recall.Milliseconds())
 		e.change(o, remote, lines)
 	}, nil
 }

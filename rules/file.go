@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/foreshock/foreshock/internal/yamlstrict"
 )
@@ -19,6 +20,9 @@ type ruleFile struct {
 type ruleGroup struct {
 	// Name of the group, unique within its file. Required.
 	Name string `yaml:"name"`
+	// Interval is the time between two evaluations of the expressions of the group's
+	// rules; 1m where it is left out. It changes nothing of rules that select.
+	Interval time.Duration `yaml:"interval"`
 	// Budget is how many alerts the watch rules of the group that have no budget of
 	// their own may raise together, such as 1 per day; see budget of a watch rule.
 	Budget Budget `yaml:"budget"`

@@ -49,9 +49,9 @@ func (b *builder) add(name string, data []byte) {
 			r.Reject(at+".name", "%q names an earlier group of this file", g.Name)
 		}
 		groups[g.Name] = true
-		scope := r.groupScope(at, &g)
+		scope, when := r.groupScope(at, &g), r.scheduled(at, &g)
 		for j := range g.Rules {
-			r.rule(fmt.Sprintf("%s.rules[%d]", at, j), &g.Rules[j], scope)
+			r.rule(fmt.Sprintf("%s.rules[%d]", at, j), &g.Rules[j], scope, when)
 		}
 	}
 	b.mistakes = append(b.mistakes, r.Mistakes()...)
@@ -64,13 +64,14 @@ type reader struct {
 	name string
 }
 
-// rule adds one rule to the set; scope is its group's, or nil.
-func (r *reader) rule(at string, one *rule, scope *Scope) {
+// rule adds one rule to the set; scope is its group's, or nil, and when says when that
+// evaluates expressions.
+func (r *reader) rule(at string, one *rule, scope *Scope, when schedule) {
 	switch {
 	case one.watch != nil:
 		w := one.watch
 		r.unique(at, "watch", w.Name)
-		r.required(at, "select", len(w.Select) == 0)
+		w.schedule = r.choose(at, w.Name, &w.Select, w.Expr, when)
 		r.sensitivity(at+".sensitivity", w.Sensitivity)
 		r.notNegative(at+".min_deviation", w.MinDeviation)
 		r.notNegative(at+".min_relative_deviation", w.MinRelative)
@@ -83,7 +84,7 @@ func (r *reader) rule(at string, one *rule, scope *Scope) {
 		l := one.forecast.Limit
 		f.Limit, f.Above = l.value, l.above
 		r.unique(at, "forecast", f.Name)
-		r.required(at, "select", len(f.Select) == 0)
+		f.schedule = r.choose(at, f.Name, &f.Select, f.Expr, when)
 		r.required(at, "limit", l == limit{})
 		r.required(at, "horizon", f.Horizon == 0)
 		r.horizon(at+".horizon", f.Horizon)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/internal/yamlstrict"
 )
 
@@ -85,8 +86,13 @@ type Watch struct {
 	Name string `yaml:"watch"`
 	// Select says which series: a PromQL series selector, or a list of them that
 	// are alternatives. Where several watch rules select a series, the first counts.
-	// Required.
+	// Required, or expr.
 	Select Selector `yaml:"select"`
+	// Expr is PromQL whose results are watched instead: an instant vector or a scalar,
+	// evaluated at every interval of the group. Each result is a series of its own,
+	// foreshock_expr with its labels and the label rule, a gauge that no other rule
+	// selects.
+	Expr Expr `yaml:"expr"`
 	// Sensitivity divides the threshold: 2 alerts at half of it, 0.5 at twice.
 	// From 0.01 to 100.
 	Sensitivity float64 `yaml:"sensitivity"`
@@ -133,6 +139,8 @@ type Watch struct {
 
 	// Scope is what the rule's alerts count against; nil is the fleet.
 	Scope *Scope `yaml:"-"`
+
+	schedule schedule // of Expr
 }
 
 // Forecast selects series that should not cross a limit within the horizon.
@@ -142,14 +150,19 @@ type Forecast struct {
 	Name string `yaml:"forecast"`
 	// Select says which series: a PromQL series selector, or a list of them that
 	// are alternatives. Where several forecast rules select a series, the first counts.
-	// Required.
+	// Required, or expr.
 	Select Selector `yaml:"select"`
+	// Expr is PromQL whose results are foreseen instead: see expr of watch.
+	Expr Expr `yaml:"expr"`
 	// Horizon is how far to look ahead: an alert is raised when the limit will be
 	// crossed within it. From 1m to 1y. Required.
 	Horizon time.Duration `yaml:"horizon"`
 	// Limit is crossed upwards where Above, downwards otherwise.
 	Limit float64 `yaml:"-"`
 	Above bool    `yaml:"-"`
+
+	schedule schedule // of Expr
+
 	// Labels are added to the alert, as they stand: they are its identity, so they
 	// hold no templates. They may be neither alertname nor rule.
 	Labels map[string]string `yaml:"labels"`
@@ -188,10 +201,12 @@ func (r *Remedy) Mistake(key, format string, args ...any) error {
 // Len is the number of rules.
 func (s *Set) Len() int { return len(s.Watches) + len(s.Forecasts) + len(s.Remedies) }
 
-// Watch returns the first watch rule that selects ls, or nil.
+// Watch returns the first watch rule that selects ls, or nil. What an expression results
+// in is its own rule's.
 func (s *Set) Watch(ls labels.Labels) *Watch {
+	expr := foreshock.IsExpr(ls)
 	for _, w := range s.Watches {
-		if w.Select.Matches(ls) {
+		if (w.Expr.text != "") == expr && w.Select.Matches(ls) {
 			return w
 		}
 	}
@@ -200,8 +215,9 @@ func (s *Set) Watch(ls labels.Labels) *Watch {
 
 // Forecast returns the first forecast rule that selects ls, or nil.
 func (s *Set) Forecast(ls labels.Labels) *Forecast {
+	expr := foreshock.IsExpr(ls)
 	for _, f := range s.Forecasts {
-		if f.Select.Matches(ls) {
+		if (f.Expr.text != "") == expr && f.Select.Matches(ls) {
 			return f
 		}
 	}

@@ -17,12 +17,7 @@ func (ms *Matchers) UnmarshalText(text []byte) error {
 	}
 	parsed, err := parser.NewParser(parser.Options{}).ParseMetricSelector(selector)
 	if err != nil {
-		// The parser's own position is a line and column within the selector.
-		var pe parser.ParseErrors
-		if errors.As(err, &pe) && len(pe) > 0 {
-			return fmt.Errorf("not a series selector: character %d: %w", pe[0].PositionRange.Start+1, pe[0].Err)
-		}
-		return fmt.Errorf("not a series selector: %w", err)
+		return located("not a series selector", err)
 	}
 	for _, m := range parsed {
 		if !m.Matches("") {
@@ -39,7 +34,7 @@ func (ms *Matchers) UnmarshalText(text []byte) error {
 // then takes some 600 MB and 4 s.
 const freeSize = 256
 
-// boundRegexes refuses a selector with a regular expression that repeats itself to
+// boundRegexes refuses a selector or an expression with a regular expression that repeats itself to
 // a size far beyond its own, before the parser compiles it: a name of 600 letters
 // in (?:…){1000} takes 35 MB.
 func boundRegexes(selector string) error {
@@ -62,7 +57,7 @@ func boundRegexes(selector string) error {
 			return nil // as above
 		}
 		if n := size(re); n > freeSize+2*len(text) {
-			return fmt.Errorf("not a series selector: a regular expression repeats itself to %d steps, more than %d", n, freeSize+2*len(text))
+			return fmt.Errorf("a regular expression repeats itself to %d steps, more than %d", n, freeSize+2*len(text))
 		}
 	}
 }

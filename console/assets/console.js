@@ -251,7 +251,7 @@ async function lookup() {
 		return;
 	}
 	try {
-		const found = await ask('/api/v1/series?' + new URLSearchParams({'match[]': match, limit: 20}));
+		const found = await ask('/api/v1/windows?' + new URLSearchParams({'match[]': match, limit: 20}));
 		// One series is explained; without an explanation it is shown all the same.
 		const why = found.length === 1 ? await ask('/api/v1/explain?' + new URLSearchParams({series: found[0].series})).catch(() => null) : null;
 		if (page('match').value.trim() !== match) return; // another question was asked since

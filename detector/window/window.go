@@ -171,9 +171,15 @@ func (w *Window) Len() int {
 func (w *Window) Bytes() int { return int(w.bytes) }
 
 // All yields the samples held, oldest first. The window must not change meanwhile.
-func (w *Window) All() iter.Seq2[int64, float64] {
+func (w *Window) All() iter.Seq2[int64, float64] { return w.Since(math.MinInt64) }
+
+// Since is All without the blocks that ended before t, ms: it may begin a little earlier.
+func (w *Window) Since(t int64) iter.Seq2[int64, float64] {
 	return func(yield func(int64, float64) bool) {
 		for _, b := range w.older {
+			if b.last < t {
+				continue
+			}
 			r := reader{t: b.last - int64(b.span)}
 			if !r.read(b.data, yield) {
 				return

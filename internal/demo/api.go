@@ -78,7 +78,7 @@ type shownSeries struct {
 func (s *story) cpuSeries(ctx context.Context) ([]shownSeries, error) {
 	var answer struct{ Data []shownSeries }
 	match := url.QueryEscape(`node_cpu_seconds_total{mode="user"}`)
-	err := get(ctx, s.stack.URL(9797, "/api/v1/series?match[]="+match), &answer)
+	err := get(ctx, s.stack.URL(9797, "/api/v1/windows?match[]="+match), &answer)
 	return answer.Data, err
 }
 

@@ -109,10 +109,16 @@ func eventually(t testing.TB, within time.Duration, what string, seen func() boo
 // query is the number of results a PromQL expression has in Prometheus now.
 func query(t *testing.T, s *stack.Stack, expr string) int {
 	t.Helper()
+	return asked(t, s, 9090, expr)
+}
+
+// asked is query of the program that the quickstart expects on port.
+func asked(t *testing.T, s *stack.Stack, port int, expr string) int {
+	t.Helper()
 	var answer struct {
 		Data struct{ Result []json.RawMessage }
 	}
-	getJSON(t, s.URL(9090, "/api/v1/query?query="+url.QueryEscape(expr)), &answer)
+	getJSON(t, s.URL(port, "/api/v1/query?query="+url.QueryEscape(expr)), &answer)
 	return len(answer.Data.Result)
 }
 

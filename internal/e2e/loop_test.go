@@ -57,7 +57,8 @@ func TestWholeWay(t *testing.T) {
 
 			a.latency.Store(900)
 			eventually(t, time.Minute, "a score above 1 in Prometheus", func() bool {
-				return query(t, s, `foreshock_anomaly_score{for="app_latency_seconds"} > 1`) == 1
+				return query(t, s, `foreshock_anomaly_score{for="app_latency_seconds"} > 1`) == 1 &&
+					asked(t, s, 9797, `max_over_time(foreshock_anomaly_score{for="app_latency_seconds"}[5m]) > 1 and on () app_latency_seconds`) == 1
 			})
 			eventually(t, time.Minute, "the alert in Alertmanager", func() bool {
 				return len(activeAlerts(t, s)) == 1

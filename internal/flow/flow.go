@@ -3,6 +3,8 @@
 // batch and on the samples' own clock.
 //
 //	batches ─▶ detector ─Findings▶ incident ─Report▶ emitter ─Told▶ remediation ─▶ Outcome
+//	   ▲         │ windows
+//	   └─ query ◀┘ expressions of rules
 //
 // The rooms are the live ones. In place of Alertmanager, whose silences and grouping
 // nobody can know here, every alert that fires reaches remediation at once; nothing is
@@ -12,7 +14,6 @@ package flow
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -23,6 +24,7 @@ import (
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
 	"github.com/foreshock/foreshock/incident"
+	"github.com/foreshock/foreshock/query"
 	"github.com/foreshock/foreshock/remediation"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -81,42 +83,28 @@ func Run(ctx context.Context, o Options, batches iter.Seq2[*foreshock.Batch, err
 		}
 	}
 	o.Detector.QueueTimeout = model.Duration(math.MaxInt64)
-	d := detector.New(detector.Options{
+	s := newStream()
+	s.detector = detector.New(detector.Options{
 		Config:  o.Detector,
 		Rules:   o.Rules,
 		Newborn: o.Newborn,
 		Shards:  o.Shards,
-		Observe: func(f foreshock.Findings) { o.Observe(stages.observe(f)) },
+		Observe: func(f foreshock.Findings) {
+			o.Observe(stages.observe(f))
+			s.observed(f.Now)
+		},
 	})
+	questions := query.New(query.Options{Config: query.DefaultConfig(), Sources: []query.Source{s.detector}})
+	s.evaluator = questions.NewEvaluator(o.Rules.Expressions(), s.append)
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		d.Run()
+		s.detector.Run()
 	}()
-	err := send(ctx, d, batches)
-	d.Close()
+	err := s.send(ctx, batches)
+	s.detector.Close()
 	<-finished
 	return err
-}
-
-// send appends the batches. What makes samples of samples belongs here: told a batch's
-// time after it was appended, it has one more to append.
-func send(ctx context.Context, d *detector.Detector, batches iter.Seq2[*foreshock.Batch, error]) error {
-	for b, err := range batches {
-		if err == nil {
-			err = context.Cause(ctx)
-		}
-		if err == nil {
-			err = d.Append(ctx, b)
-		}
-		if errors.Is(err, foreshock.ErrOverloaded) && ctx.Err() != nil {
-			err = context.Cause(ctx) // it waited for room
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // stages are the rooms behind the detector.

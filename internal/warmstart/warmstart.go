@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,16 +49,29 @@ type Options struct {
 	Logger     *slog.Logger          // nil discards
 }
 
+// Evaluator makes samples of samples: what the expressions of rules result in.
+type Evaluator interface {
+	// Due reports whether something is to be evaluated by now, ms.
+	Due(now int64) bool
+	// Evaluate evaluates it, and appends what comes of it.
+	Evaluate(ctx context.Context, now int64) error
+}
+
 // WarmStart reads history once, while Run runs.
 type WarmStart struct {
 	Options
-	source  history.Source // nil once Run has returned, and where there is nothing to do
-	limiter *rate.Limiter
-	metrics *metrics
+	evaluator Evaluator      // nil: there are no expressions
+	source    history.Source // nil once Run has returned, and where there is nothing to do
+	limiter   *rate.Limiter
+	metrics   *metrics
 
 	share   atomic.Int64 // of the history that is learned, in thousandths
 	running atomic.Bool
-	unheard atomic.Int64 // batches of history whose findings are still to come
+
+	mu      sync.Mutex
+	heard   *sync.Cond // that findings of history were observed
+	unheard int        // batches of history whose findings are still to come
+	now     int64      // the time after those that came last, ms
 
 	// Of Run:
 	span     history.Span
@@ -81,6 +95,7 @@ func New(o Options) (*WarmStart, error) {
 			return nil, fmt.Errorf("set up the warm start: %w", err)
 		}
 	}
+	w.heard = sync.NewCond(&w.mu)
 	w.metrics = newMetrics(o.Registerer, w)
 	return w, nil
 }
@@ -94,19 +109,60 @@ func (w *WarmStart) Running() bool { return w.running.Load() }
 // Progress is how much of the history is learned, from 0 to 1.
 func (w *WarmStart) Progress() float64 { return float64(w.share.Load()) / 1000 }
 
-// History reports whether the findings at hand are of history. Whoever observes a detector
-// asks once for each findings, in their order: as nothing else is appended while Run runs,
-// those of history come first.
-func (w *WarmStart) History() bool {
-	for {
-		n := w.unheard.Load()
-		if n == 0 {
-			return false
-		}
-		if w.unheard.CompareAndSwap(n, n-1) {
-			return true
-		}
+// Evaluate has e evaluate the expressions of rules on history too. It is called before Run,
+// and e appends to Append.
+func (w *WarmStart) Evaluate(e Evaluator) { w.evaluator = e }
+
+// History reports whether the findings at hand, whose time is now, are of history. Whoever
+// observes a detector asks once for each findings, in their order: as nothing is appended
+// past this WarmStart while Run runs, those of history come first.
+func (w *WarmStart) History(now int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.unheard == 0 {
+		return false
 	}
+	w.unheard--
+	w.now = now
+	w.heard.Broadcast()
+	return true
+}
+
+// Append appends what is made of samples: of history while Run runs, later of live ones.
+func (w *WarmStart) Append(ctx context.Context, b *foreshock.Batch) error {
+	if !w.Running() {
+		return w.Options.Append(ctx, b)
+	}
+	w.count(1)
+	err := w.Options.Append(ctx, b)
+	for errors.Is(err, foreshock.ErrOverloaded) && ctx.Err() == nil {
+		err = w.Options.Append(ctx, b) // it has waited itself
+	}
+	if err != nil {
+		w.count(-1)
+	}
+	return err
+}
+
+func (w *WarmStart) count(batches int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unheard += batches
+}
+
+// evaluate evaluates what is due once all before was observed, as it is where a recording
+// is played.
+func (w *WarmStart) evaluate(ctx context.Context) error {
+	if w.evaluator == nil || !w.evaluator.Due(w.position) {
+		return nil
+	}
+	w.mu.Lock()
+	for w.unheard > 0 {
+		w.heard.Wait()
+	}
+	now := w.now
+	w.mu.Unlock()
+	return w.evaluator.Evaluate(ctx, now)
 }
 
 // Run learns from what was up to now, and returns when that is done, when it has to be
@@ -182,13 +238,7 @@ func (w *WarmStart) learn(ctx context.Context, b *foreshock.Batch) error {
 		}
 	}
 	samples, latest := b.Len(), history.Latest(b)
-	w.unheard.Add(1)
-	err := w.Append(ctx, b)
-	for errors.Is(err, foreshock.ErrOverloaded) && ctx.Err() == nil {
-		err = w.Append(ctx, b) // it has waited itself
-	}
-	if err != nil {
-		w.unheard.Add(-1)
+	if err := w.Append(ctx, b); err != nil {
 		return err
 	}
 	if samples == 0 {
@@ -203,5 +253,5 @@ func (w *WarmStart) learn(ctx context.Context, b *foreshock.Batch) error {
 		w.told = now
 		w.Logger.Info("warm start: learning", "percent", w.share.Load()/10, "up_to", foreshock.Time(w.position), "samples", w.learned)
 	}
-	return nil
+	return w.evaluate(ctx)
 }

@@ -170,10 +170,10 @@ func TestFindingsOfHistoryAreTold(t *testing.T) {
 		})
 		w.Run(t.Context())
 		n := 0
-		for w.History() {
+		for w.History(0) {
 			n++
 		}
-		if n != 61 || w.History() {
+		if n != 61 || w.History(0) {
 			t.Errorf("%d findings are of history, want 61 and no more", n)
 		}
 	})
@@ -210,8 +210,8 @@ func TestStops(t *testing.T) {
 
 func TestNothingToDo(t *testing.T) {
 	w, err := New(Options{Config: DefaultConfig(), Now: time.Now})
-	if err != nil || w.Needed() || w.History() {
-		t.Errorf("needed %v, history %v, error %v", w.Needed(), w.History(), err)
+	if err != nil || w.Needed() || w.History(0) {
+		t.Errorf("needed %v, history %v, error %v", w.Needed(), w.History(0), err)
 	}
 	w.Run(t.Context())
 }
@@ -228,5 +228,54 @@ warm_start.match[1]: 1:2: parse error: unexpected end of input inside braces`
 	}
 	if err := DefaultConfig().Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// tenth is an expression that is due every ten minutes.
+type tenth struct {
+	w     *WarmStart
+	times []int64
+	last  int64
+}
+
+func (e *tenth) Due(now int64) bool { return now >= e.last+10*time.Minute.Milliseconds() }
+
+func (e *tenth) Evaluate(ctx context.Context, now int64) error {
+	e.last, e.times = now, append(e.times, now)
+	return e.w.Append(ctx, &foreshock.Batch{Samples: []foreshock.Sample{{Series: series, T: now, V: 2}}})
+}
+
+// TestExpressionsAreLearnedToo: once all that was before was observed, and what they result
+// in is of history as well.
+func TestExpressionsAreLearnedToo(t *testing.T) {
+	batches := make(chan int64, 1000)
+	var observed, early int64
+	w, _ := warm(t, &memory{}, func(_ context.Context, b *foreshock.Batch) error {
+		batches <- b.Samples[0].T
+		return nil
+	})
+	e := &tenth{w: w}
+	w.Evaluate(e)
+	over := make(chan int)
+	go func() { // the detector
+		n := 0
+		for at := range batches {
+			if at < observed {
+				early++
+			}
+			observed = at
+			if w.History(at) {
+				n++
+			}
+		}
+		over <- n
+	}()
+	w.Run(t.Context())
+	close(batches)
+	if n := <-over; n != 61+len(e.times) || w.History(0) {
+		t.Errorf("%d findings of 61 batches and %d results are of history", n, len(e.times))
+	}
+	if len(e.times) != 7 || early != 0 { // at the start and six times after
+		t.Errorf("evaluated at %v", e.times)
 	}
 }

@@ -1,0 +1,47 @@
+package detector
+
+import "time"
+
+// reachMargin is how much more is kept than an expression reads, as it is evaluated a
+// little later than the time it is evaluated at.
+const reachMargin = 2 * time.Minute
+
+// reach notes which expressions read farther back than a window keeps. All series look
+// themselves up again.
+func (s *shard) reach() {
+	s.reaches = nil
+	for _, r := range s.rules.Reaches() {
+		if r.Back += reachMargin; r.Back.Milliseconds() > s.keep {
+			s.reaches = append(s.reaches, r)
+		}
+	}
+	s.version++
+}
+
+// lengthen gives st the longest window that an expression wants it to have.
+func (s *shard) lengthen(st *state) {
+	keep := s.keep
+	for _, r := range s.reaches {
+		if back := r.Back.Milliseconds(); back > keep && r.Matchers.Matches(st.series.Labels) {
+			keep = back
+		}
+	}
+	switch {
+	case keep == s.keep:
+		delete(s.longer, st.slot)
+	case s.longer == nil:
+		s.longer = map[uint32]int64{st.slot: keep}
+	default:
+		s.longer[st.slot] = keep
+	}
+}
+
+// keeps is for how long, ms, samples of st stay in its window.
+func (s *shard) keeps(st *state) int64 {
+	if len(s.longer) > 0 {
+		if keep, ok := s.longer[st.slot]; ok {
+			return keep
+		}
+	}
+	return s.keep
+}

@@ -1,0 +1,182 @@
+package emitter
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector/window"
+)
+
+// maxRecalled bounds the emitted series whose past is kept: × ~1.5 KiB of an hour at 15 s
+// ≈ 75 MB if all are emitted all the time, which emitter.max_series × 4 would allow.
+const maxRecalled = 50_000
+
+// seriesWeight is what a series counts beside its samples where those are limited: 96 B
+// of excerpt and result at 16 B a sample.
+const seriesWeight = 6
+
+// recall is a destination that keeps what was emitted of late, so that whoever asks for a
+// series can be told what was thought of it. It is safe for concurrent use.
+type recall struct {
+	metrics *metrics
+	closed  chan struct{}
+
+	mu     sync.RWMutex
+	keep   int64 // ms
+	now    int64 // ms: the newest sample's time
+	swept  int64
+	series map[uint64][]*recalled // by hash, which two label sets may share
+	count  int
+}
+
+// recalled is one emitted series and its past.
+type recalled struct {
+	series *foreshock.Series
+	last   int64 // ms
+	window window.Window
+}
+
+func newRecall(m *metrics) *recall {
+	return &recall{metrics: m, closed: make(chan struct{}), series: map[uint64][]*recalled{}}
+}
+
+// setKeep sets for how many ms samples are kept.
+func (r *recall) setKeep(keep int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keep = keep
+}
+
+func (r *recall) close() { close(r.closed) }
+
+func (r *recall) run(ctx context.Context) {
+	select {
+	case <-r.closed:
+	case <-ctx.Done():
+	}
+}
+
+func (r *recall) place() string { return "memory" }
+
+// deliver keeps the samples. Beyond the bound those of series that are not known are
+// counted.
+func (r *recall) deliver(_ foreshock.Report, samples []sample) {
+	if len(samples) == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keep == 0 {
+		return
+	}
+	for i := range samples {
+		s := &samples[i]
+		r.now = max(r.now, s.t)
+		known := r.find(s.labels)
+		if known == nil {
+			r.metrics.unrecalled.Inc()
+			continue
+		}
+		if s.t > known.last || known.window.Len() == 0 {
+			known.window.Append(s.t, s.v, r.keep)
+			known.last = s.t
+		}
+	}
+	if r.now-r.swept > r.keep/4 {
+		r.sweep()
+	}
+}
+
+// find is the series with the labels, which it makes where it is new; nil where there is
+// no room for it.
+func (r *recall) find(ls labels.Labels) *recalled {
+	hash := ls.Hash()
+	for _, k := range r.series[hash] {
+		if labels.Equal(k.series.Labels, ls) {
+			return k
+		}
+	}
+	if r.count == maxRecalled {
+		return nil
+	}
+	k := &recalled{series: foreshock.NewSeries(ls)}
+	r.series[hash] = append(r.series[hash], k)
+	r.count++
+	return k
+}
+
+// sweep forgets the series of which nothing was emitted for as long as samples are kept.
+func (r *recall) sweep() {
+	r.swept = r.now
+	for hash, chain := range r.series {
+		kept := slices.DeleteFunc(chain, func(k *recalled) bool { return r.now-k.last > r.keep })
+		r.count -= len(chain) - len(kept)
+		if len(kept) == 0 {
+			delete(r.series, hash)
+		} else {
+			r.series[hash] = kept
+		}
+	}
+}
+
+// Read returns what was emitted, from one time to another, ms, both included, in the
+// series that all matchers match, by labels, back as far as Options.Recall. At most so
+// many samples are returned, a series counting as six, or an error.
+func (e *Emitter) Read(ctx context.Context, matchers []*labels.Matcher, from, to int64, most int) ([]foreshock.Excerpt, error) {
+	return e.recall.read(ctx, matchers, from, to, most, func(x *foreshock.Excerpt, t int64, v float64) bool {
+		x.T, x.V = append(x.T, t), append(x.V, v)
+		return true
+	})
+}
+
+// Names is Read without the samples.
+func (e *Emitter) Names(ctx context.Context, matchers []*labels.Matcher, from, to int64, most int) ([]foreshock.Excerpt, error) {
+	return e.recall.read(ctx, matchers, from, to, most, func(*foreshock.Excerpt, int64, float64) bool { return false })
+}
+
+// read returns an excerpt of every series that has samples, made by take, which says
+// whether it wants more of them.
+func (r *recall) read(
+	ctx context.Context, matchers []*labels.Matcher, from, to int64, most int, take func(*foreshock.Excerpt, int64, float64) bool,
+) ([]foreshock.Excerpt, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var found []foreshock.Excerpt
+	left := most
+	for _, chain := range r.series {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		for _, k := range chain {
+			mismatch := func(m *labels.Matcher) bool { return !m.Matches(k.series.Labels.Get(m.Name)) }
+			if k.last < from || slices.ContainsFunc(matchers, mismatch) {
+				continue
+			}
+			x, any := foreshock.Excerpt{Series: k.series}, false
+			for t, v := range k.window.Since(from) {
+				if t > to {
+					break
+				}
+				if t >= from {
+					if any = true; !take(&x, t, v) {
+						break
+					}
+				}
+			}
+			if !any {
+				continue
+			}
+			if left -= len(x.T) + seriesWeight; left < 0 {
+				return nil, fmt.Errorf("over %d samples, a series counting as %d; ask for fewer series or a shorter time", most, seriesWeight)
+			}
+			found = append(found, x)
+		}
+	}
+	slices.SortFunc(found, func(a, b foreshock.Excerpt) int { return labels.Compare(a.Series.Labels, b.Series.Labels) })
+	return found, nil
+}

@@ -1,0 +1,272 @@
+package query
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/promql"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/logthrottle"
+	"github.com/foreshock/foreshock/rules"
+)
+
+const (
+	// settle is how long, in the stream's time, an evaluation waits for the samples of its
+	// time: Prometheus sends what it scraped within five seconds, its batch_send_deadline,
+	// and the stream's clock is that of the fastest sender.
+	settle = 10 * time.Second
+
+	// comeback is how far the stream's clock must fall back to be taken for a return from a
+	// time that was wrong: evaluations go on from there.
+	comeback = time.Hour
+
+	// maxResults bounds the series of one rule.
+	maxResults = 10_000
+
+	// batchSamples is how many results are appended together, as Prometheus does.
+	batchSamples = 2000
+)
+
+// Evaluator evaluates the expressions of rules as the stream's time goes on, and appends
+// what they result in as samples of series of their own. An evaluation of a time sees the
+// samples up to that time, and happens once the stream is a little past it; of several
+// that are due of one rule, when the stream leaps or evaluating does not keep up, the
+// latest happens and the others are counted. A series that is no more among the results
+// ends with a staleness marker, as in Prometheus.
+type Evaluator struct {
+	query   *Query
+	append  func(context.Context, *foreshock.Batch) error
+	metrics *ruleMetrics
+	log     *logthrottle.Logger
+
+	mu    sync.Mutex // held while evaluating
+	rules []*standing
+	batch foreshock.Batch
+
+	news    chan struct{} // a token when reached has changed
+	reachMu sync.Mutex
+	reached int64 // ms
+}
+
+// standing is an expression and where its evaluation stands.
+type standing struct {
+	rules.Expression
+	last    int64                        // time of the last evaluation, ms; 0 before the first
+	results map[uint64]*foreshock.Series // of that, by the hash of their labels
+}
+
+// NewEvaluator returns an Evaluator of expressions that appends to append.
+func (q *Query) NewEvaluator(expressions []rules.Expression, append func(context.Context, *foreshock.Batch) error) *Evaluator {
+	e := &Evaluator{
+		query: q, append: append, news: make(chan struct{}, 1),
+		metrics: newRuleMetrics(q.o.Registerer), log: logthrottle.New(logEvery, q.o.Now, q.o.Logger),
+	}
+	e.SetExpressions(expressions)
+	return e
+}
+
+// SetExpressions replaces the expressions. One that stays goes on; the series of one that
+// goes end at the next evaluation.
+func (e *Evaluator) SetExpressions(expressions []rules.Expression) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var kept []*standing
+	for _, x := range expressions {
+		i := slices.IndexFunc(e.rules, func(s *standing) bool { return s.Rule == x.Rule })
+		if i < 0 {
+			kept = append(kept, &standing{Expression: x, results: map[uint64]*foreshock.Series{}})
+			e.metrics.begin(x.Rule)
+			continue
+		}
+		s := e.rules[i]
+		e.rules = slices.Delete(e.rules, i, i+1)
+		if s.Expr.String() != x.Expr.String() || s.Every != x.Every || s.Offset != x.Offset {
+			s.last = 0
+		}
+		s.Expression = x
+		kept = append(kept, s)
+	}
+	for _, gone := range e.rules {
+		e.end(gone, gone.last+1, nil)
+		e.metrics.end(gone.Rule)
+	}
+	e.rules = kept
+}
+
+// Run evaluates what becomes due as Reached tells, until ctx ends.
+func (e *Evaluator) Run(ctx context.Context) {
+	for {
+		select {
+		case <-e.news:
+		case <-ctx.Done():
+			return
+		}
+		e.reachMu.Lock()
+		now := e.reached
+		e.reachMu.Unlock()
+		if err := e.Evaluate(ctx, now); err != nil && ctx.Err() == nil {
+			e.log.Log(slog.LevelWarn, "cannot append what expressions result in", "err", err)
+		}
+	}
+}
+
+// Reached says that the stream's time is now, ms. It never waits.
+func (e *Evaluator) Reached(now int64) {
+	e.reachMu.Lock()
+	e.reached = now
+	e.reachMu.Unlock()
+	select {
+	case e.news <- struct{}{}:
+	default:
+	}
+}
+
+// Due reports whether something is to be evaluated by now, ms.
+func (e *Evaluator) Due(now int64) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.rules, func(s *standing) bool { _, due := s.due(now); return due })
+}
+
+// Evaluate evaluates what is due by now, ms, and returns when all results are appended.
+// An expression that fails is counted and logged; the error is that of appending.
+func (e *Evaluator) Evaluate(ctx context.Context, now int64) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var due []*standing
+	for _, s := range e.rules {
+		if t, ok := s.due(now); ok {
+			if s.last != 0 && t > s.last {
+				e.metrics.missed.WithLabelValues(s.Rule).Add(float64((t-s.last)/s.Every.Milliseconds() - 1))
+			}
+			s.last = t
+			due = append(due, s)
+		}
+	}
+	slices.SortStableFunc(due, func(a, b *standing) int { return cmp.Compare(a.last, b.last) })
+	for _, s := range due {
+		if err := e.evaluate(ctx, s); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			e.metrics.failed.WithLabelValues(s.Rule).Inc()
+			e.log.Log(slog.LevelWarn, "a rule's expression failed", "rule", s.Rule, "err", err)
+		}
+		if len(e.batch.Samples) >= batchSamples {
+			if err := e.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return e.flush(ctx)
+}
+
+// due is the time, ms, at which s is to be evaluated by now, and whether it is.
+func (s *standing) due(now int64) (t int64, due bool) {
+	every, offset := s.Every.Milliseconds(), s.Offset.Milliseconds()
+	settled := now - settle.Milliseconds() - offset
+	if settled < 0 {
+		return 0, false
+	}
+	t = settled/every*every + offset
+	return t, t > s.last || s.last-t > comeback.Milliseconds()
+}
+
+// evaluate adds what s results in at its time to the batch.
+func (e *Evaluator) evaluate(ctx context.Context, s *standing) (err error) {
+	began := e.query.o.Now()
+	ctx, cancel := context.WithTimeout(ctx, min(time.Duration(e.query.served.Load().config.Timeout), max(s.Every, time.Second)))
+	defer cancel()
+	q, err := e.query.NewInstantQuery(ctx, e.query, promql.NewPrometheusQueryOpts(false, 0), s.Expr.String(), time.UnixMilli(s.last))
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	vector, err := vectorOf(q.Exec(ctx))
+	if err == nil {
+		err = e.take(s, vector)
+	}
+	m := e.metrics
+	m.evaluations.WithLabelValues(s.Rule).Inc()
+	m.seconds.WithLabelValues(s.Rule).Add(e.query.o.Now().Sub(began).Seconds())
+	m.samples.WithLabelValues(s.Rule).Add(float64(q.Stats().Samples.TotalSamples))
+	m.series.WithLabelValues(s.Rule).Set(float64(len(s.results)))
+	return err
+}
+
+func vectorOf(r *promql.Result) (promql.Vector, error) {
+	if r.Err != nil {
+		return nil, r.Err
+	}
+	switch v := r.Value.(type) {
+	case promql.Vector:
+		return v, nil
+	case promql.Scalar:
+		return promql.Vector{{T: v.T, F: v.V}}, nil
+	}
+	return nil, fmt.Errorf("want an instant vector or a scalar, got a %s", r.Value.Type())
+}
+
+// take adds the samples of vector to the batch, and staleness markers for the series that
+// it lacks. A vector that cannot be leaves all as it is.
+func (e *Evaluator) take(s *standing, vector promql.Vector) error {
+	if len(vector) > maxResults {
+		return fmt.Errorf("%d series, more than the %d that one rule may result in", len(vector), maxResults)
+	}
+	found := make(map[uint64]*foreshock.Series, len(vector))
+	begun := len(e.batch.Samples)
+	for _, sample := range vector {
+		ls := foreshock.ExprLabels(sample.Metric, s.Rule)
+		hash := labels.StableHash(ls)
+		if found[hash] != nil {
+			e.batch.Samples = e.batch.Samples[:begun]
+			return errors.New("two results have the same labels, but for the metric's name; aggregate, or keep the name in another label with label_replace")
+		}
+		series := s.results[hash]
+		if series == nil {
+			series = foreshock.NewSeries(ls)
+		}
+		found[hash] = series
+		e.batch.Samples = append(e.batch.Samples, foreshock.Sample{Series: series, T: s.last, V: sample.F})
+	}
+	e.end(s, s.last, found)
+	s.results = found
+	// The engine promises no order.
+	slices.SortFunc(e.batch.Samples[begun:], func(a, b foreshock.Sample) int { return labels.Compare(a.Series.Labels, b.Series.Labels) })
+	return nil
+}
+
+// end adds staleness markers at t, ms, for the results of s that are not among found.
+func (e *Evaluator) end(s *standing, t int64, found map[uint64]*foreshock.Series) {
+	for hash, series := range s.results {
+		if found[hash] == nil {
+			e.batch.Samples = append(e.batch.Samples, foreshock.Sample{Series: series, T: t, V: math.Float64frombits(value.StaleNaN)})
+		}
+	}
+}
+
+// flush appends the batch.
+func (e *Evaluator) flush(ctx context.Context) error {
+	if len(e.batch.Samples) == 0 {
+		return nil
+	}
+	defer func() { e.batch.Samples = e.batch.Samples[:0] }()
+	if err := e.append(ctx, &e.batch); err != nil {
+		e.metrics.dropped.Add(float64(len(e.batch.Samples)))
+		return err
+	}
+	return nil
+}
+
+// logEvery is how often failing expressions are logged: they fail at every evaluation.
+const logEvery = time.Minute

@@ -1,0 +1,172 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/rules"
+)
+
+// expressions are those of one group that is evaluated every 15 s.
+func expressions(t *testing.T, exprs ...string) []rules.Expression {
+	t.Helper()
+	text := "groups: [{name: g, interval: 15s, rules: ["
+	for i, e := range exprs {
+		text += fmt.Sprintf("{watch: rule_%d, expr: %q}, ", i+1, e)
+	}
+	set, err := rules.ParseFile("test", []byte(text+"]}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set.Expressions()
+}
+
+// evaluation is an Evaluator and what it appended, a line a sample.
+type evaluation struct {
+	*Evaluator
+	appended []string
+	refuse   error
+}
+
+func evaluating(t *testing.T, source shelf, exprs ...string) *evaluation {
+	q := New(Options{Config: DefaultConfig(), Sources: []Source{source}, Registerer: prometheus.NewPedanticRegistry()})
+	var e evaluation
+	e.Evaluator = q.NewEvaluator(expressions(t, exprs...), func(_ context.Context, b *foreshock.Batch) error {
+		if e.refuse != nil {
+			return e.refuse
+		}
+		for _, s := range b.Samples {
+			value := fmt.Sprint(s.V)
+			if s.Stale() {
+				value = "stale"
+			}
+			e.appended = append(e.appended, fmt.Sprintf("%d %s %s", (s.T-start)/1000, s.Series, value))
+		}
+		return nil
+	})
+	return &e
+}
+
+// evaluate is what is appended by the time so many seconds after the start.
+func (e *evaluation) evaluate(t *testing.T, seconds int64) string {
+	t.Helper()
+	e.appended = nil
+	if err := e.Evaluate(t.Context(), start+seconds*1000); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(e.appended, "\n")
+}
+
+func (e *evaluation) expect(t *testing.T, seconds int64, want string) {
+	t.Helper()
+	if got := e.evaluate(t, seconds); got != want {
+		t.Errorf("by %d s\n%s\nwant\n%s", seconds, got, want)
+	}
+}
+
+// at is the latest time, in seconds after the start, at which the group is evaluated by
+// then.
+func (e *evaluation) at(seconds int64) int64 {
+	offset := int64(e.rules[0].Offset / time.Second)
+	return (seconds-10-offset)/15*15 + offset
+}
+
+// An evaluation waits until the stream is ten seconds past its time, happens once, and
+// leaves out those before it.
+func TestEvaluatesTheLatestThatIsDue(t *testing.T) {
+	e := evaluating(t, shelf{counter("a", 30), counter("b", 60)}, "sum(requests_total)", "requests_total > 1000")
+	t1 := e.at(300)
+	steps := float64(t1 / 15)
+	e.expect(t, 300, fmt.Sprintf("%d rule_1 %v\n%d rule_2{instance=%q} %v", t1, 90*steps, t1, "b", 60*steps))
+	if e.Due(start+300_000) || e.Due(start+(t1+24)*1000) || !e.Due(start+(t1+25)*1000) {
+		t.Error("the next is not due fifteen seconds later")
+	}
+	e.expect(t, 300, "")
+	e.expect(t, 299, "")
+	if got := e.evaluate(t, t1+15*4+10); !strings.HasPrefix(got, fmt.Sprintf("%d rule_1", t1+60)) {
+		t.Errorf("after a minute: %s", got)
+	}
+	if missed := testutil.ToFloat64(e.metrics.missed.WithLabelValues("rule_1")); missed != 3 {
+		t.Errorf("%v evaluations are missed, want 3", missed)
+	}
+	if n := testutil.ToFloat64(e.metrics.evaluations.WithLabelValues("rule_1")); n != 2 {
+		t.Errorf("%v evaluations", n)
+	}
+	if n := testutil.ToFloat64(e.metrics.samples.WithLabelValues("rule_1")); n != 4 {
+		t.Errorf("%v samples were looked at, want 2 in each", n)
+	}
+}
+
+// A clock that was wrong and comes back does not stop evaluations.
+func TestEvaluationComesBack(t *testing.T) {
+	e := evaluating(t, shelf{counter("a", 30)}, "count(requests_total)")
+	e.evaluate(t, 100*3600)
+	e.expect(t, 300, fmt.Sprintf("%d rule_1 1", e.at(300)))
+}
+
+// What is no more among the results ends with a staleness marker, and so does all of a
+// rule that is gone.
+func TestResultsEnd(t *testing.T) {
+	gone := counter("a", 30)
+	gone.T, gone.V = gone.T[:5], gone.V[:5]
+	e := evaluating(t, shelf{gone, counter("b", 30)}, "last_over_time(requests_total[30s])", "vector(1)")
+	at := e.at(90)
+	e.expect(t, 90, fmt.Sprintf("%[1]d rule_1{instance=%[2]q} 120\n%[1]d rule_1{instance=%[3]q} %[4]v\n%[1]d rule_2 1", at, "a", "b", 30*(at/15)))
+	at = e.at(300)
+	e.expect(t, 300, fmt.Sprintf("%[1]d rule_1{instance=%[2]q} stale\n%[1]d rule_1{instance=%[3]q} %[4]v\n%[1]d rule_2 1", at, "a", "b", 30*(at/15)))
+	e.SetExpressions(expressions(t, "last_over_time(requests_total[30s])"))
+	at2 := e.at(315)
+	e.expect(t, 315, fmt.Sprintf("%d rule_2 stale\n%d rule_1{instance=%q} %v", at, at2, "b", 30*(at2/15)))
+}
+
+// A rule that fails is counted, and the others go on; so are results there is no room for.
+func TestEvaluationsFail(t *testing.T) {
+	twin := counter("a", 10)
+	twin.Series = foreshock.NewSeries(labels.FromStrings("__name__", "errors_total", "instance", "a"))
+	e := evaluating(t, shelf{counter("a", 30), twin}, `{instance="a"}`, "requests_total + on (nothing) errors_total", "vector(2)")
+	e.expect(t, 300, fmt.Sprintf("%d rule_2 %v\n%[1]d rule_3 2", e.at(300), 40*(e.at(300)/15)))
+	if failed := testutil.ToFloat64(e.metrics.failed.WithLabelValues("rule_1")); failed != 1 {
+		t.Errorf("two results of the same labels: %v failures", failed)
+	}
+	e.refuse = foreshock.ErrOverloaded
+	if err := e.Evaluate(t.Context(), start+400_000); !errors.Is(err, foreshock.ErrOverloaded) {
+		t.Errorf("refused results: %v", err)
+	}
+	if dropped := testutil.ToFloat64(e.metrics.dropped); dropped != 2 {
+		t.Errorf("%v results are dropped, want 2", dropped)
+	}
+}
+
+// In the live process evaluations follow the stream by themselves.
+func TestRunFollowsTheStream(t *testing.T) {
+	q := New(Options{Config: DefaultConfig(), Sources: []Source{shelf{counter("a", 30)}}})
+	appended := make(chan int64)
+	e := q.NewEvaluator(expressions(t, "sum(requests_total)"), func(_ context.Context, b *foreshock.Batch) error {
+		appended <- b.Samples[0].T
+		return nil
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.Run(ctx)
+	}()
+	e.Reached(start + 100_000)
+	first := <-appended
+	e.Reached(start + 101_000)
+	e.Reached(start + 200_000)
+	if second := <-appended; second <= first {
+		t.Errorf("evaluated at %d after %d", second, first)
+	}
+	stop()
+	<-done
+}
