@@ -25,8 +25,10 @@ var update = flag.Bool("update", false, "rewrite the pages in docs and the expec
 func TestDocs(t *testing.T) {
 	house := parseHouse(t, "config", "receiver", "detector", "incident", "emitter", "query", "remediation", "rules", "internal/warmstart")
 	for file, text := range map[string]string{
-		"../docs/configuration.md": configurationPage(t, house),
-		"../docs/rules.md":         rulesPage(t, house),
+		"../docs/configuration.md":             configurationPage(t, house),
+		"../docs/rules.md":                     rulesPage(t, house),
+		"../docs/schema/foreshock.schema.json": schemaOf(t, "Foreshock's configuration file", Default()),
+		"../docs/schema/rules.schema.json":     schemaOf(t, "A rule file of Foreshock", rules.Shape()),
 	} {
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {

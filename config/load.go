@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 
-	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -48,13 +47,17 @@ func Load(path string) (*Config, error) {
 	if err != nil && !errors.As(err, &inRules) {
 		return nil, fmt.Errorf("load the rules of %s: %w", path, err)
 	}
+	inRules = j.unreadable(inRules, c.RuleFiles, filepath.Dir(path))
 	if set != nil {
 		c.Rules = set
 	}
 	j.setDirectory(c, dir)
+	if j.few("remote_write", len(c.RemoteWrite)) && j.few("alerting.alertmanagers", len(c.Alerting.AlertmanagerConfigs)) &&
+		j.few("remediation.actions", len(c.Remediation.Actions)) {
+		j.clients(c)
+	}
 	j.remoteWrite(c)
 	j.alerting(c)
-	j.tls("warm_start.http_config", c.WarmStart.HTTPConfig)
 	j.jsonLines(c.Emitter.JSONLines.File)
 	if j.Sound("remediation") {
 		j.rejectAll(remediation.Check(c.Remediation, c.Rules.Remedies))
@@ -135,6 +138,16 @@ func leaves(errs []error) []error {
 	return all
 }
 
+// few rejects more of something than there can be a reason for: each has its client, its
+// queue and its certificates to read.
+func (j *judge) few(path string, n int) bool {
+	const most = 200
+	if n > most {
+		j.Reject(path, "must be at most %d, got %d", most, n)
+	}
+	return n <= most
+}
+
 // remoteWrite checks what Prometheus checks outside of its types' own decoding.
 func (j *judge) remoteWrite(c *Config) {
 	names := map[string]bool{}
@@ -146,7 +159,6 @@ func (j *judge) remoteWrite(c *Config) {
 		if err := rw.Validate(model.UTF8Validation); err != nil {
 			j.Reject(path, "%v", err)
 		}
-		j.tls(path, rw.HTTPClientConfig)
 		if rw.Name != "" && names[rw.Name] {
 			j.Reject(path+".name", "%q names an earlier remote_write", rw.Name)
 		}
@@ -161,23 +173,33 @@ func (j *judge) alerting(c *Config) {
 	if err := c.Alerting.Validate(model.UTF8Validation); err != nil {
 		j.Reject("alerting", "%v", err)
 	}
-	for i, a := range c.Alerting.AlertmanagerConfigs {
-		j.tls(fmt.Sprintf("alerting.alertmanagers[%d]", i), a.HTTPClientConfig)
-	}
 }
 
-// tls reads certificates and keys as a client does when it is made; other
-// credentials are read anew for every request.
-func (j *judge) tls(path string, c promconfig.HTTPClientConfig) {
-	if _, err := promconfig.NewTLSConfig(&c.TLSConfig); err != nil {
-		j.Reject(path+".tls_config", "%v", err)
+// unreadable places what is wrong with rule files as a whole where the configuration
+// names them, and returns the mistakes within them.
+func (j *judge) unreadable(inRules yamlstrict.Mistakes, globs []string, dir string) (within yamlstrict.Mistakes) {
+	for _, m := range inRules {
+		if m.File == "rule_files" { // the list itself
+			j.Reject(m.File, "%s", m.What)
+			continue
+		}
+		i := slices.IndexFunc(globs, func(glob string) bool {
+			if m.File == glob {
+				return true
+			}
+			if !filepath.IsAbs(glob) {
+				glob = filepath.Join(dir, glob)
+			}
+			matched, err := filepath.Match(filepath.Base(glob), filepath.Base(m.File))
+			return filepath.Dir(glob) == filepath.Dir(m.File) && (matched || err != nil || filepath.Base(glob) == filepath.Base(m.File))
+		})
+		if m.Line > 0 || i < 0 {
+			within = append(within, m)
+			continue
+		}
+		j.Reject(fmt.Sprintf("rule_files[%d]", i), "%s: %s", m.File, m.What)
 	}
-	if c.OAuth2 == nil {
-		return
-	}
-	if _, err := promconfig.NewTLSConfig(&c.OAuth2.TLSConfig); err != nil {
-		j.Reject(path+".oauth2.tls_config", "%v", err)
-	}
+	return within
 }
 
 // jsonLines checks that the file can be opened, or made where there is none.
@@ -201,8 +223,13 @@ func (j *judge) jsonLines(file string) {
 func (j *judge) presets(names []string) []string {
 	var known []string
 	for i, name := range names {
+		path := fmt.Sprintf("presets[%d]", i)
+		if slices.Contains(known, name) {
+			j.Reject(path, "%q is named twice", name)
+			continue
+		}
 		if _, err := rules.Preset(name); err != nil {
-			j.Reject(fmt.Sprintf("presets[%d]", i), "%v", err)
+			j.Reject(path, "%v", err)
 			continue
 		}
 		known = append(known, name)

@@ -62,6 +62,7 @@ type Config struct {
 // ActionConfig is one thing that can be done: a webhook or an exec.
 type ActionConfig struct {
 	// Name is what a remedy rule calls the action: letters, digits, ".", "_", "-".
+	// Required.
 	Name string `yaml:"name"`
 
 	// Targets lists everything the action may be pointed at. An alert's label can

@@ -51,6 +51,10 @@ func Load(presetNames, globs []string, dir string) (*Set, error) {
 		}
 		b.add("preset "+name, data)
 	}
+	if len(globs) > maxGlobs {
+		b.whole("rule_files", fmt.Errorf("more than %d", maxGlobs))
+		return b.finish()
+	}
 	seen := map[string]bool{}
 	for _, glob := range globs {
 		files, err := expand(glob, dir)
@@ -63,6 +67,10 @@ func Load(presetNames, globs []string, dir string) (*Set, error) {
 			}
 			seen[file] = true
 			data, err := yamlstrict.Read(file)
+			if enough := b.admit(data); enough != nil {
+				b.whole(file, enough)
+				return b.finish()
+			}
 			if err != nil {
 				b.whole(file, err)
 				continue

@@ -18,6 +18,10 @@ import (
 // error is yamlstrict.Mistakes: all of them.
 func ParseFile(name string, data []byte) (*Set, error) {
 	var b builder
+	if err := b.admit(data); err != nil {
+		b.whole(name, err)
+		return b.finish()
+	}
 	b.add(name, data)
 	return b.finish()
 }
@@ -28,6 +32,8 @@ type builder struct {
 	given    map[string]string // rule name → file it was first given in
 	scopes   []*Scope
 	mistakes yamlstrict.Mistakes
+
+	text, regexes int // bytes and how many, of the files so far
 }
 
 func (b *builder) finish() (*Set, error) {

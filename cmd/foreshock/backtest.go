@@ -29,9 +29,7 @@ import (
 	"github.com/foreshock/foreshock/rules"
 )
 
-const backtestHelp = `Run rules over samples that were, and say what would have been done.
-
-Exactly one of --url, --capture, --tsdb and --csv says where the samples are. They go the
+const aboutBacktest = `Exactly one of --url, --capture, --tsdb and --csv says where the samples are. They go the
 way live ones go, through detector, incidents, alerts and remedies, as fast as they can be
 read; nobody is told and nothing is run. Standard output is the report.
 
@@ -61,7 +59,7 @@ type backtester struct {
 // addBacktest adds the command that runs rules over samples that were.
 func addBacktest(app *kingpin.Application) (string, command) {
 	var b backtester
-	cmd := app.Command("backtest", backtestHelp)
+	cmd := app.Command("backtest", "Run rules over samples that were, and say what would have been done.").HelpLong(aboutBacktest)
 	cmd.Flag("url", "A Prometheus, read by remote read: raw samples, as they were sent.").PlaceHolder("URL").StringVar(&b.url)
 	cmd.Flag("query", "With --url: what this PromQL expression was, instead of raw samples.").PlaceHolder("PROMQL").StringVar(&b.query)
 	cmd.Flag("capture", "Remote-write requests that foreshock record has kept.").PlaceHolder("FILE").StringVar(&b.capture)

@@ -11,10 +11,16 @@ import (
 	"github.com/foreshock/foreshock/internal/eval"
 )
 
+const aboutEval = `The sets are read from a folder laid out as docs/detection.md says; the synthetic suite
+is made up from seeds. How far it is goes to stderr.
+
+  foreshock eval --synthetic
+  foreshock eval --baselines -o json ~/anomaly-sets > report.json`
+
 // addEval adds the command that measures the detector on labelled sets, and on streams
 // made for it.
 func addEval(app *kingpin.Application) (string, command) {
-	cmd := app.Command("eval", "Measure the detector on labelled sets: how well it ranks, alerts and what it costs.")
+	cmd := app.Command("eval", "Measure the detector on labelled sets: how well it ranks, alerts and what it costs.").HelpLong(aboutEval)
 	dir := cmd.Arg("dir", "The folder that holds the sets, as docs/detection.md describes it. Without one, only --synthetic can be measured.").String()
 	sets := cmd.Flag("sets", "Only this set; may be repeated.").PlaceHolder("NAME").Strings()
 	baselines := cmd.Flag("baselines", "Measure what people use instead, too.").Bool()

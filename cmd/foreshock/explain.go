@@ -16,7 +16,14 @@ import (
 	"github.com/foreshock/foreshock/internal/record"
 )
 
-const explainHelp = `Ask a running Foreshock why a series alerted, or why it did not: what was expected, which channel gave it away, how far the score was from the threshold, what held it back, and what moved with it.`
+const (
+	explainHelp  = `Ask a running Foreshock why a series alerted, or why it did not.`
+	aboutExplain = `It says what was expected, which channel gave the series away, how far the score was from
+the threshold, what held it back, and what moved with it.
+
+  foreshock explain 'node_load1{instance="web-1:9100"}'
+  foreshock explain --at 03:00 'node_load1{instance="web-1:9100"}'`
+)
 
 const (
 	explainPatience = 10 * time.Second
@@ -32,7 +39,7 @@ type explainer struct {
 // addExplain adds the command that asks a running Foreshock about one series.
 func addExplain(app *kingpin.Application) (string, command) {
 	var e explainer
-	cmd := app.Command("explain", explainHelp)
+	cmd := app.Command("explain", explainHelp).HelpLong(aboutExplain)
 	cmd.Arg("series", "A selector of one series, as in PromQL: 'node_load1{instance=\"web-1:9100\"}'.").Required().StringVar(&e.series)
 	cmd.Flag("at", "The time to explain instead of the newest sample: RFC 3339, seconds since 1970, a time of day in UTC (03:00 is the last one there was), or how long ago (90m).").PlaceHolder("TIME").StringVar(&e.at)
 	cmd.Flag("url", "Where Foreshock listens.").Default("http://localhost:9797").StringVar(&e.url)

@@ -18,7 +18,12 @@ import (
 const about = `Streaming anomaly detection beside Prometheus.
 
 Point a remote_write at it and every series is scored as it arrives; what happens
-together becomes one incident, one alert and, where allowed, one remedy.`
+together becomes one incident, one alert and, where allowed, one remedy.
+
+  foreshock --config.file=foreshock.yml
+  foreshock check foreshock.yml
+  foreshock score history.csv --plot history.png
+  foreshock backtest --url http://localhost:9090 --from -7d --preset node`
 
 // A command runs with the flags its add function declared and returns the exit code.
 type command = func(stdout, stderr io.Writer) int
@@ -28,19 +33,10 @@ func main() {
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	app := kingpin.New("foreshock", about)
+	app, commands := commandLine()
 	app.UsageWriter(stdout).ErrorWriter(stderr)
-	app.HelpFlag.Short('h')
 	exited := -1
 	app.Terminate(func(code int) { exited = code }) // after --help; main alone exits
-
-	commands := map[string]command{}
-	for _, add := range []func(*kingpin.Application) (string, command){
-		addServe, addCheck, addScore, addBacktest, addRecord, addExplain, addEval, addVersion,
-	} {
-		name, do := add(app)
-		commands[name] = do
-	}
 
 	chosen, err := app.Parse(joinMoments(args))
 	if exited >= 0 {
@@ -51,6 +47,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	return commands[chosen](stdout, stderr)
+}
+
+// commandLine is what can be typed, and the commands by their names. docs/cli.md is made
+// from it.
+func commandLine() (*kingpin.Application, map[string]command) {
+	app := kingpin.New("foreshock", about).UsageTemplate(usage)
+	app.HelpFlag.Short('h').Help("Show this help; foreshock help COMMAND shows that of a command.")
+	commands := map[string]command{}
+	for _, add := range []func(*kingpin.Application) (string, command){
+		addServe, addCheck, addScore, addBacktest, addRecord, addExplain, addEval, addVersion,
+	} {
+		name, do := add(app)
+		commands[name] = do
+	}
+	return app, commands
 }
 
 func addVersion(app *kingpin.Application) (string, command) {

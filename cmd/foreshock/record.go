@@ -20,9 +20,7 @@ import (
 	"github.com/foreshock/foreshock/internal/capture"
 )
 
-const recordHelp = `Keep the remote-write requests that come in a file, for backtest --capture.
-
-Point a remote_write at it, beside the one to Foreshock:
+const aboutRecord = `Point a remote_write at it, beside the one to Foreshock:
 
   remote_write: [{url: http://localhost:9798/api/v1/write}]
 
@@ -41,7 +39,7 @@ type recording struct {
 // addRecord adds the command that keeps what is received.
 func addRecord(app *kingpin.Application) (string, command) {
 	r := recording{}
-	cmd := app.Command("record", recordHelp)
+	cmd := app.Command("record", "Keep the remote-write requests that come in a file, for backtest --capture.").HelpLong(aboutRecord)
 	cmd.Arg("file", "The capture; it is made where there is none.").Required().StringVar(&r.file)
 	cmd.Flag("max-size", "How large the file may become; 0 is any size.").Default("1GiB").BytesVar(&r.limit)
 	cmd.Flag("duration", "How long to record; 0 is until interrupted.").Default("0").DurationVar(&r.duration)

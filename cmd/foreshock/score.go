@@ -18,9 +18,16 @@ import (
 	"github.com/foreshock/foreshock/internal/score"
 )
 
+const aboutScore = `The rows are in order of time; a header is optional. Every sample is written with its
+score, whether it is an anomaly, and the band it was expected in. There are no rules and
+no other series, so what needs those is not used. docs/score.md has the details.
+
+  foreshock score history.csv --plot history.html
+  foreshock score -o json < history.csv`
+
 // addScore adds the command that scores a CSV file the way the live process would.
 func addScore(app *kingpin.Application) (string, command) {
-	cmd := app.Command("score", "Score a CSV file of timestamp,value[,value…], exactly as live samples are.")
+	cmd := app.Command("score", "Score a CSV file of timestamp,value[,value…], exactly as live samples are.").HelpLong(aboutScore)
 	file := cmd.Arg("file", "The file; - is standard input.").Default("-").String()
 	output := cmd.Flag("output", "How scores are written: csv or json, an object a line.").Short('o').Default("csv").Enum("csv", "json")
 	picture := cmd.Flag("plot", "Draw series, expected band, anomalies and scores into this file: .png, .svg or .html.").PlaceHolder("FILE").String()

@@ -16,10 +16,16 @@ import (
 	"github.com/foreshock/foreshock/app"
 )
 
+const aboutServe = `Prometheus sends its samples to /api/v1/write; the console is at /. SIGHUP
+reads the configuration again, and one with a mistake changes nothing. SIGTERM ends it
+within 15 seconds, with exit code 0.
+
+  foreshock --config.file=foreshock.yml --storage.path=/var/lib/foreshock`
+
 // addServe declares the default command: the sidecar itself, under the flags the
 // whole Prometheus family has.
 func addServe(k *kingpin.Application) (string, command) {
-	cmd := k.Command("serve", "Receive remote write, score, tell, treat (the default command).").Default()
+	cmd := k.Command("serve", "Receive remote write, score, tell, treat (the default command).").HelpLong(aboutServe).Default()
 	opts := app.Options{Web: webflag.AddFlags(cmd, ":9797")}
 	cmd.Flag("config.file", "Configuration file; without one, everything received is scored and shown, and nobody is told.").
 		PlaceHolder("FILE").StringVar(&opts.ConfigFile)

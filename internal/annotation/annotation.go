@@ -4,7 +4,7 @@
 // bring its whole query engine along.
 //
 // A template may call nothing that reads a file, the network or a clock, and what it
-// writes is bounded.
+// writes is bounded, as is how long it may go in circles.
 package annotation
 
 import (
@@ -35,10 +35,13 @@ type Template struct{ parsed *template.Template }
 // Parse parses the text of an annotation. The error says what is wrong with it.
 func Parse(text string) (*Template, error) {
 	parsed, err := template.New("annotation").Option("missingkey=zero").
-		Funcs(functions).Funcs(Data{}.functions()).Parse(variables + text)
+		Funcs(functions).Funcs(Data{}.functions()).Funcs(template.FuncMap{"step": counter()}).Parse(variables + text)
 	if err != nil {
 		_, what, _ := strings.Cut(strings.TrimPrefix(err.Error(), "template: annotation:"), ": ") // after the line
 		return nil, fmt.Errorf("not a template: %s", what)
+	}
+	if err := guard(parsed); err != nil {
+		return nil, fmt.Errorf("not a template: %w", err)
 	}
 	return &Template{parsed}, nil
 }
@@ -50,7 +53,7 @@ func (t *Template) Execute(d Data) (string, error) {
 		return "", err
 	}
 	var out boundedText
-	if err := bound.Funcs(d.functions()).Execute(&out, d); err != nil {
+	if err := bound.Funcs(d.functions()).Funcs(template.FuncMap{"step": counter()}).Execute(&out, d); err != nil {
 		return "", err
 	}
 	return out.String(), nil

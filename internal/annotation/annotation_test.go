@@ -1,6 +1,7 @@
 package annotation
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,41 @@ func TestFunctions(t *testing.T) {
 	} {
 		if got, err := execute(text, data); err == nil {
 			t.Errorf("%.40s made %.40q, want an error", text, got)
+		}
+	}
+}
+
+// A template that goes in circles must not keep the alert, or all that wait behind it.
+func TestLoopsEnd(t *testing.T) {
+	for text, ok := range map[string]bool{
+		`{{ range 100 }}x{{ end }}`:                                                   true,
+		`{{ range $i := 1000000000000 }}{{ end }}`:                                    false,
+		`{{ $n := 1000000000000 }}{{ if true }}{{ range $n }}{{ end }}{{ end }}`:      false,
+		`{{ range 9999 }}{{ range 9999 }}{{ range 9999 }}{{ end }}{{ end }}{{ end }}`: false,
+		`{{ define "x" }}{{ template "x" }}{{ end }}{{ template "x" }}`:               false,
+		`{{ define "x" }}x{{ end }}{{ template "x" }}`:                                true,
+	} {
+		begun := time.Now()
+		if got, err := execute(text, Data{}); (err == nil) != ok {
+			t.Errorf("%s made %.40q, %v", text, got, err)
+		}
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("%s took %s", text, took)
+		}
+	}
+}
+
+// What can never work is said when the rule is read.
+func TestUnknownFields(t *testing.T) {
+	for text, want := range map[string]string{
+		`{{ .Foo }}`: "no field .Foo", `{{ if .Value }}{{ humanize .Valeu }}{{ end }}`: "no field .Valeu",
+		`{{ (printf "%v" .Label) }}`: "no field .Label", `{{ range .Labels }}{{ .Foo }}{{ end }}`: "",
+		`{{ with .Labels }}{{ .pod }}{{ else }}{{ .pod }}{{ end }}`: "no field .pod",
+		`{{ define "x" }}{{ .Foo }}{{ end }}{{ .Labels.pod }}`:      "",
+	} {
+		_, err := Parse(text)
+		if got := fmt.Sprint(err); (want == "") != (err == nil) || !strings.Contains(got, want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
 }

@@ -79,11 +79,6 @@ func TestBacktestTellsWhatWasTold(t *testing.T) {
 	}
 }
 
-func program(t testing.TB) string {
-	t.Helper()
-	return must[string](t)(filepath.Abs(filepath.Join(root, "bin/foreshock")))
-}
-
 // report is what of a backtest's answer these tests look at.
 type report struct {
 	Series, Samples int

@@ -55,6 +55,12 @@ func read(t testing.TB, s *stack.Stack, name string) string {
 	return string(text)
 }
 
+// program is the built Foreshock.
+func program(t testing.TB) string {
+	t.Helper()
+	return must[string](t)(filepath.Abs(filepath.Join(root, "bin/foreshock")))
+}
+
 func sidecar(t testing.TB, s *stack.Stack, args ...string) *stack.Process {
 	t.Helper()
 	return must[*stack.Process](t)(s.Foreshock(t.Context(), program(t), args...))

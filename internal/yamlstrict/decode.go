@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -29,12 +30,20 @@ func (f *File) decode(root *yaml.Node, into any) {
 	f.value(root, reflect.ValueOf(into).Elem(), "")
 }
 
+// plainTags are those that say what YAML would take a value for by itself. Any other asks
+// for a type that nothing here has.
+var plainTags = []string{"!!null", "!!bool", "!!str", "!!int", "!!float", "!!seq", "!!map"}
+
 // value decodes n into v, which is addressable.
 func (f *File) value(n *yaml.Node, v reflect.Value, path string) {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
 	f.places[path] = where(n)
+	if n.Style&yaml.TaggedStyle != 0 && !slices.Contains(plainTags, n.ShortTag()) {
+		f.reject(where(n), path, "unknown tag %s", quote(n.Tag))
+		return
+	}
 	if isNull(n) {
 		switch v.Kind() {
 		case reflect.Pointer, reflect.Map, reflect.Slice, reflect.Interface:
@@ -124,7 +133,7 @@ func (f *File) block(n *yaml.Node, u blockUnmarshaler, path string) {
 // for a list of one.
 func (f *File) list(n *yaml.Node, v reflect.Value, path string) {
 	items := n.Content
-	if n.Kind == yaml.ScalarNode && reflect.PointerTo(v.Type().Elem()).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+	if n.Kind != yaml.SequenceNode && reflect.PointerTo(v.Type().Elem()).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		item := reflect.MakeSlice(v.Type(), 1, 1)
 		f.value(n, item.Index(0), path)
 		v.Set(item)
@@ -194,7 +203,11 @@ func (f *File) want(n *yaml.Node, kind yaml.Kind, path string) bool {
 	if n.Kind == kind {
 		return true
 	}
-	f.reject(where(n), path, "want %s, got %s", kindName(kind), kindName(n.Kind))
+	hint := ""
+	if kind == yaml.ScalarNode && n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle != 0 {
+		hint = "; text that begins with { needs quotes"
+	}
+	f.reject(where(n), path, "want %s, got %s%s", kindName(kind), kindName(n.Kind), hint)
 	return false
 }
 
@@ -219,7 +232,8 @@ func (f *File) refuse(n *yaml.Node, path string, err error) {
 	if errors.As(err, &ue) {
 		err = fmt.Errorf("not a URL: %w", ue.Err)
 	}
-	f.reject(where(n), path, "%s", strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "yaml: "))
+	what := strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "yaml: ")
+	f.reject(where(n), path, "%s", withoutUser(what))
 }
 
 func isNull(n *yaml.Node) bool {

@@ -1,6 +1,7 @@
 package yamlstrict
 
 import (
+	"errors"
 	"math"
 	"reflect"
 	"time"
@@ -9,6 +10,11 @@ import (
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 )
+
+// longest is a duration of which two can still be added: 100 years; an int64 holds 292.
+const longest = 100 * 365 * 24 * time.Hour
+
+var errTooLong = errors.New("too long")
 
 // measure is a number written with its unit.
 type measure struct {
@@ -19,6 +25,9 @@ type measure struct {
 var (
 	duration = measure{"a duration such as 30s, 5m or 1d12h", func(s string) (int64, error) {
 		d, err := model.ParseDuration(s)
+		if time.Duration(d) > longest {
+			err = errTooLong
+		}
 		return int64(d), err
 	}}
 	size = measure{"a size such as 512KiB or 32MiB", func(s string) (int64, error) {
@@ -42,6 +51,10 @@ func (f *File) scalar(n *yaml.Node, v reflect.Value, path string) {
 	refuse := func(wanted string) { f.reject(where(n), path, "want %s, got %s", wanted, quote(n.Value)) }
 	if m, ok := measures[v.Type()]; ok {
 		x, err := m.parse(n.Value)
+		if errors.Is(err, errTooLong) {
+			f.reject(where(n), path, "must be at most %s, got %s", model.Duration(longest), quote(n.Value))
+			return
+		}
 		if err != nil {
 			refuse(m.wanted)
 			return
@@ -64,14 +77,20 @@ func (f *File) scalar(n *yaml.Node, v reflect.Value, path string) {
 		}
 		v.SetFloat(x)
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		if n.Decode(v.Addr().Interface()) != nil {
+		if !whole(n) || n.Decode(v.Addr().Interface()) != nil {
 			refuse("a whole number")
 		}
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		if n.Decode(v.Addr().Interface()) != nil {
+		if !whole(n) || n.Decode(v.Addr().Interface()) != nil {
 			refuse("a whole number, not negative")
 		}
 	default:
 		panic("yamlstrict: cannot decode into " + v.Type().String())
 	}
+}
+
+// whole reports whether n is written without a part of one: YAML would drop it.
+func whole(n *yaml.Node) bool {
+	var x float64
+	return n.Decode(&x) != nil || x == math.Trunc(x)
 }

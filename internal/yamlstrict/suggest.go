@@ -2,6 +2,7 @@ package yamlstrict
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -54,8 +55,15 @@ func distance(a, b string) int {
 // quote is s as a Go string, cut to what is needed to recognise it.
 func quote(s string) string {
 	const longest = 60
+	s = withoutUser(s)
 	if r := []rune(s); len(r) > longest {
 		s = string(r[:longest]) + "…"
 	}
 	return strconv.Quote(s)
 }
+
+// user matches what stands before the host of a URL: a name and often a password.
+var user = regexp.MustCompile(`://[^\s"]*@`)
+
+// withoutUser is text without what may be a password in a URL.
+func withoutUser(text string) string { return user.ReplaceAllString(text, "://…@") }

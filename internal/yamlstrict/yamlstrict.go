@@ -16,7 +16,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -41,6 +43,24 @@ func (m Mistake) Error() string {
 		b.WriteString(": " + m.Path)
 	}
 	b.WriteString(": " + m.What)
+	return printable(b.String())
+}
+
+// printable is text without what a terminal would obey, as Go writes it in a string. A
+// name in a file may hold anything.
+func printable(text string) string {
+	if !strings.ContainsFunc(text, unicode.IsControl) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if unicode.IsControl(r) {
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
 	return b.String()
 }
 

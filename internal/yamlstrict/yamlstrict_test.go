@@ -235,13 +235,41 @@ x.yml:12:10: either[0]: want a single value, got a list
 x.yml:13:10: chosen[0]: empty
 x.yml:13:14: chosen[1]: want a mapping, got a single value
 x.yml:14:6: url: not a URL: invalid port ":port" after host
-x.yml:15:9: secret: want a single value, got a mapping
+x.yml:15:9: secret: want a single value, got a mapping; text that begins with { needs quotes
 x.yml:16:1: hidden: unknown key
 x.yml:17:1: Skipped: unknown key
 x.yml:18:1: older: repeated, first on line 11
 x.yml:19:7: size: want a size such as 512KiB or 32MiB, got "2 MB"`
 	if got := f.Mistakes().Error(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// Some of what a person writes is well formed and means something else than they think.
+func TestTellsWhatWouldBeTakenOtherwise(t *testing.T) {
+	for data, want := range map[string]string{
+		"int: 1.5":                                           `x.yml:1:6: int: want a whole number, got "1.5"`,
+		"duration: 101y":                                     `x.yml:1:11: duration: must be at most 100y, got "101y"`,
+		"text: !!binary YQ==":                                `x.yml:1:7: text: unknown tag "!!binary"`,
+		"items: !!set {a}":                                   `x.yml:1:8: items: unknown tag "!!set"`,
+		"text: !!python/object:os.system ls":                 `x.yml:1:7: text: unknown tag "!!python/object:os.system"`,
+		"duration: http://me:hunter2@host/":                  `x.yml:1:11: duration: want a duration such as 30s, 5m or 1d12h, got "http://…@host/"`,
+		"# \n# x\ntext: a\x00":                               "x.yml:3:8: not YAML: control characters are not allowed",
+		"text: a\n# \xff":                                    "x.yml:2:3: not YAML: invalid leading UTF-8 octet",
+		"text: a\nitems:\n- count: 1\n   count: 2\nint: 1":   "x.yml:4:1: not YAML: mapping values are not allowed in this context",
+		"text: a\nitems:\n- count: 1\n  b: 1\n c: 2\nint: 1": "x.yml:5:1: not YAML: did not find expected key",
+		"text: a\nmap: {a: 1\n":                              "x.yml:2:1: not YAML: did not find expected ',' or '}'",
+	} {
+		var into everything
+		if got := Decode("x.yml", []byte(data), &into).Mistakes().Error(); got != want {
+			t.Errorf("%q: got\n%s\nwant\n%s", data, got, want)
+		}
+	}
+	for _, data := range []string{"int: 1.0", "int: 1e3", "duration: 100y", "text: !!str 1", "\ufefftext: a\r\nint: 1\r\n", "\xff\xfet\x00e\x00x\x00t\x00:\x00 \x00a\x00"} {
+		var into everything
+		if got := Decode("x.yml", []byte(data), &into).Mistakes(); len(got) > 0 {
+			t.Errorf("%q: got\n%s", data, got)
+		}
 	}
 }
 
