@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
