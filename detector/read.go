@@ -1,6 +1,7 @@
 package detector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ var ErrTooMuch = errors.New("too much at once")
 const seriesWeight = 6
 
 // Read returns what windows hold, from one time to another, ms, both included, of the
-// series that all matchers match, by labels; series without a sample then are left out.
+// series that all matchers match, by fingerprint; series without a sample then are left out.
 // Samples are as they were sent, staleness markers among them. What the detector makes of
 // histograms and native histograms are not among the series.
 //
@@ -58,7 +59,9 @@ func (d *Detector) read(
 	if left.Load() < 0 {
 		return nil, fmt.Errorf("%w: over %d samples, a series counting as %d; ask for fewer series or a shorter time", ErrTooMuch, most, seriesWeight)
 	}
-	slices.SortFunc(all, func(a, b foreshock.Excerpt) int { return labels.Compare(a.Series.Labels, b.Series.Labels) })
+	slices.SortFunc(all, func(a, b foreshock.Excerpt) int {
+		return cmp.Or(cmp.Compare(a.Series.Fingerprint, b.Series.Fingerprint), labels.Compare(a.Series.Labels, b.Series.Labels))
+	})
 	// A series whose place another took during the search may have been met twice.
 	return slices.CompactFunc(all, func(a, b foreshock.Excerpt) bool { return a.Series.Equal(b.Series) }), nil
 }

@@ -55,7 +55,7 @@ func TestReadIsWhatWasSent(t *testing.T) {
 			if e.Series != names[i].Series || len(names[i].T) > 0 {
 				t.Errorf("%v: the name %s of %s", c.matchers, names[i].Series, e.Series)
 			}
-			if i > 0 && labels.Compare(got[i-1].Series.Labels, e.Series.Labels) >= 0 {
+			if i > 0 && got[i-1].Series.Fingerprint >= e.Series.Fingerprint {
 				t.Errorf("%v: %s before %s", c.matchers, got[i-1].Series, e.Series)
 			}
 			want := sent[e.Series.String()][10:21]

@@ -2,10 +2,11 @@ package emitter
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"sync"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
@@ -20,6 +21,8 @@ const maxRecalled = 50_000
 // of excerpt and result at 16 B a sample.
 const seriesWeight = 6
 
+var errTooMuch = errors.New("too many samples at once, a series counting as six; ask for fewer series or a shorter time")
+
 // recall is a destination that keeps what was emitted of late, so that whoever asks for a
 // series can be told what was thought of it. It is safe for concurrent use.
 type recall struct {
@@ -30,7 +33,7 @@ type recall struct {
 	keep   int64 // ms
 	now    int64 // ms: the newest sample's time
 	swept  int64
-	series map[uint64][]*recalled // by hash, which two label sets may share
+	series map[string]map[uint64][]*recalled // by name and hash, which two label sets may share
 	count  int
 }
 
@@ -42,7 +45,7 @@ type recalled struct {
 }
 
 func newRecall(m *metrics) *recall {
-	return &recall{metrics: m, closed: make(chan struct{}), series: map[uint64][]*recalled{}}
+	return &recall{metrics: m, closed: make(chan struct{}), series: map[string]map[uint64][]*recalled{}}
 }
 
 // setKeep sets for how many ms samples are kept.
@@ -95,8 +98,8 @@ func (r *recall) deliver(_ foreshock.Report, samples []sample) {
 // find is the series with the labels, which it makes where it is new; nil where there is
 // no room for it.
 func (r *recall) find(ls labels.Labels) *recalled {
-	hash := ls.Hash()
-	for _, k := range r.series[hash] {
+	name, hash := ls.Get(model.MetricNameLabel), ls.Hash()
+	for _, k := range r.series[name][hash] {
 		if labels.Equal(k.series.Labels, ls) {
 			return k
 		}
@@ -105,7 +108,10 @@ func (r *recall) find(ls labels.Labels) *recalled {
 		return nil
 	}
 	k := &recalled{series: foreshock.NewSeries(ls)}
-	r.series[hash] = append(r.series[hash], k)
+	if r.series[name] == nil {
+		r.series[name] = map[uint64][]*recalled{}
+	}
+	r.series[name][hash] = append(r.series[name][hash], k)
 	r.count++
 	return k
 }
@@ -113,13 +119,18 @@ func (r *recall) find(ls labels.Labels) *recalled {
 // sweep forgets the series of which nothing was emitted for as long as samples are kept.
 func (r *recall) sweep() {
 	r.swept = r.now
-	for hash, chain := range r.series {
-		kept := slices.DeleteFunc(chain, func(k *recalled) bool { return r.now-k.last > r.keep })
-		r.count -= len(chain) - len(kept)
-		if len(kept) == 0 {
-			delete(r.series, hash)
-		} else {
-			r.series[hash] = kept
+	for name, chains := range r.series {
+		for hash, chain := range chains {
+			kept := slices.DeleteFunc(chain, func(k *recalled) bool { return r.now-k.last > r.keep })
+			r.count -= len(chain) - len(kept)
+			if len(kept) == 0 {
+				delete(chains, hash)
+			} else {
+				chains[hash] = kept
+			}
+		}
+		if len(chains) == 0 {
+			delete(r.series, name)
 		}
 	}
 }
@@ -147,36 +158,50 @@ func (r *recall) read(
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	var found []foreshock.Excerpt
-	left := most
-	for _, chain := range r.series {
+	for _, k := range r.matching(matchers) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		for _, k := range chain {
-			mismatch := func(m *labels.Matcher) bool { return !m.Matches(k.series.Labels.Get(m.Name)) }
-			if k.last < from || slices.ContainsFunc(matchers, mismatch) {
-				continue
+		x, some := foreshock.Excerpt{Series: k.series}, false
+		for t, v := range k.window.Since(from) {
+			if t > to {
+				break
 			}
-			x, any := foreshock.Excerpt{Series: k.series}, false
-			for t, v := range k.window.Since(from) {
-				if t > to {
+			if t >= from {
+				if some = true; !take(&x, t, v) {
 					break
 				}
-				if t >= from {
-					if any = true; !take(&x, t, v) {
-						break
-					}
-				}
 			}
-			if !any {
-				continue
-			}
-			if left -= len(x.T) + seriesWeight; left < 0 {
-				return nil, fmt.Errorf("over %d samples, a series counting as %d; ask for fewer series or a shorter time", most, seriesWeight)
-			}
-			found = append(found, x)
 		}
+		if !some {
+			continue
+		}
+		if most -= len(x.T) + seriesWeight; most < 0 {
+			return nil, errTooMuch
+		}
+		found = append(found, x)
 	}
 	slices.SortFunc(found, func(a, b foreshock.Excerpt) int { return labels.Compare(a.Series.Labels, b.Series.Labels) })
 	return found, nil
+}
+
+// matching are the series that all matchers match, in no order.
+func (r *recall) matching(matchers []*labels.Matcher) []*recalled {
+	names := r.series
+	for _, m := range matchers {
+		if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
+			names = map[string]map[uint64][]*recalled{m.Value: r.series[m.Value]}
+		}
+	}
+	var all []*recalled
+	for _, chains := range names {
+		for _, chain := range chains {
+			for _, k := range chain {
+				if !slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return !m.Matches(k.series.Labels.Get(m.Name)) }) {
+					all = append(all, k)
+				}
+			}
+		}
+	}
+	return all
 }

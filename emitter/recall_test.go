@@ -50,7 +50,7 @@ func TestEmittedIsRecalled(t *testing.T) {
 		{"foreshock_anomaly_score", 0, t0, 1000, "0 series, <nil>"},
 		{"foreshock_anomaly_score", t0 + 700_000, t0 + 800_000, 1000, "0 series, <nil>"},
 		{"load", 0, t0 + 700_000, 1000, "0 series, <nil>"},
-		{"foreshock_anomaly_score", 0, t0 + 700_000, 5, "0 series, over 5 samples, a series counting as 6; ask for fewer series or a shorter time"},
+		{"foreshock_anomaly_score", 0, t0 + 700_000, 5, "0 series, too many samples at once, a series counting as six; ask for fewer series or a shorter time"},
 	} {
 		found, err := e.Read(t.Context(), matchName(c.name), c.from, c.to, c.most)
 		if got := fmt.Sprintf("%d series, %v", len(found), err); got != c.want {

@@ -265,6 +265,7 @@ func (e *Evaluator) flush(ctx context.Context) error {
 		e.metrics.dropped.Add(float64(len(e.batch.Samples)))
 		return err
 	}
+	e.metrics.results.Add(float64(len(e.batch.Samples)))
 	return nil
 }
 

@@ -11,7 +11,7 @@ import (
 type ruleMetrics struct {
 	evaluations, failed, missed, seconds, samples *prometheus.CounterVec
 	series                                        *prometheus.GaugeVec
-	dropped                                       prometheus.Counter
+	results, dropped                              prometheus.Counter
 }
 
 func newRuleMetrics(reg prometheus.Registerer) *ruleMetrics {
@@ -28,6 +28,9 @@ func newRuleMetrics(reg prometheus.Registerer) *ruleMetrics {
 		series: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "foreshock_query_rule_series", Help: "Series that the rule's expression results in.",
 		}, []string{foreshock.RuleLabel}),
+		results: auto.NewCounter(prometheus.CounterOpts{
+			Name: "foreshock_query_results_total", Help: "Results of expressions, staleness markers among them, that the detector took.",
+		}),
 		dropped: auto.NewCounter(prometheus.CounterOpts{
 			Name: "foreshock_query_results_dropped_total", Help: "Results of expressions that the detector had no room for.",
 		}),

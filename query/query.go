@@ -26,7 +26,8 @@ import (
 // Source has series. Times are ms, both included. At most so many samples are asked for,
 // a series counting as some.
 type Source interface {
-	// Read returns, by labels, the series that all matchers match and have samples then.
+	// Read returns the series that all matchers match and have samples then, in an order
+	// that depends on nothing else.
 	Read(ctx context.Context, matchers []*labels.Matcher, from, to int64, most int) ([]foreshock.Excerpt, error)
 	// Names is Read without the samples.
 	Names(ctx context.Context, matchers []*labels.Matcher, from, to int64, most int) ([]foreshock.Excerpt, error)

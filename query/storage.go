@@ -30,8 +30,8 @@ type querier struct {
 // Close implements storage.Querier.
 func (q *querier) Close() error { return nil }
 
-// Select implements storage.Querier. What it returns is sorted whether asked or not.
-func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+// Select implements storage.Querier.
+func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 	read, from, to := Source.Read, q.from, q.to
 	if hints != nil {
 		from, to = max(from, hints.Start), min(to, hints.End)
@@ -42,6 +42,9 @@ func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints
 	found, err := q.all(ctx, read, from, to, matchers)
 	if err != nil {
 		return storage.ErrSeriesSet(err)
+	}
+	if sorted {
+		slices.SortFunc(found, func(a, b foreshock.Excerpt) int { return labels.Compare(a.Series.Labels, b.Series.Labels) })
 	}
 	return &seriesSet{found: found, at: -1}
 }
@@ -56,14 +59,7 @@ func (q *querier) all(
 		if err != nil {
 			return nil, err
 		}
-		if len(all) == 0 {
-			all = found
-			continue
-		}
-		if len(found) > 0 {
-			all = append(all, found...)
-			slices.SortFunc(all, func(a, b foreshock.Excerpt) int { return labels.Compare(a.Series.Labels, b.Series.Labels) })
-		}
+		all = append(all, found...)
 	}
 	return all, nil
 }

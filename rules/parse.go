@@ -77,7 +77,12 @@ func (r *reader) rule(at string, one *rule, scope *Scope, when schedule) {
 	case one.watch != nil:
 		w := one.watch
 		r.unique(at, "watch", w.Name)
-		w.schedule = r.choose(at, w.Name, &w.Select, w.Expr, when)
+		if w.schedule = r.choose(at, w.Name, &w.Select, w.Expr, when); w.Expr.text != "" {
+			if r.set.watching == nil {
+				r.set.watching = map[string]*Watch{}
+			}
+			r.set.watching[w.Name] = w
+		}
 		r.sensitivity(at+".sensitivity", w.Sensitivity)
 		r.notNegative(at+".min_deviation", w.MinDeviation)
 		r.notNegative(at+".min_relative_deviation", w.MinRelative)

@@ -19,6 +19,8 @@ type Set struct {
 	Watches   []*Watch
 	Forecasts []*Forecast
 	Remedies  []*Remedy
+
+	watching map[string]*Watch // by name, those with an expression
 }
 
 // Matchers match labels when every one of them does.
@@ -204,9 +206,11 @@ func (s *Set) Len() int { return len(s.Watches) + len(s.Forecasts) + len(s.Remed
 // Watch returns the first watch rule that selects ls, or nil. What an expression results
 // in is its own rule's.
 func (s *Set) Watch(ls labels.Labels) *Watch {
-	expr := foreshock.IsExpr(ls)
+	if foreshock.IsExpr(ls) {
+		return s.watching[ls.Get(foreshock.RuleLabel)]
+	}
 	for _, w := range s.Watches {
-		if (w.Expr.text != "") == expr && w.Select.Matches(ls) {
+		if w.Expr.text == "" && w.Select.Matches(ls) {
 			return w
 		}
 	}

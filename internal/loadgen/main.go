@@ -40,11 +40,11 @@ A row is FAILED, and the exit code 1, unless each server says it kept every samp
 // options are the flags.
 type options struct {
 	programs
-	series, connections, cores []int
-	protocols, mixes           []string
-	rate, churn                float64
-	warm, measured, runs       int
-	only, output, plots        string
+	series, connections, cores  []int
+	protocols, mixes            []string
+	rate, churn                 float64
+	rules, warm, measured, runs int
+	only, output, plots         string
 }
 
 func main() {
@@ -67,6 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	k.Flag("cores", "Cores of the server. Where none is left for the loader it shares the last.").IntsVar(&o.cores)
 	k.Flag("rate", "Samples a second to send, whatever the server does, latency counted from when a request was due; 0 sends as fast as they are taken.").Float64Var(&o.rate)
 	k.Flag("churn", "Share of the series replaced by new ones within an hour of samples, from 0 to 1.").Float64Var(&o.churn)
+	k.Flag("rules", "Rules with expressions that Foreshock evaluates every 15 s of the samples' time, over all hosts.").IntVar(&o.rules)
 	k.Flag("warm", "Scrapes before the measured ones, after the first; 0 chooses by the number of series.").IntVar(&o.warm)
 	k.Flag("scrapes", "Scrapes measured; 0 chooses by the number of series.").IntVar(&o.measured)
 	k.Flag("runs", "Runs of each program, in turn; the medians are shown.").Default("3").IntVar(&o.runs)
@@ -102,8 +103,8 @@ func (o *options) check() (err error) {
 			return errors.New("series, connections, cores and runs must be positive")
 		}
 	}
-	if o.rate < 0 || o.churn < 0 || o.churn > 1 || o.warm < 0 || o.measured < 0 {
-		return errors.New("rate, churn, warm and scrapes must not be negative, nor churn above 1")
+	if o.rate < 0 || o.churn < 0 || o.churn > 1 || o.rules < 0 || o.warm < 0 || o.measured < 0 {
+		return errors.New("rate, churn, rules, warm and scrapes must not be negative, nor churn above 1")
 	}
 	for _, path := range []*string{&o.foreshock, &o.tools} {
 		if *path, err = filepath.Abs(*path); err != nil {
@@ -163,12 +164,12 @@ func (o *options) measureAll(ctx context.Context, rows []row, progress io.Writer
 
 // rows are every combination of what the flags name, or the standard table.
 func (o *options) rows() []row {
-	numbers := o.warm + o.measured + len(o.series) + len(o.protocols) + len(o.mixes) + len(o.connections) + len(o.cores)
+	numbers := o.rules + o.warm + o.measured + len(o.series) + len(o.protocols) + len(o.mixes) + len(o.connections) + len(o.cores)
 	if numbers == 0 && o.rate+o.churn == 0 {
 		return standard()
 	}
 	r := usual
-	r.Rate, r.Churn = o.rate, o.churn
+	r.Rate, r.Churn, r.Rules = o.rate, o.churn, o.rules
 	rows := []row{r}
 	rows = each(rows, o.series, func(r *row, n int) { r.Series = n })
 	rows = each(rows, o.protocols, func(r *row, p string) { r.Protocol = protocol(p) })

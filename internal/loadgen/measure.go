@@ -18,6 +18,7 @@ type row struct {
 	Cores       int      `json:"cores"`
 	Rate        float64  `json:"rate"`  // samples a second; 0 is as fast as they are taken
 	Churn       float64  `json:"churn"` // share of series replaced an hour
+	Rules       int      `json:"rules"` // with expressions
 	Warm        int      `json:"warmScrapes"`
 	Measured    int      `json:"measuredScrapes"`
 }
@@ -31,6 +32,9 @@ func (r *row) String() string {
 	}
 	if r.Churn > 0 {
 		s += fmt.Sprintf(", %.0f %% churn an hour", 100*r.Churn)
+	}
+	if r.Rules > 0 {
+		s += fmt.Sprintf(", %s with expressions", plural(r.Rules, "rule"))
 	}
 	return s
 }
@@ -46,6 +50,9 @@ type measurement struct {
 	Pause               float64 `json:"longestPauseMilliseconds"` // of the garbage collector, of late
 	LoaderCPU           float64 `json:"loaderCPUNanosecondsPerSample"`
 	Refused             int     `json:"requestsRefused"` // for want of room, and sent again
+	Evaluations         int     `json:"ruleEvaluations,omitempty"`
+	Evaluating          float64 `json:"secondsEvaluatingRules,omitempty"`
+	Missed              int     `json:"ruleEvaluationsMissed,omitempty"` // as the next was due
 	Sent                int     `json:"samplesSent"`
 	Kept                int     `json:"samplesKept"` // as the server says
 	Failed              string  `json:"failed,omitempty"`
@@ -97,6 +104,9 @@ func (ps *programs) measure(ctx context.Context, p program, r *row, scrapes []sc
 		Pause:               longestPause(counters) * 1e3,
 		LoaderCPU:           float64(last.loader) / n,
 		Refused:             int(snd.refused.Load()),
+		Evaluations:         int(counters.Sum("foreshock_query_rule_evaluations_total", nil)),
+		Evaluating:          counters.Sum("foreshock_query_rule_evaluation_seconds_total", nil),
+		Missed:              int(counters.Sum("foreshock_query_rule_evaluations_missed_total", nil)),
 		Sent:                samples(scrapes),
 		Kept:                p.kept(counters),
 	}

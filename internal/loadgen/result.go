@@ -80,6 +80,8 @@ func (m *measurement) remark() string {
 		return "FAILED: " + m.Failed
 	case m.Refused > 0:
 		return fmt.Sprintf("told to come again %d times", m.Refused)
+	case m.Evaluations > 0:
+		return fmt.Sprintf("%d evaluations of rules took %.2g s in all, %d were missed", m.Evaluations, m.Evaluating, m.Missed)
 	default:
 		return ""
 	}

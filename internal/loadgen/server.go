@@ -101,7 +101,7 @@ func (ps *programs) prepare(r *row) (_ *stack.Stack, err error) {
 	if err := os.Mkdir(files, 0o755); err != nil {
 		return nil, err
 	}
-	for name, text := range map[string]string{"prometheus.yml": "{}\n", "foreshock.yml": settings(r)} {
+	for name, text := range map[string]string{"prometheus.yml": "{}\n", "foreshock.yml": settings(r), "rules.yml": expressions(r.Rules)} {
 		if err := os.WriteFile(filepath.Join(files, name), []byte(text), 0o644); err != nil {
 			return nil, err
 		}
@@ -119,12 +119,37 @@ func (ps *programs) prepare(r *row) (_ *stack.Stack, err error) {
 func settings(r *row) string {
 	known := max(1_000_000, 2*r.Series)
 	return fmt.Sprintf(`presets: [node]
+rule_files: [rules.yml]
 receiver:
   max_cached_series: %d
   max_cached_bytes: %dMiB
 detector:
   max_series: %d
 `, known, max(1024, known*4096>>20), known)
+}
+
+// expressions is a rule file of n rules such as people have of their hosts: each reads one
+// metric of all of them, a few series of each, over five minutes where it is a counter.
+func expressions(n int) string {
+	var of []string
+	for _, m := range nodeMetrics() {
+		if len(combinations(m.own)) > 8 {
+			continue
+		}
+		expr := "max by (instance) (" + m.name + ")"
+		if m.moves == growing {
+			expr = "sum by (instance) (rate(" + m.name + "[5m]))"
+		}
+		of = append(of, expr)
+	}
+	text := "groups:\n- name: hosts\n  interval: 15s\n  rules:\n"
+	for i := range n {
+		text += fmt.Sprintf("  - {watch: expression_%d, expr: '%s'}\n", i, of[i%len(of)])
+	}
+	if n == 0 {
+		return "groups: []\n"
+	}
+	return text
 }
 
 // rest waits until the server has calmed down from starting, and notes its size.
@@ -179,7 +204,8 @@ func (p program) kept(m stack.Metrics) int {
 		return int(m.Sum("prometheus_tsdb_head_samples_appended_total", map[string]string{"type": "float"}))
 	}
 	return int(m.Sum("foreshock_detector_samples_scored_total", nil) +
-		m.Sum("foreshock_detector_samples_skipped_total", map[string]string{"reason": "first"}))
+		m.Sum("foreshock_detector_samples_skipped_total", map[string]string{"reason": "first"}) -
+		m.Sum("foreshock_query_results_total", nil))
 }
 
 // longestPause is how long the collector stopped everything at most, in the last 256 of
