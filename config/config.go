@@ -24,7 +24,7 @@ type Config struct {
 	// Global holds for everything that leaves the process.
 	Global Global `yaml:"global"`
 
-	// Presets are embedded rule files, by name: node.
+	// Presets are rule files that come with Foreshock, by name; foreshock presets lists them.
 	Presets []string `yaml:"presets,omitempty"`
 
 	// RuleFiles are rule files or globs of them, relative to the configuration file.

@@ -16,6 +16,7 @@ import (
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
 	"github.com/foreshock/foreshock/incident"
+	"github.com/foreshock/foreshock/internal/yamlstrict"
 	"github.com/foreshock/foreshock/receiver"
 	"github.com/foreshock/foreshock/remediation"
 )
@@ -169,7 +170,7 @@ func TestComponentsNameTheirBlock(t *testing.T) {
 		"emitter":     emitter.Config{}.Validate(),
 		"remediation": remediation.Config{}.Validate(),
 	} {
-		for _, e := range leaves([]error{err}) {
+		for _, e := range yamlstrict.Leaves(err) {
 			if !strings.HasPrefix(e.Error(), block+".") || !strings.Contains(e.Error(), ": ") {
 				t.Errorf("%s: %v", block, e)
 			}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/foreshock/foreshock/remediation"
@@ -26,6 +27,7 @@ func TestDocs(t *testing.T) {
 	house := parseHouse(t, "config", "receiver", "detector", "incident", "emitter", "query", "remediation", "rules", "internal/warmstart")
 	for file, text := range map[string]string{
 		"../docs/configuration.md":             configurationPage(t, house),
+		"../docs/presets.md":                   presetsPage(t),
 		"../docs/rules.md":                     rulesPage(t, house),
 		"../docs/schema/foreshock.schema.json": schemaOf(t, "Foreshock's configuration file", Default()),
 		"../docs/schema/rules.schema.json":     schemaOf(t, "A rule file of Foreshock", rules.Shape()),
@@ -63,16 +65,39 @@ func rulesPage(t *testing.T, h house) string {
 	}
 	watch := *set.Watches[0]
 	watch.Name, watch.Select = "", nil
-	preset, err := rules.Preset("node")
-	if err != nil {
-		t.Fatal(err)
-	}
 	return template(t, "rules.md.in", map[string]string{
 		"WATCH":    h.write("rules", "Watch", tree(t, watch)),
 		"FORECAST": h.write("rules", "forecastRule", nil),
 		"REMEDY":   h.write("rules", "Remedy", nil),
-		"NODE":     string(preset),
 	})
+}
+
+// presetsPage says of each preset what its first comment does, and what its rules select.
+func presetsPage(t *testing.T) string {
+	var page strings.Builder
+	for _, name := range rules.Presets() {
+		text, err := rules.Preset(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, err := rules.ParseFile(name, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		about, _, _ := strings.Cut(string(text), "\ngroups:")
+		about = strings.ReplaceAll(strings.TrimPrefix(about, "# "), "\n#", "\n")
+		fmt.Fprintf(&page, "\n## %s\n\n%s\n\n", name, strings.ReplaceAll(about, "\n ", "\n"))
+		page.WriteString("| rule | | severity |\n|---|---|---|\n")
+		for _, w := range set.Watches {
+			side := map[rules.Direction]string{rules.Both: "unlike itself", rules.Above: "above itself", rules.Below: "below itself"}[w.Direction]
+			fmt.Fprintf(&page, "| `%s` | %s | %s |\n", w.Name, side, w.Labels["severity"])
+		}
+		for _, f := range set.Forecasts {
+			side := map[bool]string{true: "above", false: "below"}[f.Above]
+			fmt.Fprintf(&page, "| `%s` | will be %s %g within %s | %s |\n", f.Name, side, f.Limit, model.Duration(f.Horizon), f.Labels["severity"])
+		}
+	}
+	return template(t, "presets.md.in", map[string]string{"PRESETS": strings.TrimSpace(page.String())})
 }
 
 // template fills the page whose text is in testdata: @NAME@ stands for a part.

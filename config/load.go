@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/prometheus/common/model"
@@ -106,36 +105,9 @@ func (j *judge) global(g *Global) {
 	}
 }
 
-// rejectAll places what the components found wrong in the file. What could not be
-// decoded was left at its default or empty, which says nothing further.
+// rejectAll places what the components found wrong in the file.
 func (j *judge) rejectAll(errs ...error) {
-	var news []error
-	for _, err := range leaves(errs) {
-		if path, _, _ := strings.Cut(err.Error(), ": "); j.Sound(path) {
-			news = append(news, err)
-		}
-	}
-	for _, err := range news {
-		if m := (yamlstrict.Mistake{}); errors.As(err, &m) {
-			j.elsewhere = append(j.elsewhere, m)
-			continue
-		}
-		path, what, _ := strings.Cut(err.Error(), ": ")
-		j.Reject(path, "%s", what)
-	}
-}
-
-// leaves are the errors that were joined, each "path: what".
-func leaves(errs []error) []error {
-	var all []error
-	for _, err := range errs {
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			all = append(all, leaves(joined.Unwrap())...)
-		} else if err != nil {
-			all = append(all, err)
-		}
-	}
-	return all
+	j.elsewhere = append(j.elsewhere, j.RejectAll("", errs...)...)
 }
 
 // few rejects more of something than there can be a reason for: each has its client, its

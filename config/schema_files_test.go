@@ -59,8 +59,11 @@ func TestSchemaAcceptsWhatIsGood(t *testing.T) {
 	e := newEditor(t)
 	files := map[string][]byte{}
 	for _, root := range []string{"../examples", "../rules/presets", "../internal/e2e/testdata"} {
-		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			name := filepath.Base(path)
+			if err == nil && d.IsDir() && name == "tests" {
+				return filepath.SkipDir // of rules: a file of its own kind
+			}
 			if err != nil || filepath.Ext(name) != ".yml" || strings.HasPrefix(name, "prometheus") || strings.HasPrefix(name, "alertmanager") {
 				return err
 			}

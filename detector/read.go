@@ -60,7 +60,10 @@ func (d *Detector) read(
 		return nil, fmt.Errorf("%w: over %d samples, a series counting as %d; ask for fewer series or a shorter time", ErrTooMuch, most, seriesWeight)
 	}
 	slices.SortFunc(all, func(a, b foreshock.Excerpt) int {
-		return cmp.Or(cmp.Compare(a.Series.Fingerprint, b.Series.Fingerprint), labels.Compare(a.Series.Labels, b.Series.Labels))
+		if a.Series.Fingerprint != b.Series.Fingerprint {
+			return cmp.Compare(a.Series.Fingerprint, b.Series.Fingerprint)
+		}
+		return labels.Compare(a.Series.Labels, b.Series.Labels)
 	})
 	// A series whose place another took during the search may have been met twice.
 	return slices.CompactFunc(all, func(a, b foreshock.Excerpt) bool { return a.Series.Equal(b.Series) }), nil

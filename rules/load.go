@@ -16,8 +16,8 @@ import (
 //go:embed presets/*.yml
 var embedded embed.FS
 
-// presets are the names of the embedded rule files, sorted.
-func presets() []string {
+// Presets are the names of the embedded rule files, sorted.
+func Presets() []string {
 	entries, err := embedded.ReadDir("presets")
 	if err != nil {
 		panic(err) // embedded: cannot be missing
@@ -31,8 +31,8 @@ func presets() []string {
 
 // Preset returns the text of an embedded rule file.
 func Preset(name string) ([]byte, error) {
-	if !slices.Contains(presets(), name) {
-		return nil, fmt.Errorf("no preset %q, only %s%s", name, strings.Join(presets(), ", "), yamlstrict.Suggest(name, presets()))
+	if !slices.Contains(Presets(), name) {
+		return nil, fmt.Errorf("no preset %q, only %s%s", name, strings.Join(Presets(), ", "), yamlstrict.Suggest(name, Presets()))
 	}
 	return embedded.ReadFile("presets/" + name + ".yml")
 }

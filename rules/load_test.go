@@ -11,7 +11,7 @@ import (
 
 // Every preset must be right, or no configuration that names it starts.
 func TestPresets(t *testing.T) {
-	for _, name := range presets() {
+	for _, name := range Presets() {
 		set, err := Load([]string{name}, nil, "")
 		if err != nil {
 			t.Errorf("preset %s: %v", name, err)
@@ -102,7 +102,7 @@ func TestLoad(t *testing.T) {
 
 func TestUnknownPreset(t *testing.T) {
 	_, err := Load([]string{"nod"}, nil, "")
-	if err == nil || err.Error() != `presets: no preset "nod", only node, did you mean "node"?` {
+	if err == nil || err.Error() != `presets: no preset "nod", only go, http, jvm, kafka, kubernetes, nginx, node, postgres, prometheus, redis, did you mean "node"?` {
 		t.Errorf("got %v", err)
 	}
 }

@@ -106,9 +106,12 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// countRows shows on a terminal how far a run is, once it has taken two seconds.
+// patience is how long something may take before it shows on a terminal how far it is.
+const patience = 2 * time.Second
+
+// countRows shows on a terminal how far a run is, once that has taken a while.
 func countRows(terminal io.Writer) func(rows int) {
-	const patience, often = 2 * time.Second, 200 * time.Millisecond
+	const often = 200 * time.Millisecond
 	next := time.Now().Add(patience)
 	return func(rows int) {
 		if now := time.Now(); now.After(next) {

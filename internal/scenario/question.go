@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/rules"
@@ -32,7 +33,7 @@ func question(command []string) (func([]foreshock.Report) string, error) {
 	tell := tellAnomalies
 	switch {
 	case asked == "scores":
-		matchers, err := promql.ParseMetricSelector(strings.Join(words, " "))
+		matchers, err := parser.NewParser(parser.Options{}).ParseMetricSelector(strings.Join(words, " "))
 		if err != nil {
 			return nil, fmt.Errorf("scores: %w", err)
 		}

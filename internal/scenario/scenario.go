@@ -29,19 +29,8 @@
 // The answer to a question follows a line ----, up to the next blank line. All loads
 // come before anything is answered, wherever they stand.
 //
-// Samples are written as for promtool test rules: 1 2 3, 1x5 (six times 1), 0+10x5
-// (0 10 … 50), _ (none), _x5 (none, five times), stale, {{schema:1 …}}. To these come
-// waves and noise, in terms that are joined without spaces and, as there, end in the
-// number of further samples:
-//
-//	0.2~0.02x120        0.2 with normal noise of standard deviation 0.02
-//	50^20/1d~3x2880     50, swinging by 20 once a day, with noise of 3
-//	0+5~1x120           a counter that grows by 5 a sample, give or take 1, never back
-//	10~1+2x120          a line from 10 that climbs by 2 a sample, with noise of 1
-//
-// Noise applies to what it follows: after the value to each sample, after the
-// increment to each increment, where it adds up. It is drawn from the series' labels,
-// so that it does not change when another series is added to the story.
+// How series and samples are written is package notation's to say: as for promtool,
+// with noise and waves.
 package scenario
 
 import (
@@ -57,6 +46,7 @@ import (
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/incident"
+	"github.com/foreshock/foreshock/internal/notation"
 	"github.com/foreshock/foreshock/internal/yamlstrict"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -189,7 +179,14 @@ func (s *Scenario) take(name string, command []string, line int, body []string) 
 
 // load reads one series and its samples.
 func (s *Scenario) load(interval time.Duration, text string) error {
-	series, values, err := parseSeries(text, interval, maxSamples-len(s.samples)-len(s.histograms))
+	name, samples := notation.Split(text)
+	series, err := notation.Series(name)
+	if err != nil {
+		return err
+	}
+	values, err := notation.Samples(series, samples, notation.Options{
+		Interval: interval, Limit: maxSamples - len(s.samples) - len(s.histograms),
+	})
 	if err != nil {
 		return err
 	}
