@@ -39,6 +39,7 @@ import (
 	"github.com/foreshock/foreshock/config"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
+	"github.com/foreshock/foreshock/internal/warmstart"
 	"github.com/foreshock/foreshock/query"
 	"github.com/foreshock/foreshock/receiver"
 	"github.com/foreshock/foreshock/remediation"
@@ -74,6 +75,7 @@ type App struct {
 	receiver    *receiver.Receiver
 	sight       *sight
 	detector    *detector.Detector
+	warmStart   *warmstart.WarmStart
 	query       *query.Query
 	evaluator   *query.Evaluator
 	incidents   *incidents
@@ -138,8 +140,19 @@ func New(o Options) (*App, error) {
 		Registerer: a.registry,
 		Logger:     o.Logger.With("component", "query"),
 	})
-	a.evaluator = a.query.NewEvaluator(cfg.Rules.Expressions(), a.detector.Append)
 	a.sight.next = a.detector
+	a.warmStart, err = warmstart.New(warmstart.Options{
+		Config:     cfg.WarmStart,
+		Append:     a.detector.Append,
+		Now:        time.Now,
+		Registerer: a.registry,
+		Logger:     o.Logger.With("component", "warm start"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.evaluator = a.query.NewEvaluator(cfg.Rules.Expressions(), a.warmStart.Append)
+	a.warmStart.Evaluate(a.evaluator)
 	a.receiver = receiver.New(receiver.Options{
 		Config:     cfg.Receiver,
 		Appender:   a.sight,
@@ -176,6 +189,9 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 
 // observe is the flow below the detector. One goroutine calls it, batch by batch.
 func (a *App) observe(f foreshock.Findings) {
+	if a.warmStart.History(f.Now) {
+		return // nobody is told what was
+	}
 	a.sight.reached(f.Now)
 	a.evaluator.Reached(f.Now)
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: a.incidents.observe(f)})
@@ -214,17 +230,27 @@ func (a *App) Run(ctx context.Context, hangup <-chan os.Signal) error {
 // start sets every stage going and returns a channel for each that tells when it
 // has finished.
 func (a *App) start() (stopped stages) {
-	stopped = stages{emitter: background(a.emitter.Run), remediation: background(a.remediation.Run), detector: background(a.detector.Run)}
-	ctx, stop := context.WithCancel(context.Background())
-	stopped.evaluator = background(func() { a.evaluator.Run(ctx) })
-	stopped.stopEvaluator = stop
-	a.ready.Store(true)
+	evaluating, stopEvaluator := context.WithCancel(context.Background())
+	warming, stopWarming := context.WithCancel(context.Background())
+	stopped = stages{
+		emitter: background(a.emitter.Run), remediation: background(a.remediation.Run), detector: background(a.detector.Run),
+		evaluator:     background(func() { a.evaluator.Run(evaluating) }),
+		stopEvaluator: stopEvaluator,
+		warmStart: background(func() {
+			a.warmStart.Run(warming)
+			a.ready.Store(true)
+		}),
+		stopWarming: stopWarming,
+	}
+	if !a.warmStart.Needed() {
+		<-stopped.warmStart
+	}
 	return stopped
 }
 
 type stages struct {
-	detector, emitter, remediation, evaluator <-chan struct{}
-	stopEvaluator                             context.CancelFunc
+	detector, emitter, remediation, evaluator, warmStart <-chan struct{}
+	stopEvaluator, stopWarming                           context.CancelFunc
 }
 
 func background(run func()) <-chan struct{} {
@@ -240,6 +266,8 @@ func background(run func()) <-chan struct{} {
 // is slow or a downstream that is dead is its own trouble, not a failed stop: what
 // could not be finished in time is cut and said, and the process leaves in order.
 func (a *App) stop(stopped stages) error {
+	stopped.stopWarming()
+	<-stopped.warmStart
 	a.ready.Store(false)
 
 	ctx, cancel := context.WithTimeout(context.Background(), intakeGrace)

@@ -92,11 +92,19 @@ func (a *App) whenReady(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !a.ready.Load() {
 			w.Header().Set("Retry-After", "5")
-			http.Error(w, "Foreshock is not ready: starting or stopping", http.StatusServiceUnavailable)
+			http.Error(w, "Foreshock is not ready: "+a.doing(), http.StatusServiceUnavailable)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+// doing is what keeps the process from being ready.
+func (a *App) doing() string {
+	if a.warmStart.Running() {
+		return fmt.Sprintf("warming up on history, %.0f %%", 100*a.warmStart.Progress())
+	}
+	return "starting or stopping"
 }
 
 // status shows the console where the detector stands.

@@ -25,6 +25,7 @@ func (j *judge) clients(c *Config) {
 	for i, am := range c.Alerting.AlertmanagerConfigs {
 		j.client(fmt.Sprintf("alerting.alertmanagers[%d]", i), reflect.ValueOf(am))
 	}
+	j.client("warm_start.http_config", reflect.ValueOf(c.WarmStart.HTTPConfig))
 	for i, a := range c.Remediation.Actions {
 		if a.Webhook != nil {
 			j.client(fmt.Sprintf("remediation.actions[%d].webhook.http_config", i), reflect.ValueOf(a.Webhook.HTTPConfig))

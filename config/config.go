@@ -12,6 +12,7 @@ import (
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
 	"github.com/foreshock/foreshock/incident"
+	"github.com/foreshock/foreshock/internal/warmstart"
 	"github.com/foreshock/foreshock/query"
 	"github.com/foreshock/foreshock/receiver"
 	"github.com/foreshock/foreshock/remediation"
@@ -34,6 +35,9 @@ type Config struct {
 
 	// Detector learns the series and scores the samples.
 	Detector detector.Config `yaml:"detector"`
+
+	// WarmStart has the detector learn from history before the first live samples.
+	WarmStart warmstart.Config `yaml:"warm_start"`
 
 	// Incident joins what happens together.
 	Incident incident.Config `yaml:"incident"`
@@ -75,6 +79,7 @@ func Default() *Config {
 	return &Config{
 		Receiver:    receiver.DefaultConfig(),
 		Detector:    detector.DefaultConfig(),
+		WarmStart:   warmstart.DefaultConfig(),
 		Incident:    incident.DefaultConfig(),
 		Emitter:     emitter.DefaultConfig(),
 		Query:       query.DefaultConfig(),

@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite the pages in docs and the expec
 // TestDocs holds the reference pages against the doc comments, tags and defaults
 // they are made from.
 func TestDocs(t *testing.T) {
-	house := parseHouse(t, "config", "receiver", "detector", "incident", "emitter", "query", "remediation", "rules")
+	house := parseHouse(t, "config", "receiver", "detector", "incident", "emitter", "query", "remediation", "rules", "internal/warmstart")
 	for file, text := range map[string]string{
 		"../docs/configuration.md":             configurationPage(t, house),
 		"../docs/presets.md":                   presetsPage(t),
@@ -132,8 +132,9 @@ type house map[string]map[string]*ast.StructType
 func parseHouse(t *testing.T, packages ...string) house {
 	h := house{}
 	for _, pkg := range packages {
-		h[pkg] = map[string]*ast.StructType{}
 		files, err := filepath.Glob("../" + pkg + "/*.go")
+		pkg := filepath.Base(pkg) // as it is named where it is used
+		h[pkg] = map[string]*ast.StructType{}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,7 +38,7 @@ func Load(path string) (*Config, error) {
 	c := Default()
 	j := judge{File: yamlstrict.Decode(path, data, c)}
 	j.global(&c.Global)
-	j.rejectAll(c.Receiver.Validate(), c.Detector.Validate(), c.Incident.Validate(), c.Emitter.Validate(), c.Query.Validate(), c.Remediation.Validate())
+	j.rejectAll(c.Receiver.Validate(), c.Detector.Validate(), c.WarmStart.Validate(), c.Incident.Validate(), c.Emitter.Validate(), c.Query.Validate(), c.Remediation.Validate())
 	presets := j.presets(c.Presets)
 
 	set, err := rules.Load(presets, c.RuleFiles, filepath.Dir(path))
@@ -78,6 +78,7 @@ type judge struct {
 func (j *judge) setDirectory(c *Config, dir string) {
 	c.Emitter.SetDirectory(dir)
 	c.Remediation.SetDirectory(dir)
+	c.WarmStart.SetDirectory(dir)
 	if j.Sound("alerting") {
 		c.Alerting.SetDirectory(dir)
 	}

@@ -94,13 +94,16 @@ func load(file string) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(yamlstrict.Keys(data), isGroups) {
+	if isRuleFile(data) {
 		c := config.Default()
 		c.Rules, err = rules.ParseFile(file, data)
 		return c, err
 	}
 	return config.Load(file)
 }
+
+// isRuleFile tells a rule file from a configuration file.
+func isRuleFile(data []byte) bool { return slices.ContainsFunc(yamlstrict.Keys(data), isGroups) }
 
 // isGroups reports whether key is groups, or was meant to be.
 func isGroups(key string) bool { return yamlstrict.Suggest(key, []string{"groups"}) != "" }

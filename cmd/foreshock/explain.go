@@ -8,12 +8,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/config"
-	"github.com/prometheus/common/model"
 
 	"github.com/foreshock/foreshock/internal/record"
 )
@@ -76,7 +74,7 @@ func (e *explainer) ask(ctx context.Context, now time.Time) (json.RawMessage, er
 	}
 	query := url.Values{"series": {e.series}}
 	if e.at != "" {
-		at, err := momentOf(e.at, now)
+		at, err := momentOf("--at", e.at, now)
 		if err != nil {
 			return nil, err
 		}
@@ -123,45 +121,15 @@ func (e *explainer) ask(ctx context.Context, now time.Time) (json.RawMessage, er
 }
 
 func (e *explainer) client() (*http.Client, error) {
-	settings := &config.DefaultHTTPClientConfig
-	if e.clientFile != "" {
-		loaded, _, err := config.LoadHTTPConfigFile(e.clientFile)
-		if err != nil {
-			return nil, fmt.Errorf("--http.config.file: %w", err)
-		}
-		settings = loaded
+	settings, err := clientSettings(e.clientFile)
+	if err != nil {
+		return nil, err
 	}
 	client, err := config.NewClientFromConfig(*settings, "explain")
 	if err != nil {
 		return nil, fmt.Errorf("--http.config.file: %w", err)
 	}
 	return client, nil
-}
-
-// momentOf is the time that text names to someone who types it at now.
-func momentOf(text string, now time.Time) (time.Time, error) {
-	now = now.UTC()
-	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
-		return at, nil
-	}
-	if s, err := strconv.ParseFloat(text, 64); err == nil && s > 0 && s < 253402300800 { // the year 10000
-		return time.UnixMilli(int64(s * 1000)).UTC(), nil
-	}
-	if ago, err := model.ParseDuration(text); err == nil {
-		return now.Add(-time.Duration(ago)), nil
-	}
-	for _, layout := range []string{"15:04", "15:04:05"} {
-		clock, err := time.Parse(layout, text)
-		if err != nil {
-			continue
-		}
-		at := time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), clock.Second(), 0, time.UTC)
-		if at.After(now) {
-			at = at.AddDate(0, 0, -1)
-		}
-		return at, nil
-	}
-	return time.Time{}, fmt.Errorf("--at %s: want RFC 3339 (2026-03-01T03:00:00Z), seconds since 1970, a time of day in UTC (03:00) or how long ago (90m)", text)
 }
 
 func writeIndented(w io.Writer, data json.RawMessage) error {

@@ -19,10 +19,10 @@ import (
 	"github.com/foreshock/foreshock/internal/synthetic"
 )
 
-// history starts a Foreshock on the script's foreshock.yml, tells it a day of two hosts
+// startHistory starts a Foreshock on the script's foreshock.yml, tells it a day of two hosts
 // by remote write and puts its address into $URL. At 14:00 the load of web-1, and with
 // it its context switches, make a step, as its temperature does by little.
-func history(ts *testscript.TestScript, _ bool, _ []string) {
+func startHistory(ts *testscript.TestScript, _ bool, _ []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
 	address := l.Addr().String()
@@ -115,13 +115,13 @@ func TestTimesToExplain(t *testing.T) {
 		"90m":                       "2026-03-01T07:00:00Z",
 		"1d":                        "2026-02-28T08:30:00Z",
 	} {
-		at, err := momentOf(text, now)
+		at, err := momentOf("--at", text, now)
 		if err != nil || at.UTC().Format(time.RFC3339Nano) != want {
 			t.Errorf("%s: %s, %v, want %s", text, at.UTC().Format(time.RFC3339Nano), err, want)
 		}
 	}
 	for _, text := range []string{"yesterday", "25:00", "-1", "1e300", "NaN", ""} {
-		if at, err := momentOf(text, now); err == nil || !strings.Contains(err.Error(), "want RFC 3339") {
+		if at, err := momentOf("--at", text, now); err == nil || !strings.Contains(err.Error(), "want RFC 3339") {
 			t.Errorf("%q: %s, %v, want an error that says how", text, at, err)
 		}
 	}

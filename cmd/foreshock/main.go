@@ -22,7 +22,8 @@ together becomes one incident, one alert and, where allowed, one remedy.
 
   foreshock --config.file=foreshock.yml
   foreshock check foreshock.yml
-  foreshock score history.csv --plot history.png`
+  foreshock score history.csv --plot history.png
+  foreshock backtest --url http://localhost:9090 --from -7d --preset node`
 
 // A command runs with the flags its add function declared and returns the exit code.
 type command = func(stdout, stderr io.Writer) int
@@ -37,7 +38,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	exited := -1
 	app.Terminate(func(code int) { exited = code }) // after --help; main alone exits
 
-	chosen, err := app.Parse(args)
+	chosen, err := app.Parse(joinMoments(args))
 	if exited >= 0 {
 		return exited
 	}
@@ -55,7 +56,7 @@ func commandLine() (*kingpin.Application, map[string]command) {
 	app.HelpFlag.Short('h').Help("Show this help; foreshock help COMMAND shows that of a command.")
 	commands := map[string]command{}
 	for _, add := range []func(*kingpin.Application) (string, command){
-		addServe, addCheck, addTest, addPresets, addPresetsShow, addScore, addExplain, addEval, addVersion,
+		addServe, addCheck, addTest, addPresets, addPresetsShow, addScore, addBacktest, addRecord, addExplain, addEval, addVersion,
 	} {
 		name, do := add(app)
 		commands[name] = do

@@ -24,7 +24,7 @@ import (
 const root = "../.."
 
 // start copies files and prepares a stack on free ports in a directory of the test's own.
-func start(t *testing.T, files string) *stack.Stack {
+func start(t testing.TB, files string) *stack.Stack {
 	t.Helper()
 	bin, err := filepath.Abs(filepath.Join(root, ".tools/bin"))
 	if err != nil {
@@ -39,14 +39,14 @@ func start(t *testing.T, files string) *stack.Stack {
 	return s
 }
 
-func write(t *testing.T, s *stack.Stack, name, text string) {
+func write(t testing.TB, s *stack.Stack, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func read(t *testing.T, s *stack.Stack, name string) string {
+func read(t testing.TB, s *stack.Stack, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.Dir, name))
 	if err != nil {
@@ -56,17 +56,17 @@ func read(t *testing.T, s *stack.Stack, name string) string {
 }
 
 // program is the built Foreshock.
-func program(t *testing.T) string {
+func program(t testing.TB) string {
 	t.Helper()
 	return must[string](t)(filepath.Abs(filepath.Join(root, "bin/foreshock")))
 }
 
-func sidecar(t *testing.T, s *stack.Stack, args ...string) *stack.Process {
+func sidecar(t testing.TB, s *stack.Stack, args ...string) *stack.Process {
 	t.Helper()
 	return must[*stack.Process](t)(s.Foreshock(t.Context(), program(t), args...))
 }
 
-func must[T any](t *testing.T) func(T, error) T {
+func must[T any](t testing.TB) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {
@@ -102,7 +102,7 @@ func metric(t *testing.T, s *stack.Stack, port int, name string, match map[strin
 }
 
 // eventually waits until seen, which may look as often as it likes.
-func eventually(t *testing.T, within time.Duration, what string, seen func() bool) {
+func eventually(t testing.TB, within time.Duration, what string, seen func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		if seen() {

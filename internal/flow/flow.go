@@ -39,6 +39,9 @@ type Options struct {
 	Emitter emitter.Options
 	// Remediation plans remedies; nil plans none.
 	Remediation *remediation.Config
+	// Newborn grades series that are still warming up by the rule for short series: see
+	// detector.Options.
+	Newborn bool
 	// Shards is the number of goroutines that score, 0: one per processor. The outcome
 	// is the same whatever it is.
 	Shards int
@@ -83,9 +86,10 @@ func Run(ctx context.Context, o Options, batches iter.Seq2[*foreshock.Batch, err
 	o.Detector.QueueTimeout = model.Duration(math.MaxInt64)
 	s := newStream()
 	s.detector = detector.New(detector.Options{
-		Config: o.Detector,
-		Rules:  o.Rules,
-		Shards: o.Shards,
+		Config:  o.Detector,
+		Rules:   o.Rules,
+		Newborn: o.Newborn,
+		Shards:  o.Shards,
 		Observe: func(f foreshock.Findings) {
 			o.Observe(stages.observe(f))
 			s.observed(f.Now)

@@ -24,6 +24,28 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"lasted": lasted,
 }).Parse(pageText))
 
+// Page is a report: what is to be said, and sections of it with pictures.
+type Page struct {
+	Title    string
+	Lead     []string // paragraphs
+	Table    Table    // beneath them
+	Sections []Section
+}
+
+// Section is a part of a Page. Without a Title it has no heading.
+type Section struct {
+	Title  string
+	Text   []string // paragraphs
+	Table  Table
+	Panels []Panel
+}
+
+// Table is written as it stands; one without a header is left out.
+type Table struct {
+	Header []string
+	Rows   [][]string
+}
+
 // drawing is one panel as the page shows it.
 type drawing struct {
 	Panel
@@ -39,26 +61,42 @@ func (f Figure) HTML(w io.Writer) error {
 	if len(f.Panels) == 0 {
 		return f.drawable()
 	}
-	drawings := make([]drawing, len(f.Panels))
-	for i, p := range f.Panels {
-		untitled := p // the page's own heading says it
-		untitled.Title = ""
-		alone := Figure{Panels: []Panel{untitled}}
-		rows := p.Anomalies[:min(len(p.Anomalies), maxRows)]
-		drawings[i] = drawing{
-			Panel: p,
-			Light: inline(alone.svg(light)), Dark: inline(alone.svg(dark)),
-			Rows: rows, More: len(p.Anomalies) - len(rows),
+	return Page{Title: f.Title, Sections: []Section{{Panels: f.Panels}}}.HTML(w)
+}
+
+// HTML writes the page as Figure.HTML does: it needs no other file and runs no script.
+func (p Page) HTML(w io.Writer) error {
+	type section struct {
+		Section
+		Drawings []drawing
+	}
+	sections := make([]section, len(p.Sections))
+	for i, s := range p.Sections {
+		sections[i] = section{Section: s}
+		for _, panel := range s.Panels {
+			sections[i].Drawings = append(sections[i].Drawings, drawn(panel))
 		}
 	}
 	err := page.Execute(w, struct {
-		Title    string
-		Drawings []drawing
-	}{f.Title, drawings})
+		Page
+		Sections []section
+	}{p, sections})
 	if err != nil {
 		return fmt.Errorf("write HTML: %w", err)
 	}
 	return nil
+}
+
+func drawn(p Panel) drawing {
+	untitled := p // the page's own heading says it
+	untitled.Title = ""
+	alone := Figure{Panels: []Panel{untitled}}
+	rows := p.Anomalies[:min(len(p.Anomalies), maxRows)]
+	return drawing{
+		Panel: p,
+		Light: inline(alone.svg(light)), Dark: inline(alone.svg(dark)),
+		Rows: rows, More: len(p.Anomalies) - len(rows),
+	}
 }
 
 // inline drops the XML prologue, which has no place within HTML. The rest is the

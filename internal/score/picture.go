@@ -23,7 +23,7 @@ func (p *picture) row(r *row, answers []answer) {
 		return
 	}
 	for i, a := range answers {
-		point := plot.Point{T: r.t, Value: r.cells[i].value, Score: math.NaN(), Expected: math.NaN(), Lower: math.NaN(), Upper: math.NaN()}
+		point := plot.Point{T: r.T, Value: r.Cells[i].Value, Score: math.NaN(), Expected: math.NaN(), Lower: math.NaN(), Upper: math.NaN()}
 		if a.known {
 			point.Score, point.Marked = a.said.Score, a.marked
 			point.Expected, point.Lower, point.Upper = a.said.Band.Expected, a.said.Band.Lower, a.said.Band.Upper

@@ -24,6 +24,7 @@ import (
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/internal/plot"
+	"github.com/foreshock/foreshock/internal/table"
 	"github.com/foreshock/foreshock/rules"
 )
 
@@ -65,7 +66,7 @@ const (
 // Run scores the CSV in r and writes the rows to w. Rows read before an error in
 // the input have been written when it returns, and the summary counts them.
 func Run(ctx context.Context, w io.Writer, r io.Reader, o Options) (Summary, error) {
-	in, err := openTable(o.Name, r)
+	in, err := table.Open(o.Name, r)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -83,16 +84,16 @@ func Run(ctx context.Context, w io.Writer, r io.Reader, o Options) (Summary, err
 		d.Run()
 	}()
 	s := &run{
-		Options: o, in: in, out: newWriter(o.Output, w, in.columns),
+		Options: o, in: in, out: newWriter(o.Output, w, in.Columns),
 		detector: d, found: found, newest: math.MinInt64,
-		column: make(map[string]int, len(in.columns)),
+		column: make(map[string]int, len(in.Columns)),
 	}
-	for i, name := range in.columns {
+	for i, name := range in.Columns {
 		s.column[name] = i
 		s.series = append(s.series, foreshock.NewSeries(labels.FromStrings(model.MetricNameLabel, metricName, columnLabel, name)))
 	}
 	if o.Picture {
-		s.picture = newPicture(in.columns)
+		s.picture = newPicture(in.Columns)
 	}
 	err = s.all(ctx)
 	if unwritten := s.out.flush(); err == nil && unwritten != nil {
@@ -117,7 +118,7 @@ func everything() *rules.Set {
 // run is one pass over a file.
 type run struct {
 	Options
-	in       *table
+	in       *table.Table
 	out      writer
 	series   []*foreshock.Series // one a column
 	column   map[string]int      // its place, by name
@@ -133,9 +134,9 @@ type run struct {
 
 func (s *run) all(ctx context.Context) error {
 	for {
-		r, err := s.in.next()
+		r, err := s.in.Next()
 		if err == nil {
-			s.take(r)
+			s.take(&row{Row: r})
 		}
 		if err != nil || len(s.batch.Samples) >= chunkSamples || len(s.rows) >= chunkSamples {
 			if unwritten := s.flush(ctx); unwritten != nil {
@@ -151,29 +152,35 @@ func (s *run) all(ctx context.Context) error {
 	}
 }
 
+// row is a row of the file and what became of it.
+type row struct {
+	*table.Row
+	unscored bool // not newer than a row before it
+}
+
 // take adds a row to the chunk and, where it can be scored, its samples to the batch.
 func (s *run) take(r *row) {
 	s.rows = append(s.rows, r)
 	s.summary.Rows++
-	if r.t <= s.newest {
+	if r.T <= s.newest {
 		r.unscored = true
-		if r.t < s.newest {
+		if r.T < s.newest {
 			s.summary.Late++
 		} else {
 			s.summary.Duplicate++
 		}
 		if s.summary.FirstLine == 0 {
-			s.summary.FirstLine = r.line
+			s.summary.FirstLine = r.Line
 		}
 		return
 	}
-	s.newest = r.t
-	for i, c := range r.cells {
-		if math.IsNaN(c.value) {
+	s.newest = r.T
+	for i, c := range r.Cells {
+		if math.IsNaN(c.Value) {
 			s.summary.Missing++
 			continue
 		}
-		s.batch.Samples = append(s.batch.Samples, foreshock.Sample{Series: s.series[i], T: r.t, V: c.value})
+		s.batch.Samples = append(s.batch.Samples, foreshock.Sample{Series: s.series[i], T: r.T, V: c.Value})
 	}
 }
 
@@ -203,11 +210,11 @@ func (s *run) write(f foreshock.Findings) error {
 	for _, r := range s.rows {
 		clear(answers)
 		if !r.unscored {
-			for ; len(f.Scores) > 0 && f.Scores[0].T <= r.t; f.Scores = f.Scores[1:] {
+			for ; len(f.Scores) > 0 && f.Scores[0].T <= r.T; f.Scores = f.Scores[1:] {
 				a := s.answerOf(answers, f.Scores[0].Series)
 				a.said, a.known = f.Scores[0], true
 			}
-			for ; len(f.Anomalies) > 0 && f.Anomalies[0].T <= r.t; f.Anomalies = f.Anomalies[1:] {
+			for ; len(f.Anomalies) > 0 && f.Anomalies[0].T <= r.T; f.Anomalies = f.Anomalies[1:] {
 				a := f.Anomalies[0]
 				if a.Phase != foreshock.Ended {
 					s.answerOf(answers, a.Series).marked = true

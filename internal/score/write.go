@@ -63,11 +63,11 @@ func (c *csvWriter) several() bool { return len(c.columns) > 1 }
 func (c *csvWriter) row(r *row, answers []answer) error {
 	record := make([]string, 0, 8)
 	for i, a := range answers {
-		record = append(record[:0], r.time)
+		record = append(record[:0], r.Time)
 		if c.several() {
 			record = append(record, c.columns[i])
 		}
-		record = append(record, r.cells[i].text)
+		record = append(record, r.Cells[i].Text)
 		if a.known {
 			record = append(record,
 				digits(a.said.Score, scoreDigits), oneOrZero(a.marked),
@@ -136,7 +136,7 @@ type jsonWriter struct {
 func (j *jsonWriter) row(r *row, answers []answer) error {
 	for i, a := range answers {
 		// -1 is as many digits as the value needs, so that it reads as it was.
-		line := jsonLine{Timestamp: r.time, Series: j.columns[i], Value: numberOf(r.cells[i].value, -1)}
+		line := jsonLine{Timestamp: r.Time, Series: j.columns[i], Value: numberOf(r.Cells[i].Value, -1)}
 		if a.known {
 			line.Score, line.Anomaly = numberOf(a.said.Score, scoreDigits), a.marked
 			line.Expected = numberOf(a.said.Band.Expected, valueDigits)

@@ -24,8 +24,8 @@ import (
 	"time"
 )
 
-// Ports are the ports the files of examples/quickstart name.
-var Ports = []int{9797, 9090, 9093, 9100}
+// Ports are the ports the files of examples/quickstart name, and foreshock record's.
+var Ports = []int{9797, 9090, 9093, 9100, 9798}
 
 // Stack is a set of running programs and the directory they run in.
 type Stack struct {

@@ -1,4 +1,4 @@
-package score
+package table
 
 import (
 	"errors"
@@ -6,28 +6,26 @@ import (
 	"io"
 	"strings"
 	"testing"
-
-	"github.com/foreshock/foreshock/detector"
 )
 
 func rows(name, text string) (string, error) {
-	in, err := openTable(name, strings.NewReader(text))
+	in, err := Open(name, strings.NewReader(text))
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s;", strings.Join(in.columns, ","))
+	fmt.Fprintf(&b, "%s;", strings.Join(in.Columns, ","))
 	for {
-		r, err := in.next()
+		r, err := in.Next()
 		if errors.Is(err, io.EOF) {
 			return b.String(), nil
 		}
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&b, " %d:%d", r.line, r.t)
-		for _, c := range r.cells {
-			fmt.Fprintf(&b, ",%v", c.value)
+		fmt.Fprintf(&b, " %d:%d", r.Line, r.T)
+		for _, c := range r.Cells {
+			fmt.Fprintf(&b, ",%v", c.Value)
 		}
 	}
 }
@@ -82,17 +80,17 @@ func FuzzTable(f *testing.F) {
 	f.Add("\ufeff2026-03-01T12:00:00Z,50,\r\n# x\r\n")
 	f.Add("\"0\",\"1\n\"")
 	f.Fuzz(func(t *testing.T, text string) {
-		in, err := openTable("f.csv", strings.NewReader(text))
+		in, err := Open("f.csv", strings.NewReader(text))
 		if err != nil {
 			return
 		}
 		for {
-			r, err := in.next()
+			r, err := in.Next()
 			if err != nil {
 				return
 			}
-			if len(r.cells) != len(in.columns) || r.t < detector.Earliest || r.t >= leastMicroseconds {
-				t.Errorf("line %d: %d cells at %d", r.line, len(r.cells), r.t)
+			if len(r.Cells) != len(in.Columns) || r.T < earliest || r.T >= leastMicroseconds {
+				t.Errorf("line %d: %d cells at %d", r.Line, len(r.Cells), r.T)
 			}
 		}
 	})

@@ -1,4 +1,7 @@
-package score
+// Package table reads the CSV files people have of their numbers: a timestamp and one
+// or more values a line, with whatever says what is wrong and where. It reads a row at
+// a time and keeps none.
+package table
 
 import (
 	"bufio"
@@ -16,41 +19,40 @@ import (
 // memory together.
 const maxColumns = 10_000
 
-// row is one line of the input.
-type row struct {
-	line  int
-	time  string // as given
-	t     int64  // ms
-	cells []cell // one a column
-
-	unscored bool // not newer than a row before it
+// Row is one line of the input.
+type Row struct {
+	Line  int
+	Time  string // as given
+	T     int64  // ms
+	Cells []Cell // one a column
 }
 
-// cell is one value. A missing one has NaN for its value; so have infinities, which
+// Cell is one value. A missing one has NaN for its value; so have infinities, which
 // no model can learn.
-type cell struct {
-	text  string // as given
-	value float64
+type Cell struct {
+	Text  string // as given
+	Value float64
 }
 
-// table reads rows of a timestamp and one or more values: RFC 4180, with a header
+// Table reads rows of a timestamp and one or more values: RFC 4180, with a header
 // or without. Lines that are empty or begin with # are passed over, and so is a
 // byte order mark.
-type table struct {
+type Table struct {
+	Columns []string // their names, without the timestamp's
+
 	name    string
 	in      *csv.Reader
 	clock   clock
-	columns []string
-	pending *row // the first row, where there was no header
+	pending *Row // the first row, where there was no header
 }
 
-// openTable reads as far as it needs to know the columns.
-func openTable(name string, r io.Reader) (*table, error) {
+// Open reads as far as it needs to know the columns. name is for messages.
+func Open(name string, r io.Reader) (*Table, error) {
 	br := bufio.NewReader(r)
 	if mark, _ := br.Peek(3); string(mark) == "\ufeff" {
 		_, _ = br.Discard(3) // just peeked
 	}
-	t := &table{name: name, in: csv.NewReader(br)}
+	t := &Table{name: name, in: csv.NewReader(br)}
 	t.in.Comment = '#'
 	t.in.TrimLeadingSpace = true
 	t.in.FieldsPerRecord = -1 // checked here, to say how it should be
@@ -71,7 +73,7 @@ func openTable(name string, r io.Reader) (*table, error) {
 	}
 	if !isHeader(record) {
 		for i := range record[1:] {
-			t.columns = append(t.columns, fmt.Sprintf("v%d", i+1))
+			t.Columns = append(t.Columns, fmt.Sprintf("v%d", i+1))
 		}
 		t.pending, err = t.parse(record, line)
 		return t, err
@@ -81,10 +83,10 @@ func openTable(name string, r io.Reader) (*table, error) {
 		if name == "" {
 			name = fmt.Sprintf("v%d", i+1)
 		}
-		if slices.Contains(t.columns, name) {
+		if slices.Contains(t.Columns, name) {
 			return nil, fmt.Errorf("%s:%d: two columns are named %q; rename one", t.name, line, name)
 		}
-		t.columns = append(t.columns, name)
+		t.Columns = append(t.Columns, name)
 	}
 	return t, nil
 }
@@ -101,8 +103,8 @@ func isHeader(record []string) bool {
 	})
 }
 
-// next returns the next row, or io.EOF.
-func (t *table) next() (*row, error) {
+// Next returns the next row, or io.EOF. Its rows need not be in the order of time.
+func (t *Table) Next() (*Row, error) {
 	if r := t.pending; r != nil {
 		t.pending = nil
 		return r, nil
@@ -115,7 +117,7 @@ func (t *table) next() (*row, error) {
 }
 
 // record returns the next line's fields and its number in the file.
-func (t *table) record() ([]string, int, error) {
+func (t *Table) record() ([]string, int, error) {
 	for {
 		record, err := t.in.Read()
 		var bad *csv.ParseError
@@ -134,26 +136,26 @@ func (t *table) record() ([]string, int, error) {
 	}
 }
 
-func (t *table) parse(record []string, line int) (*row, error) {
-	if got, want := len(record), 1+len(t.columns); got != want {
+func (t *Table) parse(record []string, line int) (*Row, error) {
+	if got, want := len(record), 1+len(t.Columns); got != want {
 		return nil, fmt.Errorf("%s:%d: %d columns where the first line has %d; leave a missing value empty, between commas", t.name, line, got, want)
 	}
-	r := &row{line: line, time: strings.TrimSpace(record[0]), cells: make([]cell, len(t.columns))}
+	r := &Row{Line: line, Time: strings.TrimSpace(record[0]), Cells: make([]Cell, len(t.Columns))}
 	var err error
-	if r.t, err = t.clock.read(r.time); err != nil {
+	if r.T, err = t.clock.read(r.Time); err != nil {
 		return nil, fmt.Errorf("%s:%d: %w", t.name, line, err)
 	}
 	for i, field := range record[1:] {
-		c := cell{text: strings.TrimSpace(field), value: math.NaN()}
-		if c.text != "" {
-			if c.value, err = strconv.ParseFloat(c.text, 64); err != nil {
-				return nil, fmt.Errorf("%s:%d: %s %q: want a number, or nothing where it is missing", t.name, line, t.columns[i], c.text)
+		c := Cell{Text: strings.TrimSpace(field), Value: math.NaN()}
+		if c.Text != "" {
+			if c.Value, err = strconv.ParseFloat(c.Text, 64); err != nil {
+				return nil, fmt.Errorf("%s:%d: %s %q: want a number, or nothing where it is missing", t.name, line, t.Columns[i], c.Text)
 			}
 		}
-		if math.IsInf(c.value, 0) {
-			c.value = math.NaN()
+		if math.IsInf(c.Value, 0) {
+			c.Value = math.NaN()
 		}
-		r.cells[i] = c
+		r.Cells[i] = c
 	}
 	return r, nil
 }

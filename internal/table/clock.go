@@ -1,12 +1,10 @@
-package score
+package table
 
 import (
 	"fmt"
 	"math"
 	"strconv"
 	"time"
-
-	"github.com/foreshock/foreshock/detector"
 )
 
 // clock reads the timestamps of one file, which are all of one kind; the first
@@ -33,6 +31,9 @@ const (
 	leastMicroseconds = 1e14
 )
 
+// earliest is 0001-01-01T00:00:00Z, before which RFC 3339 has no way to write a time.
+const earliest = -62135596800000
+
 // layouts are RFC 3339 and what spreadsheets and database shells print instead; a
 // time without a zone is UTC.
 var layouts = []string{time.RFC3339Nano, "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02 15:04:05"}
@@ -52,7 +53,7 @@ func (c *clock) read(text string) (int64, error) {
 	if c.kind == seconds {
 		ms *= 1000
 	}
-	if ms >= leastMicroseconds || ms < detector.Earliest {
+	if ms >= leastMicroseconds || ms < earliest {
 		return 0, fmt.Errorf("timestamp %q: as %s not within the years 1 to 5138; want seconds or milliseconds, all alike", text, c.kind)
 	}
 	return int64(math.Round(ms)), nil
