@@ -152,7 +152,7 @@ func lasted(from, to int64) string {
 	return "for " + (time.Duration(to-from) * time.Millisecond).Round(time.Second).String()
 }
 
-func number(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
+func number(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
 
 func band(b foreshock.Band) string {
 	if !b.Known() {
