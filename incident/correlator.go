@@ -2,6 +2,7 @@ package incident
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ type Correlator struct {
 	linked []*rules.Correlate // the rules that both are made of
 
 	waiting map[string]*waiting // by partKey
+	matures int64               // ms: none of them is due before
 
 	parts  map[string]*part     // of open incidents, by partKey
 	nearby map[string]*incident // the incident joined last under an affinity key
@@ -38,6 +40,7 @@ func New(c Config) *Correlator {
 		config:  c,
 		sets:    c.Affinity,
 		waiting: map[string]*waiting{},
+		matures: math.MaxInt64,
 		parts:   map[string]*part{},
 		nearby:  map[string]*incident{},
 		alerts:  map[string]*incident{},

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/rules"
 )
 
 // weather is a long stretch of made-up trouble on a few hosts and services.
@@ -218,6 +219,30 @@ func BenchmarkCorrelate(b *testing.B) {
 				New(config).Observe(f)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*storm), "ns/anomaly")
+		})
+	}
+}
+
+// A batch costs the same however many anomalies wait for their rule's for.
+func BenchmarkWaiting(b *testing.B) {
+	for _, waiting := range []int{1, 10_000} {
+		b.Run(fmt.Sprint(waiting), func(b *testing.B) {
+			set, err := rules.ParseFile("bench", []byte(`groups: [{name: g, rules: [{watch: r, select: up, for: 1h}]}]`))
+			if err != nil {
+				b.Fatal(err)
+			}
+			c := New(DefaultConfig())
+			c.SetRules(set)
+			f := foreshock.Findings{Now: 1}
+			for i := range waiting {
+				s := foreshock.NewSeries(labels.FromStrings(model.MetricNameLabel, "up", "instance", strconv.Itoa(i)))
+				f.Anomalies = append(f.Anomalies, foreshock.Anomaly{Series: s, T: 1, Onset: 1, Score: 2, Rule: "r"})
+			}
+			c.Observe(f)
+			b.ReportAllocs()
+			for t := int64(2); b.Loop(); t++ {
+				c.Observe(foreshock.Findings{Now: t})
+			}
 		})
 	}
 }

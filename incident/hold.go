@@ -52,6 +52,7 @@ func (c *Correlator) hold(a *foreshock.Anomaly) (rule string) {
 		return ""
 	}
 	c.waiting[key] = &waiting{anomaly: *a, wait: wait}
+	c.matures = min(c.matures, a.Onset+wait.Milliseconds())
 	return ""
 }
 
@@ -70,10 +71,16 @@ func (c *Correlator) selects(key string, onset int64) bool {
 }
 
 // mature brings back with their rule the anomalies that by now have lasted long enough.
+// Between two that are due it looks at none.
 func (c *Correlator) mature(now int64) {
+	if now < c.matures {
+		return
+	}
+	c.matures = math.MaxInt64
 	var due []foreshock.Anomaly
 	maps.DeleteFunc(c.waiting, func(_ string, w *waiting) bool {
 		if w.lasted(now) < 0 {
+			c.matures = min(c.matures, w.anomaly.Onset+w.wait.Milliseconds())
 			return false
 		}
 		w.anomaly.Phase, w.anomaly.T = foreshock.Escalated, now
