@@ -29,30 +29,38 @@ func (b *bounds) bytes() int {
 	if b == nil {
 		return 0
 	}
-	return linked(unsafe.Sizeof(*b)) + linked(uintptr(cap(b.each))*unsafe.Sizeof(crossed{}))
+	return entry(4+8) + linked(unsafe.Sizeof(*b)) + linked(uintptr(cap(b.each))*unsafe.Sizeof(crossed{}))
 }
 
 // setBounds puts st under the limit rules. One that has the name of another from before
 // goes on where that stood: rules that are loaded again end no alert.
 func (s *shard) setBounds(st *state, limits []*rules.Limit) {
-	if st.bounds == nil && limits == nil {
+	before := s.bounds[st.slot]
+	if before == nil && limits == nil {
 		return
 	}
-	s.ledger.take(heldForecasts, -st.bounds.bytes())
+	s.ledger.take(heldForecasts, -before.bytes())
 	var next *bounds
 	if limits != nil {
 		next = &bounds{}
 	}
 	for _, l := range limits {
 		c := crossed{rule: l}
-		if was := st.bounds.of(l.Name); was != nil {
+		if was := before.of(l.Name); was != nil {
 			c.active, c.onset, c.far, was.active = was.active, was.onset, was.far, false
 		}
 		next.each = append(next.each, c)
 	}
 	s.clear(st, st.last) // what is left of those that no rule has any more
-	st.bounds = next
-	s.ledger.take(heldForecasts, st.bounds.bytes())
+	s.ledger.take(heldForecasts, next.bytes())
+	switch {
+	case next == nil:
+		delete(s.bounds, st.slot)
+	case s.bounds == nil:
+		s.bounds = map[uint32]*bounds{st.slot: next}
+	default:
+		s.bounds[st.slot] = next
+	}
 }
 
 // of is how the series stands to the limit of that name, or nil.
@@ -66,10 +74,14 @@ func (b *bounds) of(rule string) *crossed {
 	return nil
 }
 
-// check holds the newest sample of st, at t, against its limits.
+// check holds the newest sample of st, at t, against its limits, if any.
 func (s *shard) check(st *state, t int64) {
-	for i := range st.bounds.each {
-		c := &st.bounds.each[i]
+	b := s.bounds[st.slot]
+	if b == nil {
+		return
+	}
+	for i := range b.each {
+		c := &b.each[i]
 		far := math.Abs(st.x - c.rule.Bound)
 		switch {
 		case !c.rule.Crossed(st.x):
@@ -88,11 +100,12 @@ func (s *shard) check(st *state, t int64) {
 
 // clear ends at t whatever limits st is beyond.
 func (s *shard) clear(st *state, t int64) {
-	if st.bounds == nil {
+	b := s.bounds[st.slot]
+	if b == nil {
 		return
 	}
-	for i := range st.bounds.each {
-		if c := &st.bounds.each[i]; c.active {
+	for i := range b.each {
+		if c := &b.each[i]; c.active {
 			s.tellCrossing(st, c, foreshock.Ended, t)
 		}
 	}

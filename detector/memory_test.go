@@ -28,7 +28,7 @@ func checkLedger(t *testing.T, s *shard) {
 		if st.mind.seasonal != nil {
 			want[heldSeasons] += seasonalBytes
 		}
-		want[heldForecasts] += st.bounds.bytes()
+		want[heldForecasts] += s.bounds[st.slot].bytes()
 		if st.outlook != nil {
 			want[heldForecasts] += st.outlook.bytes()
 		}

@@ -43,7 +43,7 @@ func (s *shard) step(st *state, t int64, x float64) {
 	if st.outlook != nil {
 		s.foresee(st, t)
 	}
-	if st.bounds != nil {
+	if len(s.bounds) > 0 {
 		s.check(st, t)
 	}
 }

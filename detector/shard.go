@@ -22,11 +22,12 @@ type shard struct {
 	grace    grading // of a pod that starts
 	settings *settings
 	tally    tally
-	limit    int              // series
-	keep     int64            // ms of samples in a window
-	reaches  []rules.Reach    // beyond that
-	longer   map[uint32]int64 // slot → ms of samples in its window, where a reach wants more
-	idle     int64            // ms of age after which a series is forgotten
+	limit    int                // series
+	keep     int64              // ms of samples in a window
+	reaches  []rules.Reach      // beyond that
+	bounds   map[uint32]*bounds // slot → the limits of its series, where a rule has one
+	longer   map[uint32]int64   // slot → ms of samples in its window, where a reach wants more
+	idle     int64              // ms of age after which a series is forgotten
 
 	search   searching // under way, or nil
 	series   registry

@@ -76,7 +76,6 @@ type state struct {
 	member  membership            // of a group
 	star    *constellation.Member // nil until its group speaks
 	outlook *outlook              // nil where no forecast rule selects it
-	bounds  *bounds               // nil where no limit rule does
 	diary   *diary                // nil where nothing was notable of late
 
 	score float64 // the model's last word: for View
