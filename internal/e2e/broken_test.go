@@ -193,7 +193,7 @@ func scoredBy(t *testing.T, s *stack.Stack) scored {
 			Samples [][2]float64
 		}
 	}
-	getJSON(t, s.URL(9797, "/api/v1/series?match[]="+url.QueryEscape(`load`)), &answer)
+	getJSON(t, s.URL(9797, "/api/v1/windows?match[]="+url.QueryEscape(`load`)), &answer)
 	if len(answer.Data) != 1 || len(answer.Data[0].Samples) == 0 {
 		return scored{}
 	}
