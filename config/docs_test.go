@@ -98,6 +98,10 @@ func presetsPage(t *testing.T) string {
 			side := map[bool]string{true: "above", false: "below"}[f.Above]
 			fmt.Fprintf(&page, "| `%s` | will be %s %g within %s | %s |\n", f.Name, side, f.Limit, model.Duration(f.Horizon), f.Labels["severity"])
 		}
+		for _, l := range set.Limits {
+			side := map[bool]string{true: "above", false: "below"}[l.Above]
+			fmt.Fprintf(&page, "| `%s` | is %s %g | %s |\n", l.Name, side, l.Bound, l.Labels["severity"])
+		}
 	}
 	return template(t, "presets.md.in", map[string]string{"PRESETS": strings.TrimSpace(page.String())})
 }

@@ -113,6 +113,9 @@ func (s *Set) Expressions() []Expression {
 	for _, f := range s.Forecasts {
 		add(f.Name, f.Expr, f.schedule)
 	}
+	for _, l := range s.Limits {
+		add(l.Name, l.Expr, l.schedule)
+	}
 	return all
 }
 

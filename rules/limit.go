@@ -14,12 +14,17 @@ type Limit struct {
 	Name string `yaml:"limit"`
 	// Select says which series: a PromQL series selector, or a list of them that
 	// are alternatives. Where several limit rules select a series, each of them counts,
-	// and each raises its own alert. Required.
+	// and each raises its own alert. Required, or expr.
 	Select Selector `yaml:"select"`
+	// Expr is PromQL whose results are held against the bound instead: see expr of watch.
+	Expr Expr `yaml:"expr"`
 	// Bound is crossed upwards where Above, downwards otherwise.
 	Bound float64 `yaml:"-"`
 	Above bool    `yaml:"-"`
 	Hold  `yaml:",inline"`
+
+	schedule schedule // of Expr
+
 	// Labels are added to the alert, as they stand: they are its identity, so they
 	// hold no templates. They may be neither alertname nor rule.
 	Labels map[string]string `yaml:"labels"`
@@ -48,11 +53,9 @@ func (l *Limit) Crossed(x float64) bool {
 // LimitsOf returns the limit rules that select ls, in their order. What an expression
 // results in is its own rule's.
 func (s *Set) LimitsOf(ls labels.Labels) (all []*Limit) {
-	if foreshock.IsExpr(ls) {
-		return nil
-	}
+	expr := foreshock.IsExpr(ls)
 	for _, l := range s.Limits {
-		if l.Select.Matches(ls) {
+		if (l.Expr.text != "") == expr && l.Select.Matches(ls) {
 			all = append(all, l)
 		}
 	}
@@ -60,11 +63,11 @@ func (s *Set) LimitsOf(ls labels.Labels) (all []*Limit) {
 }
 
 // limit adds one limit rule to the set.
-func (r *reader) limit(at string, one *limitRule) {
+func (r *reader) limit(at string, one *limitRule, when schedule) {
 	l := one.Limit
 	l.Bound, l.Above = one.Bound.value, one.Bound.above
 	r.unique(at, "limit", l.Name)
-	r.required(at, "select", len(l.Select) == 0)
+	l.schedule = r.choose(at, l.Name, &l.Select, l.Expr, when)
 	r.required(at, "bound", one.Bound == limit{})
 	r.hold(at, l.Hold)
 	r.labels(at+".labels", l.Labels)

@@ -106,7 +106,7 @@ func (r *reader) rule(at string, one *rule, scope *Scope, when schedule) {
 		r.annotations(at+".annotations", f.Annotations)
 		r.set.Forecasts = append(r.set.Forecasts, &f)
 	case one.limit != nil:
-		r.limit(at, one.limit)
+		r.limit(at, one.limit, when)
 	case one.correlate != nil:
 		r.correlate(at, one.correlate)
 	case one.remedy != nil:
