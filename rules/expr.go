@@ -29,7 +29,7 @@ func (e Expr) MarshalText() ([]byte, error) { return []byte(e.text), nil }
 // UnmarshalText parses the expression.
 func (e *Expr) UnmarshalText(text []byte) error {
 	expr := string(text)
-	if err := boundRegexes(expr); err != nil {
+	if err := BoundPromQL(expr); err != nil {
 		return err
 	}
 	tree, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
