@@ -171,3 +171,16 @@ func TestEndlessExpressions(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestExpressionsThatReadFarBack: windows in memory are not kept for years.
+func TestExpressionsThatReadFarBack(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"avg_over_time(x[31d])": true, "x offset 4w": true,
+		"avg_over_time(x[200y])": false, "x offset 40d": false, "max_over_time(x[20d:1h] offset 20d)": false,
+	} {
+		var e Expr
+		if err := e.UnmarshalText([]byte(text)); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
