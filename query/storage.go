@@ -17,14 +17,18 @@ import (
 
 // Querier implements storage.Queryable.
 func (q *Query) Querier(from, to int64) (storage.Querier, error) {
-	return &querier{sources: q.o.Sources, from: from, to: to, most: q.served.Load().config.MaxSamples}, nil
+	return &querier{sources: q.o.Sources, from: from, to: to, left: q.served.Load().config.MaxSamples}, nil
 }
 
-// querier reads the sources between two times, ms.
+// seriesWeight is what a series counts beside its samples, as in the Sources: what a
+// query reads is held until it ends, however many selectors it has.
+const seriesWeight = 6
+
+// querier reads the sources between two times, ms, for one query.
 type querier struct {
 	sources  []Source
 	from, to int64
-	most     int // samples of one selector
+	left     int // samples that may be read yet
 }
 
 // Close implements storage.Querier.
@@ -55,9 +59,12 @@ func (q *querier) all(
 ) ([]foreshock.Excerpt, error) {
 	var all []foreshock.Excerpt
 	for _, s := range q.sources {
-		found, err := read(s, ctx, matchers, from, to, q.most)
+		found, err := read(s, ctx, matchers, from, to, q.left)
 		if err != nil {
 			return nil, err
+		}
+		for i := range found {
+			q.left -= len(found[i].T) + seriesWeight
 		}
 		all = append(all, found...)
 	}

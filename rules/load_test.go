@@ -81,7 +81,7 @@ func TestLoad(t *testing.T) {
 		{"*/a.yml", "", "*/a.yml: wildcards may stand in the last part of the path only"},
 		{"[.yml", "", "[.yml: syntax error in pattern"},
 		{"a.yml again/a.yml", "", `again/a.yml:1:36: groups[0].rules[0].watch: "a" names another rule too, in a.yml`},
-		{"wrong/*", "", "wrong/x.yml:1:1: x: unknown key\nwrong/y.yml:1:1: want a mapping, got a list"},
+		{"wrong/*", "", "wrong/x.yml:1:1: x: unknown key; want one of groups\nwrong/y.yml:1:1: want a mapping, got a list"},
 	} {
 		set, err := Load(nil, strings.Fields(c.globs), dir)
 		if err != nil {
