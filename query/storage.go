@@ -24,7 +24,8 @@ func (q *Query) Querier(from, to int64) (storage.Querier, error) {
 type querier struct {
 	sources  []Source
 	from, to int64
-	most     int // samples of one selector
+	most     int   // samples of one selector
+	pace     *pace // nil to read without rest
 }
 
 // Close implements storage.Querier.
@@ -46,7 +47,7 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.Select
 	if sorted {
 		slices.SortFunc(found, func(a, b foreshock.Excerpt) int { return labels.Compare(a.Series.Labels, b.Series.Labels) })
 	}
-	return &seriesSet{found: found, at: -1}
+	return &seriesSet{ctx: ctx, found: found, at: -1, pace: q.pace}
 }
 
 func (q *querier) all(
@@ -103,14 +104,23 @@ func (q *querier) collect(
 
 // seriesSet implements storage.SeriesSet.
 type seriesSet struct {
+	ctx   context.Context // of the Select
 	found []foreshock.Excerpt
 	at    int
+	pace  *pace // nil for none
 }
 
-func (s *seriesSet) Next() bool                        { s.at++; return s.at < len(s.found) }
 func (s *seriesSet) At() storage.Series                { return series{&s.found[s.at]} }
 func (s *seriesSet) Err() error                        { return nil }
 func (s *seriesSet) Warnings() annotations.Annotations { return nil }
+
+func (s *seriesSet) Next() bool {
+	if s.pace != nil {
+		s.pace.step(s.ctx)
+	}
+	s.at++
+	return s.at < len(s.found)
+}
 
 // series implements storage.Series.
 type series struct{ *foreshock.Excerpt }
