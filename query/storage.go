@@ -28,7 +28,8 @@ const seriesWeight = 6
 type querier struct {
 	sources  []Source
 	from, to int64
-	left     int // samples that may be read yet
+	left     int   // samples that may be read yet
+	pace     *pace // nil to read without rest
 }
 
 // Close implements storage.Querier.
@@ -50,7 +51,7 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.Select
 	if sorted {
 		slices.SortFunc(found, func(a, b foreshock.Excerpt) int { return labels.Compare(a.Series.Labels, b.Series.Labels) })
 	}
-	return &seriesSet{found: found, at: -1}
+	return &seriesSet{ctx: ctx, found: found, at: -1, pace: q.pace}
 }
 
 func (q *querier) all(
@@ -110,14 +111,23 @@ func (q *querier) collect(
 
 // seriesSet implements storage.SeriesSet.
 type seriesSet struct {
+	ctx   context.Context // of the Select
 	found []foreshock.Excerpt
 	at    int
+	pace  *pace // nil for none
 }
 
-func (s *seriesSet) Next() bool                        { s.at++; return s.at < len(s.found) }
 func (s *seriesSet) At() storage.Series                { return series{&s.found[s.at]} }
 func (s *seriesSet) Err() error                        { return nil }
 func (s *seriesSet) Warnings() annotations.Annotations { return nil }
+
+func (s *seriesSet) Next() bool {
+	if s.pace != nil {
+		s.pace.step(s.ctx)
+	}
+	s.at++
+	return s.at < len(s.found)
+}
 
 // series implements storage.Series.
 type series struct{ *foreshock.Excerpt }
