@@ -7,9 +7,10 @@ const (
 	// to half an hour, 32 for longer ones.
 	pending = 32
 
-	// memory is how long the errors are remembered, in horizons: two hours where that is a
-	// quarter of one.
-	memory = 8
+	// memory is how long the errors are remembered, in horizons: eight hours where that is
+	// a quarter of one. What is hard to foresee, such as the minute at which a load begins
+	// to rise, must not outweigh that it is foreseen; with a memory of two hours it did.
+	memory = 32
 
 	// judged is how many forecasts must have come due before they are judged.
 	judged = 8
