@@ -35,8 +35,8 @@ func TestNodePresetSelects(t *testing.T) {
 		{labels.FromStrings("__name__", "node_pressure_io_waiting_seconds_total"), "node_pressure", ""},
 		{labels.FromStrings("__name__", "node_network_receive_bytes_total", "device", "eth0"), "node_network_traffic", ""},
 		{labels.FromStrings("__name__", "node_network_receive_bytes_total", "device", "lo"), "", ""},
-		{labels.FromStrings("__name__", "node_filesystem_avail_bytes", "fstype", "ext4"), "", "node_filesystem_full"},
-		{labels.FromStrings("__name__", "node_filesystem_avail_bytes", "fstype", "tmpfs"), "", ""},
+		{labels.FromStrings("__name__", "node_filesystem_files_free", "fstype", "ext4"), "", "node_filesystem_inodes"},
+		{labels.FromStrings("__name__", "node_filesystem_files_free", "fstype", "tmpfs"), "", ""},
 	} {
 		var watch, forecast string
 		if w := set.Watch(c.series); w != nil {
