@@ -97,8 +97,11 @@ func (r *reader) rule(at string, one *rule, scope *Scope, when schedule) {
 		l := one.forecast.Limit
 		f.Limit, f.Above = l.value, l.above
 		r.unique(at, "forecast", f.Name)
+		if l.promql != "" {
+			r.share(at, &f, l.promql)
+		}
 		f.schedule = r.choose(at, f.Name, &f.Select, f.Expr, when)
-		r.required(at, "limit", l == limit{})
+		r.required(at, "limit", l == comparison{})
 		r.required(at, "horizon", f.Horizon == 0)
 		r.horizon(at+".horizon", f.Horizon, 365*24*time.Hour)
 		r.horizon(at+".scale_horizon", f.ScaleHorizon, 24*time.Hour)
