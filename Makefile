@@ -74,7 +74,7 @@ eval: build ## measure the detector and what people use instead on labelled sets
 
 .PHONY: docs
 docs: ## regenerate the reference pages that tests hold against the code
-	go test ./config ./cmd/foreshock -run Docs -update
+	go test ./config ./cmd/foreshock ./internal/ruletest -run Docs -update
 
 .PHONY: tools
 tools: $(PROGRAMS) $(LINTERS) $(TOOLS)/benchstat ## build the pinned programs and linters only

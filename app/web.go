@@ -118,8 +118,15 @@ func (a *App) status() console.Status {
 	for _, b := range s.Budgets {
 		shown.Budgets = append(shown.Budgets, console.Budget(b))
 	}
-	for _, f := range a.evaluator.Failing() {
-		shown.Failing = append(shown.Failing, console.Failing{Rule: f.Rule, Error: f.Err.Error()})
+	for _, r := range a.evaluator.Records() {
+		x := console.Expression{
+			Rule: r.Rule, EverySeconds: r.Every.Seconds(), Evaluations: r.Evaluations, Failed: r.Failed, Missed: r.Missed,
+			Seconds: r.Took.Seconds(), LastSeconds: r.LastTook.Seconds(), LastSamples: r.LastSamples, Series: r.Series,
+		}
+		if r.Err != nil {
+			x.Error = r.Err.Error()
+		}
+		shown.Expressions = append(shown.Expressions, x)
 	}
 	if b := a.sight.blindness(); b.Blind() {
 		shown.Blind, shown.BlindSince, shown.BlindWhy = true, record.Instant(b.Since.UnixMilli()), b.Why
