@@ -1,0 +1,191 @@
+package cause
+
+// How much what speaks for a place. They are round on purpose: halving or doubling any of
+// them moves the measured figures by a case or two (docs/causes.md).
+const (
+	threshold  = .5 // nats below which a surprise is none
+	mostNats   = 8  // nats above which all are the same: e⁻⁸ ≈ one in three thousand
+	explained  = .8 // of a symptom, by one as large downstream
+	otherwise  = .5 // of a caller's slow calls, by another callee that answers slowly
+	upstream   = .5 // of the score, which a place has for the symptoms upstream of it alone
+	blamed     = 1. // slow calls of its callers
+	unasked    = 2. // what it calls is asked for less, and it is not
+	askedMore  = .5 // latency by being asked for more
+	changeNats = 3. // a change just before: one in twenty places has one at a given hour
+)
+
+// weights of what a place changed in by itself, up and down. Work and what goes with it
+// fall where others ask for less, so that says little; so do memory and network, which
+// move by themselves.
+var weights = [aspects]struct{ up, down float64 }{
+	CPU:     {.7, .1},
+	Disk:    {.5, .1},
+	Network: {.3, .1},
+	Memory:  {.4, .2},
+	Unknown: {.5, .5},
+}
+
+// failingWeight: errors are nearer to their cause than slowness, which waits spread.
+const failingWeight = 1.2
+
+// reason is a part of a place's score.
+type reason struct {
+	aspect Aspect
+	down   bool
+	weight float64
+	told   told
+	words  func(*Question, *graph, []place) string // where no series of its own speaks
+}
+
+// graph is who depends on whom, both ways.
+type graph struct {
+	callees, callers [][]int
+}
+
+func newGraph(n int, edges []Edge) *graph {
+	g := &graph{callees: make([][]int, n), callers: make([][]int, n)}
+	known := make(map[Edge]bool, len(edges))
+	for _, e := range edges {
+		if e.From == e.To || e.From < 0 || e.To < 0 || e.From >= n || e.To >= n || known[e] {
+			continue
+		}
+		known[e] = true
+		g.callees[e.From] = append(g.callees[e.From], e.To)
+		g.callers[e.To] = append(g.callers[e.To], e.From)
+	}
+	return g
+}
+
+func nats(surprise float64) float64 { return min(mostNats, max(0, surprise-threshold)) }
+
+// weigh scores every place and returns the sum of the scores.
+func (g *graph) weigh(q *Question, places []place) (total float64) {
+	for i := range places {
+		p := &places[i]
+		f := &p.finds
+		p.starved, p.asked = nats(f[Traffic].down), nats(f[Traffic].up)
+		p.slow = max(0, nats(f[Latency].up)-askedMore*p.asked)
+		p.calls = nats(f[Calls].up)
+		p.failing = max(nats(f[Errors].up), nats(f[Health].down))
+	}
+	all := 0.
+	for i := range places {
+		all += places[i].worst()
+	}
+	visited := make([]int, len(places))
+	var stack []int
+	for i := range places {
+		p := &places[i]
+		own := g.own(q, places, i)
+		p.seen = 1
+		if all > 0 {
+			var sum float64
+			sum, stack = g.symptomsAbove(places, i, visited, stack)
+			p.seen = min(1, sum/all)
+		}
+		p.score = own * (1 - upstream + upstream*p.seen)
+		total += p.score
+	}
+	return total
+}
+
+// own is what speaks for place i but for where it is.
+func (g *graph) own(q *Question, places []place, i int) float64 {
+	p := &places[i]
+	below, failing := p.calls, 0.
+	for _, y := range g.callees[i] {
+		b := &places[y].symptoms
+		below = max(below, b.slow, b.failing, b.silent)
+		failing = max(failing, b.failing, b.silent)
+	}
+	f := &p.finds
+	p.say(reason{aspect: Latency, weight: max(0, p.slow-explained*below), told: f[Latency].most})
+	errors := reason{aspect: Errors, weight: failingWeight * max(0, p.failing-explained*failing), told: f[Errors].most}
+	if nats(f[Health].down) > nats(f[Errors].up) {
+		errors.aspect, errors.down, errors.told = Health, true, f[Health].least
+	}
+	p.say(errors)
+	for _, a := range [...]Aspect{CPU, Disk, Network, Memory, Unknown} {
+		up, down := nats(f[a].up), nats(f[a].down)
+		if a != Memory {
+			up, down = max(0, up-p.asked), max(0, down-p.starved)
+		}
+		p.say(reason{aspect: a, weight: weights[a].up * up, told: f[a].most})
+		p.say(reason{aspect: a, down: true, weight: weights[a].down * down, told: f[a].least})
+	}
+	p.say(reason{weight: p.silent, words: fellSilent})
+	if c := q.latest(p.candidate); c != nil {
+		p.say(reason{weight: changeNats, words: c.words})
+	}
+	p.say(reason{weight: blamed * g.blame(places, i), words: slowCallers(i)})
+	p.say(reason{weight: unasked * g.unasked(places, i), words: starvedCallees(i)})
+	sum := 0.
+	for _, r := range p.reasons {
+		sum += r.weight
+	}
+	return sum
+}
+
+func (p *place) say(r reason) {
+	if r.weight > leastScore {
+		p.reasons = append(p.reasons, r)
+	}
+}
+
+// blame is how slow the callers of i find their calls, where no other callee's own
+// latency explains it: the mean, for one caller whose calls are as ever exonerates it.
+func (g *graph) blame(places []place, i int) float64 {
+	callers := g.callers[i]
+	if len(callers) == 0 {
+		return 0
+	}
+	sum := 0.
+	for _, c := range callers {
+		other := 0.
+		for _, y := range g.callees[c] {
+			if y != i {
+				other = max(other, places[y].slow, places[y].failing, places[y].silent)
+			}
+		}
+		sum += max(0, places[c].calls-otherwise*other)
+	}
+	return sum / float64(len(callers))
+}
+
+// unasked is how much less than i itself what it calls is asked for: one that fails
+// before it calls. Those it shares with other callers say less.
+func (g *graph) unasked(places []place, i int) float64 {
+	sum, of := 0., 0.
+	for _, y := range g.callees[i] {
+		if !places[y].finds[Traffic].known {
+			continue
+		}
+		share := 1 / float64(len(g.callers[y]))
+		sum += share * max(0, places[y].starved-places[i].starved)
+		of += share
+	}
+	if of == 0 {
+		return 0
+	}
+	return sum / of
+}
+
+// symptomsAbove sums the symptoms of i and of all that depend on it.
+func (g *graph) symptomsAbove(places []place, i int, visited, stack []int) (float64, []int) {
+	mark := i + 1 // of this walk
+	stack = append(stack[:0], i)
+	visited[i] = mark
+	sum := 0.
+	for len(stack) > 0 {
+		y := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		sum += places[y].worst()
+		for _, c := range g.callers[y] {
+			if visited[c] != mark {
+				visited[c] = mark
+				stack = append(stack, c)
+			}
+		}
+	}
+	return sum, stack
+}
