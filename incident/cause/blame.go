@@ -40,10 +40,11 @@ type reason struct {
 // graph is who depends on whom, both ways.
 type graph struct {
 	callees, callers [][]int
+	loading          [][]int // the machines that a place loads
 }
 
 func newGraph(n int, edges []Edge) *graph {
-	g := &graph{callees: make([][]int, n), callers: make([][]int, n)}
+	g := &graph{callees: make([][]int, n), callers: make([][]int, n), loading: make([][]int, n)}
 	known := make(map[Edge]bool, len(edges))
 	for _, e := range edges {
 		if e.From == e.To || e.From < 0 || e.To < 0 || e.From >= n || e.To >= n || known[e] {
@@ -68,6 +69,7 @@ func (g *graph) weigh(q *Question, places []place) (total float64) {
 		p.calls = nats(f[Calls].up)
 		p.failing = max(nats(f[Errors].up), nats(f[Health].down))
 	}
+	g.carry(places)
 	all := 0.
 	for i := range places {
 		all += places[i].worst()
@@ -89,13 +91,40 @@ func (g *graph) weigh(q *Question, places []place) (total float64) {
 	return total
 }
 
+// carry has what a loaded machine carries wait for it, and the machine for those that load
+// it: what runs there and works more though it is not asked for more.
+func (g *graph) carry(places []place) {
+	for i := range places {
+		p := &places[i]
+		if !p.candidate.Host {
+			continue
+		}
+		p.loaded = max(nats(p.finds[CPU].up), nats(p.finds[Disk].up))
+		for _, y := range g.callers[i] {
+			if burnt := places[y].burns(); p.loaded > 0 && burnt > 0 {
+				p.burnt = max(p.burnt, burnt)
+				g.callees[i] = append(g.callees[i], y)
+				g.loading[y] = append(g.loading[y], i)
+			}
+		}
+	}
+}
+
+// burns is how much more than ever a place works without being asked to.
+func (p *place) burns() float64 {
+	if p.candidate.Host {
+		return 0
+	}
+	return max(0, max(nats(p.finds[CPU].up), nats(p.finds[Disk].up))-p.asked)
+}
+
 // own is what speaks for place i but for where it is.
 func (g *graph) own(q *Question, places []place, i int) float64 {
 	p := &places[i]
-	below, failing := p.calls, 0.
+	below, failing := p.calls, p.calls
 	for _, y := range g.callees[i] {
 		b := &places[y].symptoms
-		below = max(below, b.slow, b.failing, b.silent)
+		below = max(below, b.slow, b.failing, b.silent, b.loaded)
 		failing = max(failing, b.failing, b.silent)
 	}
 	f := &p.finds
@@ -108,7 +137,7 @@ func (g *graph) own(q *Question, places []place, i int) float64 {
 	for _, a := range [...]Aspect{CPU, Disk, Network, Memory, Unknown} {
 		up, down := nats(f[a].up), nats(f[a].down)
 		if a != Memory {
-			up, down = max(0, up-p.asked), max(0, down-p.starved)
+			up, down = max(0, up-p.asked-explained*p.burnt), max(0, down-p.starved)
 		}
 		p.say(reason{aspect: a, weight: weights[a].up * up, told: f[a].most})
 		p.say(reason{aspect: a, down: true, weight: weights[a].down * down, told: f[a].least})
@@ -133,10 +162,11 @@ func (p *place) say(r reason) {
 }
 
 // blame is how slow the callers of i find their calls, where no other callee's own
-// latency explains it: the mean, for one caller whose calls are as ever exonerates it.
+// latency explains it: the mean, for one caller whose calls are as ever exonerates it. It
+// counts for more where fewer calls arrive than are made.
 func (g *graph) blame(places []place, i int) float64 {
 	callers := g.callers[i]
-	if len(callers) == 0 {
+	if len(callers) == 0 || places[i].candidate.Host {
 		return 0
 	}
 	sum := 0.
@@ -147,13 +177,15 @@ func (g *graph) blame(places []place, i int) float64 {
 				other = max(other, places[y].slow, places[y].failing, places[y].silent)
 			}
 		}
-		sum += max(0, places[c].calls-otherwise*other)
+		lost := 1 + max(0, places[i].starved-places[c].starved)/mostNats
+		sum += lost * max(0, places[c].calls-otherwise*other)
 	}
 	return sum / float64(len(callers))
 }
 
 // unasked is how much less than i itself what it calls is asked for: one that fails
-// before it calls. Those it shares with other callers say less.
+// before it calls. Those it shares with other callers say less, and where its calls are
+// slow, that is why.
 func (g *graph) unasked(places []place, i int) float64 {
 	sum, of := 0., 0.
 	for _, y := range g.callees[i] {
@@ -167,7 +199,7 @@ func (g *graph) unasked(places []place, i int) float64 {
 	if of == 0 {
 		return 0
 	}
-	return sum / of
+	return max(0, sum/of-places[i].calls)
 }
 
 // symptomsAbove sums the symptoms of i and of all that depend on it.
@@ -181,6 +213,12 @@ func (g *graph) symptomsAbove(places []place, i int, visited, stack []int) (floa
 		stack = stack[:len(stack)-1]
 		sum += places[y].worst()
 		for _, c := range g.callers[y] {
+			if visited[c] != mark {
+				visited[c] = mark
+				stack = append(stack, c)
+			}
+		}
+		for _, c := range g.loading[y] {
 			if visited[c] != mark {
 				visited[c] = mark
 				stack = append(stack, c)

@@ -14,7 +14,6 @@ package cause
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"time"
 )
@@ -161,8 +160,9 @@ type told struct {
 // symptoms of one place, in nats, as far as they are worth a word.
 type symptoms struct {
 	slow, failing, calls, starved, asked, silent float64
+	loaded, burnt                                float64 // of a machine, and by what it carries
 }
 
 func (s *symptoms) worst() float64 {
-	return math.Max(math.Max(s.slow, s.calls), math.Max(s.failing, s.silent))
+	return max(s.slow, s.calls, s.failing, s.silent, s.loaded)
 }
