@@ -53,7 +53,7 @@ func AspectOf(name string, host bool) Aspect {
 		return Surroundings
 	case slow && has("client", "outbound", "upstream", "egress"):
 		return Calls
-	case has("success", "avail") || len(words) == 1 && words[0] == "up" || has("ready", "healthy"):
+	case has("success", "availability") || len(words) == 1 && words[0] == "up" || has("ready", "healthy"):
 		return Health
 	case has("error", "fail", "exception", "5xx", "panic", "timeout", "refused", "retrans", "drop", "unhealthy", "oom"):
 		return Errors

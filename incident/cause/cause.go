@@ -74,6 +74,7 @@ type Change struct {
 type Cause struct {
 	Place      string
 	Score      float64 // to compare those of one answer by
+	Share      float64 // of the scores of all candidates
 	Confidence float64 // how often one that looked like this was it, 0–1, never 0 or 1
 	Evidence   []Evidence
 }
@@ -121,7 +122,8 @@ func Rank(q Question) []Cause {
 		causes = append(causes, Cause{
 			Place:      q.Candidates[i].Place,
 			Score:      places[i].score,
-			Confidence: confidence(rank, places[i].score, total),
+			Share:      places[i].score / total,
+			Confidence: confidence(rank, places[i].score/total),
 			Evidence:   places[i].evidence(&q, g, places),
 		})
 	}

@@ -37,10 +37,10 @@ func (q *Question) look(c *Candidate) place {
 		if !ok {
 			continue
 		}
-		if len(w.after) == 0 {
-			if w.quiet {
-				silent++
-			}
+		if w.quiet {
+			silent++
+		}
+		if w.quiet || len(w.after) == 0 {
 			continue
 		}
 		heard++
@@ -128,7 +128,7 @@ func (q *Question) split(s *Series) (stretch, bool) {
 	if end > cut {
 		w.torn = s.T[cut]-s.T[cut-1] > gap*interval
 	}
-	w.quiet = len(w.past) >= int(dense*float64(cut-first)) && q.Until-s.T[cut-1] > gap*interval
+	w.quiet = len(w.past) >= int(dense*float64(cut-first)) && q.Until-s.T[end-1] > gap*interval
 	return w, true
 }
 
