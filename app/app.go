@@ -76,6 +76,7 @@ type App struct {
 	sight       *sight
 	detector    *detector.Detector
 	warmStart   *warmstart.WarmStart
+	handover    handover // of observe
 	query       *query.Query
 	evaluator   *query.Evaluator
 	incidents   *incidents
@@ -190,8 +191,10 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 // observe is the flow below the detector. One goroutine calls it, batch by batch.
 func (a *App) observe(f foreshock.Findings) {
 	if a.warmStart.History(f.Now) {
+		a.handover.note(f)
 		return // nobody is told what was
 	}
+	a.handover.begin(&f)
 	a.sight.reached(f.Now)
 	a.evaluator.Reached(f.Now)
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: a.incidents.observe(f)})

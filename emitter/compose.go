@@ -79,6 +79,9 @@ func (c *composer) labels(i *foreshock.Incident) labels.Labels {
 	}
 	b := labels.NewBuilder(i.Labels)
 	b.Del(model.MetricNameLabel)
+	if i.Labels.Get(foreshock.RuleLabel) == i.Rule {
+		b.Del(foreshock.RuleLabel) // of an expression: not to be said twice, as exported_rule
+	}
 	var sorted []labels.Label
 	for _, name := range slices.Sorted(maps.Keys(added)) {
 		sorted = append(sorted, labels.Label{Name: name, Value: added[name]})

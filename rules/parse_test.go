@@ -149,3 +149,38 @@ func FuzzParseFile(f *testing.F) {
 		}
 	})
 }
+
+// TestEndlessExpressions: half a million of brackets would take the parser hours.
+func TestEndlessExpressions(t *testing.T) {
+	for what, text := range map[string]string{
+		"brackets": strings.Repeat("(", 400_000) + "x" + strings.Repeat(")", 400_000),
+		"signs":    strings.Repeat("-", 400_000) + "x",
+		"chain":    strings.Repeat("x+", 400_000) + "x",
+	} {
+		began := time.Now()
+		var e Expr
+		if err := e.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), "more than 2000 words and signs") {
+			t.Errorf("%s: %v", what, err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("%s: refused after %s", what, took)
+		}
+	}
+	var e Expr
+	if err := e.UnmarshalText([]byte(strings.Repeat("x+", 900) + "x")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestExpressionsThatReadFarBack: windows in memory are not kept for years.
+func TestExpressionsThatReadFarBack(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"avg_over_time(x[31d])": true, "x offset 4w": true,
+		"avg_over_time(x[200y])": false, "x offset 40d": false, "max_over_time(x[20d:1h] offset 20d)": false,
+	} {
+		var e Expr
+		if err := e.UnmarshalText([]byte(text)); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
