@@ -42,6 +42,7 @@ var floors = map[string]int{
 	"rules":                  1,
 	"internal/notation":      1,
 	"internal/record":        1,
+	"internal/inquest":       1,
 	"internal/history":       1,
 	"journal":                1,
 	"internal/warmstart":     2,
