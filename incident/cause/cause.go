@@ -124,7 +124,7 @@ func Rank(q Question) []Cause {
 			Score:      places[i].score,
 			Share:      places[i].score / total,
 			Confidence: confidence(rank, places[i].score/total),
-			Evidence:   places[i].evidence(&q, g, places),
+			Evidence:   g.evidence(&q, places, i),
 		})
 	}
 	return causes

@@ -68,8 +68,9 @@ func names(q *Question, of []int, counts func(int) bool) string {
 	return strings.Join(all, ", ")
 }
 
-// evidence is why p is where it is, the weightiest first.
-func (p *place) evidence(q *Question, g *graph, places []place) []Evidence {
+// evidence is why place i is where it is, the weightiest first.
+func (g *graph) evidence(q *Question, places []place, i int) []Evidence {
+	p := &places[i]
 	reasons := slices.Clone(p.reasons)
 	slices.SortStableFunc(reasons, func(a, b reason) int { return cmp.Compare(b.weight, a.weight) })
 	factor := 1 - upstream + upstream*p.seen
@@ -84,9 +85,9 @@ func (p *place) evidence(q *Question, g *graph, places []place) []Evidence {
 		}
 		all = append(all, e)
 	}
-	if n := p.upstream(g, places); n > 0 {
+	if n := g.suffering(places, i); n > 0 {
 		all = append(all, Evidence{
-			Text:   fmt.Sprintf("%d places that depend on it suffer; %.0f %% of all symptoms lie at it or upstream", n, 100*p.seen),
+			Text:   fmt.Sprintf("%s; %.0f %% of all symptoms lie at it or upstream", dependents(n), 100*p.seen),
 			Before: math.NaN(), After: math.NaN(),
 			Weight: p.score - (1-upstream)/factor*p.score,
 		})
@@ -94,25 +95,28 @@ func (p *place) evidence(q *Question, g *graph, places []place) []Evidence {
 	return all
 }
 
-// upstream counts those that call p and have symptoms.
-func (p *place) upstream(g *graph, places []place) (n int) {
-	for i := range places {
-		if &places[i] != p {
-			continue
-		}
-		visited := make([]bool, len(places))
-		visited[i] = true
-		for stack := []int{i}; len(stack) > 0; {
-			y := stack[len(stack)-1]
-			stack = stack[:len(stack)-1]
-			for _, c := range g.callers[y] {
-				if !visited[c] {
-					visited[c] = true
-					stack = append(stack, c)
-					if places[c].worst() > 0 {
-						n++
-					}
-				}
+func dependents(n int) string {
+	if n == 1 {
+		return "one place that depends on it suffers"
+	}
+	return fmt.Sprintf("%d places that depend on it suffer", n)
+}
+
+// suffering counts those that depend on place i and have symptoms.
+func (g *graph) suffering(places []place, i int) (n int) {
+	visited := make([]bool, len(places))
+	visited[i] = true
+	for stack := []int{i}; len(stack) > 0; {
+		y := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		for _, c := range g.callers[y] {
+			if visited[c] {
+				continue
+			}
+			visited[c] = true
+			stack = append(stack, c)
+			if places[c].worst() > 0 {
+				n++
 			}
 		}
 	}

@@ -150,7 +150,8 @@ func (w *stretch) compare() (up, down told) {
 		t.after = w.after[k]
 		t.surprise = max(0, t.surprise-max(usual(past, long, dir), w.already(past, after, dir)))
 		for i, v := range after {
-			if v*dir > t.surprise/2 {
+			next := after[min(i+1, len(after)-1)]
+			if half := after[k] * dir / 2; v*dir > half && next*dir > half {
 				t.at = w.times[i]
 				break
 			}

@@ -35,8 +35,8 @@ const (
 )
 
 // askAfter is when a question is put, counted from when an incident was first heard of as
-// firing: when a few samples have shown what changed, and again when more have.
-var askAfter = [...]time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute}
+// firing: at once, on what made it fire, and again when more samples show what changed.
+var askAfter = [...]time.Duration{0, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
 
 // Source has the windows: a detector. Times are ms, both included.
 type Source interface {

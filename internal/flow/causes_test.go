@@ -1,0 +1,120 @@
+package flow
+
+import (
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector"
+	"github.com/foreshock/foreshock/incident"
+	"github.com/foreshock/foreshock/rules"
+)
+
+// chain is two hours of a front that calls a database, every 15 s, and of others that have
+// nothing to do with it. After an hour and a half the database burns CPU and is slow, just
+// after it was restarted.
+func chain() iter.Seq2[*foreshock.Batch, error] {
+	series := func(name string, ls ...string) *foreshock.Series {
+		return foreshock.NewSeries(labels.FromStrings(append([]string{"__name__", name}, ls...)...))
+	}
+	services := []string{"front", "database", "ads", "mail"}
+	var slow, busy, begun []*foreshock.Series
+	for _, s := range services {
+		slow = append(slow, series("http_request_duration_seconds", "service", s))
+		busy = append(busy, series("process_cpu_seconds_total", "service", s))
+		begun = append(begun, series("process_start_time_seconds", "service", s))
+	}
+	calls := series("traces_service_graph_request_total", "client", "front", "server", "database")
+	return func(yield func(*foreshock.Batch, error) bool) {
+		r := rand.New(rand.NewPCG(7, 0))
+		var cpu [4]float64
+		for t := time.Duration(0); t < 2*time.Hour; t += 15 * time.Second {
+			at := start.Add(t).UnixMilli()
+			fault := t >= 90*time.Minute && t < 105*time.Minute
+			var b foreshock.Batch
+			add := func(s *foreshock.Series, v float64) {
+				b.Samples = append(b.Samples, foreshock.Sample{Series: s, T: at, V: v})
+			}
+			for i, s := range services {
+				latency, load, started := .1, .2, 1.
+				if fault && s == "front" {
+					latency = .9
+				}
+				if fault && s == "database" {
+					latency, load = .8, .9
+				}
+				if s == "database" && t >= 89*time.Minute {
+					started = 2
+				}
+				cpu[i] += 15 * load * (1 + .05*r.NormFloat64())
+				add(slow[i], latency*(1+.05*r.NormFloat64()))
+				add(busy[i], cpu[i])
+				add(begun[i], started)
+			}
+			add(calls, t.Seconds()*10)
+			if !yield(&b, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestWhoIsAlertedIsToldTheLikelyCause: the front's users are told that it is the database,
+// why, and that this is a guess; by any number of shards.
+func TestWhoIsAlertedIsToldTheLikelyCause(t *testing.T) {
+	set, err := rules.ParseFile("test", []byte(`
+groups:
+  - name: g
+    rules:
+      - watch: slow_front
+        select: http_request_duration_seconds{service="front"}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(shards int) (said []string, last foreshock.Incident) {
+		t.Helper()
+		err := Run(t.Context(), Options{
+			Rules: set, Detector: detector.DefaultConfig(), Incident: incident.DefaultConfig(), Shards: shards,
+			Observe: func(o Outcome) {
+				for _, i := range o.Incidents {
+					if i.Alerting {
+						last = i
+						said = append(said, fmt.Sprint(foreshock.Time(i.Updated).Sub(start), " ", i.Causes))
+					}
+				}
+				for _, a := range o.Alerts {
+					said = append(said, fmt.Sprint(foreshock.Time(a.T).Sub(start), " ", a.Annotations.Get("cause")))
+				}
+			},
+		}, chain())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return said, last
+	}
+	said, last := run(1)
+	if len(last.Causes) == 0 || last.Causes[0].Place != "database" {
+		t.Fatalf("causes %+v, want the database first", last.Causes)
+	}
+	text := strings.Join(said, "\n")
+	for _, want := range []string{"likely database (about", "CPU 5", "its process was restarted 1m0s before the onset"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("nobody was told %q:\n%s", want, text)
+		}
+	}
+	if c := last.Causes[0].Confidence; c < .5 || c > .97 {
+		t.Errorf("confidence %g", c)
+	}
+	for _, shards := range []int{2, 4} {
+		if again, _ := run(shards); strings.Join(again, "\n") != text {
+			t.Errorf("%d shards say\n%s\nand one\n%s", shards, strings.Join(again, "\n"), text)
+		}
+	}
+}
