@@ -283,6 +283,21 @@ type Forecast struct {
 	ETA time.Duration
 }
 
+// Scaling is what to scale by for one series, under a forecast rule that says how far
+// ahead.
+type Scaling struct {
+	Series *Series
+	Rule   string
+	T      int64 // ms
+	// Value is the present value, or what it will not be above nine times in ten so far
+	// ahead, whichever is greater.
+	Value float64
+	// Error is how far such forecasts were off of late, beside how far off the present
+	// value was when each was made: below 1 they are worth more than that. NaN while too
+	// few came due.
+	Error float64
+}
+
 // Findings is what the detector says of one Batch, by sample time and then by
 // labels, whatever the number of shards.
 type Findings struct {
@@ -290,6 +305,7 @@ type Findings struct {
 	Scores    []Score
 	Anomalies []Anomaly
 	Forecasts []Forecast
+	Scalings  []Scaling
 	// Ended are series whose scores will not be reported on for now: what is emitted
 	// of their scores must end too, with a stale marker.
 	Ended []*Series

@@ -28,6 +28,7 @@ type outlook struct {
 	rule     *rules.Forecast
 	crossing trend.Crossing
 	future   *forecast.Forecaster // nil until the series has warmed up: 9 KiB that a short life does not need
+	ahead    *forecast.Ahead      // nil where the rule has no scale_horizon
 	tally    forecast.Tally       // of future, as far as it was handed out
 	due      int64                // sample time of the next forecast, ms
 	told     bool                 // a forecast was handed out, and not taken back since
@@ -58,9 +59,13 @@ func (s *shard) setForecast(st *state, f *rules.Forecast) {
 			st.outlook = &outlook{rule: f, due: math.MinInt64}
 		}
 	default:
+		if f.ScaleHorizon != o.rule.ScaleHorizon {
+			s.stopScaling(st)
+		}
 		o.rule = f
 		o.tally = forecast.Tally{}
 		if o.future != nil {
+			o.future.Hold(f.Confidence.Share())
 			o.tally = o.future.Tally(f.Horizon.Milliseconds())
 		}
 	}
@@ -69,6 +74,9 @@ func (s *shard) setForecast(st *state, f *rules.Forecast) {
 // forget has o learn the series anew.
 func (o *outlook) forget() {
 	o.crossing, o.future, o.tally = trend.Crossing{}, nil, forecast.Tally{}
+	if o.ahead != nil {
+		*o.ahead = forecast.Ahead{}
+	}
 }
 
 // foresee takes in the newest sample of st, and looks ahead when it is time.
@@ -78,9 +86,13 @@ func (s *shard) foresee(st *state, t int64) {
 	if o.future == nil && !st.warming && s.ledger.spares(heldForecasts) {
 		s.ledger.take(heldForecasts, futureBytes)
 		o.future = new(forecast.Forecaster)
+		o.future.Hold(o.rule.Confidence.Share())
 	}
 	if o.future != nil {
 		o.future.Learn(st.modelTime, st.x)
+	}
+	if o.rule.ScaleHorizon > 0 {
+		s.scale(st, t)
 	}
 	if t < o.due {
 		return
@@ -122,6 +134,9 @@ func (o *outlook) expect(st *state) (b foreshock.Band) {
 	at := st.modelTime + o.rule.Horizon.Milliseconds()
 	if o.future == nil || !o.future.Known() {
 		b, _ = st.mind.expect(at)
+		if wider := forecast.Relative(o.rule.Confidence.Share()); wider != 1 {
+			b.Lower, b.Upper = b.Expected-wider*(b.Expected-b.Lower), b.Expected+wider*(b.Upper-b.Expected)
+		}
 		return b
 	}
 	b.Expected, b.Lower, b.Upper = o.future.Expect(at)

@@ -37,6 +37,8 @@ groups:
     select: disk_used_ratio
     limit: "> 0.9"
     horizon: 1d12h
+    confidence: 90%
+    scale_horizon: 15m
     labels: {severity: page}
     annotations: {summary: full}
   - forecast: below
@@ -71,7 +73,9 @@ func TestParseFile(t *testing.T) {
 		{clear(bare), Watch{Name: "bare", Sensitivity: 1, MinRelative: 0.2, Absence: AbsenceAuto}},
 		{fmt.Sprint(full.Select), `[[job="a" __name__="up"] [__name__=~"down|out" job!="b"]]`},
 		{[]any{above.Name, above.Horizon, above.Limit, above.Above}, []any{"above", 36 * time.Hour, 0.9, true}},
+		{[]any{above.Confidence.Share(), above.ScaleHorizon}, []any{0.9, 15 * time.Minute}},
 		{[]any{below.Name, below.Horizon, below.Limit, below.Above}, []any{"below", 365 * 24 * time.Hour, -1e9, false}},
+		{[]any{below.Confidence.Share(), below.ScaleHorizon}, []any{0.95, time.Duration(0)}},
 		{[]any{fix.Name, fix.Action, fix.Target}, []any{"fix", "restart", "instance"}},
 		{fmt.Sprint(fix.Match), `[alertname="ForeshockIncident" rule=~"full|bare"]`},
 	} {
@@ -111,7 +115,7 @@ func TestRemedyKnowsItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = set.Remedies[1].Mistake("action", "%q does nothing", "tell")
-	if want := `rules.yml:36:13: groups[1].rules[3].action: "tell" does nothing`; err.Error() != want {
+	if want := `rules.yml:38:13: groups[1].rules[3].action: "tell" does nothing`; err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -41,6 +41,29 @@ func TestReach(t *testing.T) {
 	}
 }
 
+// What rises evenly, as a counted number of files does, is on its line but for rounding:
+// once its crossing is in sight it stays so.
+func TestReachOnAnExactLine(t *testing.T) {
+	for _, step := range []float64{0.0007, 0.07, 1.0 / 3, 7e5} {
+		var c Crossing
+		limit, seen := 600*step, false
+		for i := range int64(600) {
+			c.Learn(start+i*minute, float64(i)*step)
+			eta, ok := c.Reach(limit, true)
+			if left := time.Duration(600-i) * time.Minute; ok && (eta-left).Abs() > 2*time.Minute {
+				t.Fatalf("steps of %v: %v to go, foreseen %v", step, left, eta)
+			}
+			if seen && !ok {
+				t.Fatalf("steps of %v: a crossing in sight is lost after %d minutes", step, i)
+			}
+			seen = seen || ok
+		}
+		if !seen {
+			t.Errorf("steps of %v: the crossing was never foreseen", step)
+		}
+	}
+}
+
 func TestMedianOfManySamples(t *testing.T) {
 	var m median
 	for i := range 1001 {
