@@ -3,8 +3,8 @@
 // and has incident/cause rank them. It stands between rooms that do not know each other,
 // and keeps no series: who calls whom, and what was rolled out, is read when it is asked.
 //
-// Questions are put on whole minutes of stream time. A replay that waits for them there
-// gets the same answers in every run.
+// Questions are put where stream time passes a multiple of five seconds. A replay that waits
+// for them there gets the same answers in every run.
 package inquest
 
 import (
@@ -36,7 +36,10 @@ const (
 
 // askAfter is when a question is put, counted from when an incident was first heard of as
 // firing: at once, on what made it fire, and again when more samples show what changed.
-var askAfter = [...]time.Duration{0, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
+var askAfter = [...]time.Duration{0, time.Minute, 5 * time.Minute, 15 * time.Minute}
+
+// pace is how far apart, in stream time, questions may be put, ms.
+const pace = int64(5 * time.Second / time.Millisecond)
 
 // Source has the windows: a detector. Times are ms, both included.
 type Source interface {
@@ -105,9 +108,7 @@ func (q *Inquest) Heard(changed []foreshock.Incident, now int64) {
 }
 
 // Between reports whether questions are put between one time and a later one, ms.
-func Between(before, now int64) bool { return before/minute != now/minute }
-
-const minute = int64(time.Minute / time.Millisecond)
+func Between(before, now int64) bool { return before/pace != now/pace }
 
 // Failed and Skipped count the questions that could not be answered, and the incidents of
 // which none was put because as many as allowed were open.
@@ -133,10 +134,10 @@ func (q *Inquest) Ask(ctx context.Context) {
 	q.asking.Lock()
 	defer q.asking.Unlock()
 	q.mu.Lock()
-	now := q.now - q.now%minute
+	now := q.now - q.now%pace
 	var due []foreshock.Incident
 	for _, o := range q.open {
-		if o.asked < len(askAfter) && now >= o.heard+askAfter[o.asked].Milliseconds() {
+		if o.asked < len(askAfter) && now >= o.heard-o.heard%pace+askAfter[o.asked].Milliseconds() {
 			o.asked++
 			due = append(due, o.incident)
 		}
@@ -175,7 +176,11 @@ func (q *Inquest) Causes(ctx context.Context, i foreshock.Incident, now int64) (
 		return nil, fmt.Errorf("read what was changed: %w", err)
 	}
 	var told []foreshock.Cause
-	for _, c := range cause.Rank(cause.Question{Onset: i.StartsAt, Until: now, Candidates: scene.candidates, Edges: scene.edges(net)}) {
+	question := cause.Question{
+		Onset: i.StartsAt, Uncertainty: scene.uncertainty(i.StartsAt), Until: now,
+		Candidates: scene.candidates, Edges: scene.edges(net),
+	}
+	for _, c := range cause.Rank(question) {
 		f := foreshock.Cause{Place: c.Place, Confidence: c.Confidence}
 		for _, e := range c.Evidence[:min(len(c.Evidence), evidenceTexts)] {
 			text := e.Text

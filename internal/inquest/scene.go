@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -133,6 +134,17 @@ func (s *scene) add(found []foreshock.Excerpt, label string, members map[string]
 			c.Series = append(c.Series, seriesOf(e))
 		}
 	}
+}
+
+// uncertainty is how far the onset may be from the true one: as ever, but no more than a
+// quarter of what is known before, or who has not listened for long could tell nothing.
+func (s *scene) uncertainty(onset int64) time.Duration {
+	first := onset
+	for i := range s.candidates {
+		first = min(first, began(&s.candidates[i]))
+	}
+	known := time.Duration(onset-first) * time.Millisecond
+	return max(time.Millisecond, min(cause.DefaultUncertainty, known/4))
 }
 
 // after sorts what is true first.
