@@ -1,5 +1,7 @@
 package cause
 
+import "math"
+
 // How much what speaks for a place. They are round on purpose: halving or doubling any of
 // them moves the measured figures by a case or two (docs/causes.md).
 const (
@@ -11,6 +13,7 @@ const (
 	blamed     = 1. // slow calls of its callers
 	unasked    = 2. // what it calls is asked for less, and it is not
 	askedMore  = .5 // latency by being asked for more
+	tooLate    = .4 // of what a place changed in, once others suffered already
 	changeNats = 3. // a change just before: one in twenty places has one at a given hour
 )
 
@@ -70,6 +73,7 @@ func (g *graph) weigh(q *Question, places []place) (total float64) {
 		p.failing = max(nats(f[Errors].up), nats(f[Health].down))
 	}
 	g.carry(places)
+	suffered := q.suffered(places)
 	all := 0.
 	for i := range places {
 		all += places[i].worst()
@@ -78,7 +82,15 @@ func (g *graph) weigh(q *Question, places []place) (total float64) {
 	var stack []int
 	for i := range places {
 		p := &places[i]
-		own := g.own(q, places, i)
+		g.own(q, places, i)
+		own := 0.
+		for k := range p.reasons {
+			r := &p.reasons[k]
+			if r.words == nil && r.told.at > suffered+q.Uncertainty.Milliseconds()+2*r.told.interval {
+				r.weight *= tooLate
+			}
+			own += r.weight
+		}
 		p.seen = 1
 		if all > 0 {
 			var sum float64
@@ -118,13 +130,37 @@ func (p *place) burns() float64 {
 	return max(0, max(nats(p.finds[CPU].up), nats(p.finds[Disk].up))-p.asked)
 }
 
-// own is what speaks for place i but for where it is.
-func (g *graph) own(q *Question, places []place, i int) float64 {
+// suffered is when somebody first had a symptom, ms, not before the onset: what comes
+// later than that, by more than the onset is uncertain and two samples, is not its cause.
+func (q *Question) suffered(places []place) int64 {
+	first := int64(math.MaxInt64)
+	for i := range places {
+		f := &places[i].finds
+		for _, a := range [...]Aspect{Latency, Calls, Errors} {
+			if nats(f[a].up) > 1 {
+				first = min(first, f[a].most.at)
+			}
+		}
+		if nats(f[Health].down) > 1 {
+			first = min(first, f[Health].least.at)
+		}
+	}
+	if first == math.MaxInt64 {
+		return q.Until
+	}
+	return max(first, q.Onset)
+}
+
+// own finds what speaks for place i but for where it is.
+func (g *graph) own(q *Question, places []place, i int) {
 	p := &places[i]
 	below, failing := p.calls, p.calls
 	for _, y := range g.callees[i] {
 		b := &places[y].symptoms
 		below = max(below, b.slow, b.failing, b.silent, b.loaded)
+		if !places[y].finds[Latency].known {
+			below = max(below, places[y].burns()) // which may well make it slow
+		}
 		failing = max(failing, b.failing, b.silent)
 	}
 	f := &p.finds
@@ -148,11 +184,6 @@ func (g *graph) own(q *Question, places []place, i int) float64 {
 	}
 	p.say(reason{weight: blamed * g.blame(places, i), words: slowCallers(i)})
 	p.say(reason{weight: unasked * g.unasked(places, i), words: starvedCallees(i)})
-	sum := 0.
-	for _, r := range p.reasons {
-		sum += r.weight
-	}
-	return sum
 }
 
 func (p *place) say(r reason) {

@@ -157,6 +157,7 @@ type told struct {
 	surprise      float64
 	before, after float64
 	at            int64 // the first sample that was surprising, ms
+	interval      int64 // between samples, ms
 }
 
 // symptoms of one place, in nats, as far as they are worth a word.

@@ -30,6 +30,14 @@ func series(name string, usual, then float64) Series {
 	return s
 }
 
+// later is s without what it was in the first six minutes.
+func later(s Series) Series {
+	for i := before; i < before+6; i++ {
+		s.V[i] = s.V[i-before]
+	}
+	return s
+}
+
 func ask(candidates []Candidate, edges ...Edge) []Cause {
 	return Rank(Question{Onset: onset, Until: onset + 10*minute, Candidates: candidates, Edges: edges})
 }
@@ -95,6 +103,14 @@ func TestRank(t *testing.T) {
 				{Place: "b", Series: []Series{series(failing, 1, 9)}, Changes: []Change{{What: "a new version was rolled out", T: onset - 2*minute}}},
 			},
 			first: "b", says: "rolled out 2m0s before",
+		},
+		"what burns only when others suffer already is not why": {
+			candidates: []Candidate{
+				{Place: "front", Series: []Series{series(latency, .1, 1)}},
+				{Place: "late", Series: []Series{later(series(cpu, 1, 40))}},
+				{Place: "first", Series: []Series{series(cpu, 1, 4)}},
+			},
+			edges: []Edge{{0, 1}, {0, 2}}, first: "first", says: "at the onset",
 		},
 		"an old change is none": {
 			candidates: []Candidate{

@@ -94,6 +94,7 @@ type stretch struct {
 	sorted []float64 // past
 	torn   bool      // nothing was heard for long before after begins
 	quiet  bool      // it spoke all the time and says nothing now
+	every  int64     // ms between samples
 }
 
 // split cuts the series at the earliest moment the incident may have begun; false where
@@ -124,11 +125,11 @@ func (q *Question) split(s *Series) (stretch, bool) {
 		return stretch{}, false
 	}
 	w.sorted = slices.Sorted(slices.Values(w.past))
-	interval := max(1, (s.T[cut-1]-s.T[first])/int64(max(1, cut-first-1)))
+	w.every = max(1, (s.T[cut-1]-s.T[first])/int64(max(1, cut-first-1)))
 	if end > cut {
-		w.torn = s.T[cut]-s.T[cut-1] > gap*interval
+		w.torn = s.T[cut]-s.T[cut-1] > gap*w.every
 	}
-	w.quiet = len(w.past) >= int(dense*float64(cut-first)) && q.Until-s.T[end-1] > gap*interval
+	w.quiet = len(w.past) >= int(dense*float64(cut-first)) && q.Until-s.T[end-1] > gap*w.every
 	return w, true
 }
 
@@ -140,7 +141,7 @@ func (w *stretch) compare() (up, down told) {
 	long := max(len(after), typical)
 	median := stat.Quantile(.5, stat.LinInterp, w.sorted, nil)
 	for _, dir := range [...]float64{1, -1} {
-		t := told{surprise: loudest(after, dir), before: median, after: median, at: w.times[0]}
+		t := told{surprise: loudest(after, dir), before: median, after: median, at: w.times[0], interval: w.every}
 		k := 0
 		for i := range after {
 			if after[i]*dir > after[k]*dir {
