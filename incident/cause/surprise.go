@@ -14,7 +14,7 @@ const (
 	mostPast    = 600 // samples; 10 h at a minute, 2.5 h at 15 s
 	mostAfter   = 240 // samples; 1 h at 15 s
 	typical     = 3   // samples that must agree: one alone is an accident
-	mostWindows = 512 // of the past that are looked at as the incident is, each a sample earlier
+	mostWindows = 512 // of the past that are looked at as the incident is, each an eighth earlier
 	tail        = .05 // beyond these quantiles it is the tail
 	relative    = .02 // of the median; a constant series has no spread of its own
 	lastWords   = 3   // samples just before: what was so already did not begin now
@@ -217,7 +217,7 @@ func loudest(surprises []float64, dir float64) float64 {
 func usual(past []float64, long int, dir float64) float64 {
 	var all [mostWindows]float64
 	n := 0
-	for end := len(past); end >= long && n < mostWindows; end-- {
+	for end := len(past); end >= long && n < mostWindows; end -= max(1, long/8) {
 		all[n] = loudest(past[end-long:end], dir)
 		n++
 	}
