@@ -22,13 +22,14 @@ import (
 	"github.com/foreshock/foreshock/incident/cause"
 )
 
-// Bounds of one question: 48 places × 64 series × 300 samples × 16 B ≈ 15 MB for a moment.
+// Bounds of one question. Of 48 machines with 500 series of an hour more would be read than
+// mostSamples: then fewer places are, those of the first members.
 const (
 	mostPlaces    = 48
-	mostNames     = 160     // of metrics that are read
-	mostTitles    = 200_000 // series whose labels are looked at, 7 as it counts each
-	mostSamples   = 1_000_000
-	mostOpen      = 64 // incidents that wait for an answer; of further ones nothing is said
+	mostNames     = 160       // of metrics that are read
+	mostTitles    = 3_000_000 // 500 000 series at 6, of which nothing but labels is copied
+	mostSamples   = 2_000_000 // × 16 B = 32 MB
+	mostOpen      = 64        // incidents that wait for an answer; of further ones nothing is said
 	past          = time.Hour
 	mostSeries    = cause.MaxSeries
 	evidenceTexts = 4
@@ -168,7 +169,12 @@ func (q *Inquest) Causes(ctx context.Context, i foreshock.Incident, now int64) (
 	if err != nil {
 		return nil, fmt.Errorf("learn who depends on whom: %w", err)
 	}
-	scene, err := q.scene(ctx, &i, net, from, now)
+	var scene *scene
+	for places := mostPlaces; places > 0; places /= 4 {
+		if scene, err = q.scene(ctx, &i, net, places, from, now); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the windows: %w", err)
 	}

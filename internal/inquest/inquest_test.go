@@ -28,12 +28,14 @@ const (
 
 // windows is a Source of what is in memory.
 type windows struct {
-	all []foreshock.Excerpt
-	err error
+	all  []foreshock.Excerpt
+	err  error
+	room int // samples that may be read at once; 0: any
 }
 
-func (w *windows) Read(_ context.Context, matchers []*labels.Matcher, from, to int64, _ int) ([]foreshock.Excerpt, error) {
+func (w *windows) Read(_ context.Context, matchers []*labels.Matcher, from, to int64, most int) ([]foreshock.Excerpt, error) {
 	var found []foreshock.Excerpt
+	samples := 0
 	for _, e := range w.all {
 		if slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return !m.Matches(e.Series.Labels.Get(m.Name)) }) {
 			continue
@@ -46,7 +48,11 @@ func (w *windows) Read(_ context.Context, matchers []*labels.Matcher, from, to i
 		}
 		if x.T != nil {
 			found = append(found, x)
+			samples += len(x.T)
 		}
+	}
+	if samples > min(most, w.room) && w.room > 0 {
+		return nil, errors.New("too much at once")
 	}
 	return found, w.err
 }
@@ -213,6 +219,19 @@ func TestLossesAreCounted(t *testing.T) {
 	}
 }
 
+// Where all places are too much to read, those of the first members are read.
+func TestFewerPlacesWhereThereIsMuch(t *testing.T) {
+	w := &windows{room: 1000} // 14 series of 71 samples
+	var hosts []*foreshock.Series
+	for i := range 40 {
+		hosts = append(hosts, w.hear(from(onset, .3, 3.9), "node_load1", "instance", fmt.Sprintf("node-%d:9100", i)))
+	}
+	causes, err := New(w, nil, nil).Causes(t.Context(), incidentOf(hosts...), now)
+	if err != nil || len(causes) == 0 {
+		t.Errorf("causes %v, %v", causes, err)
+	}
+}
+
 // Labels are hostile: a graph of everything with everything is cut, and nothing grows.
 func TestTopologyIsBounded(t *testing.T) {
 	w := &windows{}
@@ -234,7 +253,7 @@ func TestTopologyIsBounded(t *testing.T) {
 	if err != nil || len(net.links) != cause.MaxEdges {
 		t.Fatalf("%d links, %v", len(net.links), err)
 	}
-	scene, err := q.scene(t.Context(), new(incidentOf(front)), net, start, now)
+	scene, err := q.scene(t.Context(), new(incidentOf(front)), net, mostPlaces, start, now)
 	if err != nil || len(scene.candidates) > 2*mostPlaces || len(scene.edges(net)) > cause.MaxEdges {
 		t.Errorf("%d candidates, %d edges, %v", len(scene.candidates), len(scene.edges(net)), err)
 	}

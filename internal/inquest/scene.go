@@ -22,15 +22,19 @@ type scene struct {
 	byName     map[string][]int // a name may be that of several places
 }
 
-// scene reads the windows at the places of i, and two steps from there.
-func (q *Inquest) scene(ctx context.Context, i *foreshock.Incident, net *topology, from, to int64) (*scene, error) {
+// scene reads the windows at the places of i, and two steps from there, so many of each.
+func (q *Inquest) scene(ctx context.Context, i *foreshock.Incident, net *topology, most int, from, to int64) (*scene, error) {
 	members := map[string]bool{} // metric names
 	places := map[string][]string{}
 	names := map[string]bool{}
-	for _, m := range i.Members[:min(len(i.Members), mostPlaces)] {
+	for _, m := range i.Members {
 		members[m.Series.Name()] = true
 		if label := m.Series.PlaceLabel(); label != "" {
-			places[label] = append(places[label], m.Series.Labels.Get(label))
+			value := m.Series.Labels.Get(label)
+			if slices.Contains(places[label], value) || len(places[label]) >= most {
+				continue
+			}
+			places[label] = append(places[label], value)
 		}
 		for _, n := range aliases(m.Series.Labels) {
 			names[n] = true
@@ -39,7 +43,7 @@ func (q *Inquest) scene(ctx context.Context, i *foreshock.Incident, net *topolog
 	var near []string
 	for range 2 {
 		next := net.near(names)
-		for _, n := range next[:min(len(next), mostPlaces-min(mostPlaces, len(near)))] {
+		for _, n := range next[:min(len(next), most-min(most, len(near)))] {
 			names[n] = true
 			near = append(near, n)
 		}
