@@ -1,6 +1,7 @@
 package cause
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -37,15 +38,10 @@ func (a Aspect) String() string {
 // snake or camel case makes no difference.
 func AspectOf(name string, host bool) Aspect {
 	words := words(name)
-	has := func(any ...string) bool {
-		for _, w := range words {
-			for _, a := range any {
-				if strings.HasPrefix(w, a) {
-					return true
-				}
-			}
-		}
-		return false
+	has := func(beginnings ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool {
+			return slices.ContainsFunc(beginnings, func(b string) bool { return strings.HasPrefix(w, b) })
+		})
 	}
 	slow := has("latency", "duration", "response", "rtt", "handling", "wait")
 	switch {

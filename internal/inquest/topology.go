@@ -115,8 +115,7 @@ func hostOf(instance string) string {
 	return host
 }
 
-// edges are the links between the scene's candidates, and from those at an instance to
-// what runs there under another label.
+// edges are the links between the scene's candidates.
 func (s *scene) edges(net *topology) []cause.Edge {
 	var all []cause.Edge
 	for _, l := range net.links {
@@ -137,9 +136,9 @@ func oneOf(label string, values []string) (*labels.Matcher, error) {
 	for i, v := range values {
 		quoted[i] = regexp.QuoteMeta(v)
 	}
-	any := strings.Join(quoted, "|")
+	pattern := strings.Join(quoted, "|")
 	if label == model.InstanceLabel {
-		any = "(?:" + any + ")(?::[0-9]+)?"
+		pattern = "(?:" + pattern + ")(?::[0-9]+)?"
 	}
-	return labels.NewMatcher(labels.MatchRegexp, label, any)
+	return labels.NewMatcher(labels.MatchRegexp, label, pattern)
 }
