@@ -374,6 +374,15 @@ type Incident struct {
 	Members []Member // by onset, then labels
 	// Dropped counts members beyond the bound an incident keeps.
 	Dropped int
+	// Causes are what it likely comes from, the likeliest first; none until they are known.
+	Causes []Cause
+}
+
+// Cause is a place that an incident may come from. Nobody can be certain of it.
+type Cause struct {
+	Place      string
+	Confidence float64  // how often one that looked like this was it, 0–1
+	Evidence   []string // why it is suspected, the weightiest reason first
 }
 
 // Lead is the member to speak of: the first that the incident's rule selected, or the

@@ -39,6 +39,7 @@ import (
 	"github.com/foreshock/foreshock/config"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
+	"github.com/foreshock/foreshock/internal/inquest"
 	"github.com/foreshock/foreshock/internal/warmstart"
 	"github.com/foreshock/foreshock/query"
 	"github.com/foreshock/foreshock/receiver"
@@ -80,6 +81,7 @@ type App struct {
 	query       *query.Query
 	evaluator   *query.Evaluator
 	incidents   *incidents
+	inquest     *inquest.Inquest
 	emitter     *emitter.Emitter
 	remediation *remediation.Remediation
 	server      *http.Server
@@ -133,6 +135,8 @@ func New(o Options) (*App, error) {
 		Registerer: a.registry,
 		Logger:     o.Logger.With("component", "detector"),
 	})
+	a.inquest = inquest.New(a.detector, a.incidents.setCauses, o.Logger.With("component", "inquest"))
+	watchInquest(a.registry, a.inquest)
 	a.query = query.New(query.Options{
 		Config:     cfg.Query,
 		Sources:    []query.Source{a.detector, a.emitter},
@@ -197,7 +201,9 @@ func (a *App) observe(f foreshock.Findings) {
 	a.handover.begin(&f)
 	a.sight.reached(f.Now)
 	a.evaluator.Reached(f.Now)
-	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: a.incidents.observe(f)})
+	changed := a.incidents.observe(f)
+	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: changed})
+	a.inquest.Heard(changed, f.Now)
 }
 
 // Run serves until ctx ends, then stops everything in order. A value on hangup
@@ -234,11 +240,14 @@ func (a *App) Run(ctx context.Context, hangup <-chan os.Signal) error {
 // has finished.
 func (a *App) start() (stopped stages) {
 	evaluating, stopEvaluator := context.WithCancel(context.Background())
+	inquiring, stopInquest := context.WithCancel(context.Background())
 	warming, stopWarming := context.WithCancel(context.Background())
 	stopped = stages{
 		emitter: background(a.emitter.Run), remediation: background(a.remediation.Run), detector: background(a.detector.Run),
 		evaluator:     background(func() { a.evaluator.Run(evaluating) }),
 		stopEvaluator: stopEvaluator,
+		inquest:       background(func() { a.inquest.Run(inquiring) }),
+		stopInquest:   stopInquest,
 		warmStart: background(func() {
 			a.warmStart.Run(warming)
 			a.ready.Store(true)
@@ -252,8 +261,8 @@ func (a *App) start() (stopped stages) {
 }
 
 type stages struct {
-	detector, emitter, remediation, evaluator, warmStart <-chan struct{}
-	stopEvaluator, stopWarming                           context.CancelFunc
+	detector, emitter, remediation, evaluator, inquest, warmStart <-chan struct{}
+	stopEvaluator, stopInquest, stopWarming                       context.CancelFunc
 }
 
 func background(run func()) <-chan struct{} {
@@ -282,6 +291,8 @@ func (a *App) stop(stopped stages) error {
 
 	stopped.stopEvaluator()
 	<-stopped.evaluator
+	stopped.stopInquest()
+	<-stopped.inquest
 	a.detector.Close()
 	<-stopped.detector
 

@@ -162,6 +162,20 @@ func (c *Correlator) Incidents() []foreshock.Incident {
 	return all
 }
 
+// SetCauses says what the incident with that ID likely comes from; the next Tick tells of
+// it where it is still open and the places, or their order, are others than before.
+func (c *Correlator) SetCauses(id string, causes []foreshock.Cause) {
+	k := slices.IndexFunc(c.open, func(in *incident) bool { return in.ID == id && in.State != foreshock.Resolved })
+	if k < 0 {
+		return
+	}
+	in := c.open[k]
+	same := slices.EqualFunc(in.Causes, causes, func(a, b foreshock.Cause) bool { return a.Place == b.Place })
+	if in.Causes = causes; !same {
+		c.touch(in)
+	}
+}
+
 // Refused is the number of anomalies that found Config.MaxOpen incidents open and
 // none to join.
 func (c *Correlator) Refused() uint64 { return c.refused }
