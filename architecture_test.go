@@ -32,6 +32,7 @@ var floors = map[string]int{
 	"docs/schema":            0,
 	"internal/annotation":    0,
 	"internal/api":           0,
+	"internal/image":         0,
 	"internal/logthrottle":   0,
 	"internal/plot":          0,
 	"internal/stack":         0,

@@ -1,0 +1,300 @@
+package detector
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	prommodel "github.com/prometheus/common/model"
+
+	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/rules"
+)
+
+// inMemory is a checkpoint in memory, part by part.
+type inMemory struct {
+	mu    sync.Mutex
+	parts map[int][][]byte
+}
+
+func saved(t testing.TB, d *Detector, meanwhile func()) *inMemory {
+	t.Helper()
+	k := &inMemory{parts: map[int][][]byte{}}
+	err := d.Save(Checkpoint{
+		Cut:      func() {},
+		Observed: meanwhile,
+		Write: func(part int, piece []byte) error {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			k.parts[part] = append(k.parts[part], piece)
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// part opens the part i, whose pieces are copied: reading them changes nothing.
+func (k *inMemory) part(i int) (Pieces, error) {
+	left, ok := k.parts[i]
+	if !ok {
+		return nil, os.ErrNotExist
+	}
+	return func() ([]byte, error) {
+		if len(left) == 0 {
+			return nil, io.EOF
+		}
+		piece := left[0]
+		left = left[1:]
+		return slices.Clone(piece), nil
+	}, nil
+}
+
+func (k *inMemory) size() (n int) {
+	for _, pieces := range k.parts {
+		for _, p := range pieces {
+			n += len(p)
+		}
+	}
+	return n
+}
+
+// again are the batches with series of their own, as a receiver that starts anew has
+// them.
+func again(batches []*foreshock.Batch) []*foreshock.Batch {
+	known := map[*foreshock.Series]*foreshock.Series{}
+	fresh := func(x *foreshock.Series) *foreshock.Series {
+		if known[x] == nil {
+			known[x] = foreshock.NewSeries(x.Labels)
+		}
+		return known[x]
+	}
+	var copies []*foreshock.Batch
+	for _, b := range batches {
+		c := *b
+		c.Samples, c.Histograms = slices.Clone(b.Samples), slices.Clone(b.Histograms)
+		for i := range c.Samples {
+			c.Samples[i].Series = fresh(c.Samples[i].Series)
+		}
+		for i := range c.Histograms {
+			c.Histograms[i].Series = fresh(c.Histograms[i].Series)
+		}
+		copies = append(copies, &c)
+	}
+	return copies
+}
+
+func mixedRules() *rules.Set {
+	return &rules.Set{
+		Watches: []*rules.Watch{
+			{Name: "load", Select: selecting("load"), Sensitivity: 1, Emit: rules.EmitAll},
+			{Name: "ticks", Select: selecting("ticks_total"), Sensitivity: 1.5, Scope: &rules.Scope{Name: "ticks", Budget: rules.Budget{}}},
+		},
+		Forecasts: []*rules.Forecast{{Name: "disk full", Select: selecting("disk"), Horizon: 4 * time.Hour, Limit: 130, Above: true}},
+		Limits: []*rules.Limit{
+			{Name: "low", Select: selecting("disk"), Bound: 110, Above: true},
+			{Name: "high", Select: selecting("disk"), Bound: 120, Above: true},
+		},
+	}
+}
+
+// Who restarts Foreshock must get the scores, anomalies, absences and forecasts that he
+// would have got without, to the last bit, wherever it was.
+func TestScoresGoOnAfterARestart(t *testing.T) {
+	const rounds = 900
+	cfg := DefaultConfig()
+	cfg.IdleAfter = prommodel.Duration(2 * time.Hour)
+	for _, shards := range []int{1, 2} {
+		for _, seed := range []uint64{1, 2} {
+			batches := mixed(seed, rounds)
+			d := run(t, Options{Config: cfg, Rules: mixedRules(), Shards: shards})
+			checkpoints := map[int]*inMemory{}
+			for i, b := range batches {
+				if slices.Contains([]int{0, 1, 29, 150, 451, 700, 850}, i) {
+					checkpoints[i] = saved(t, d.Detector, func() {})
+				}
+				d.batch(b)
+			}
+			d.stop()
+			for at, k := range checkpoints {
+				t.Run(fmt.Sprintf("shards=%d,seed=%d,batch=%d", shards, seed, at), func(t *testing.T) {
+					r, lost := restored(t, Options{Config: cfg, Rules: mixedRules(), Shards: shards}, k)
+					if err := errors.Join(lost...); err != nil {
+						t.Fatal(err)
+					}
+					for _, b := range again(batches)[at:] {
+						r.batch(b)
+					}
+					r.stop()
+					equal(t, r.found, d.found[at:])
+				})
+			}
+		}
+	}
+}
+
+func cut(s string) string { return s[:min(len(s), 2000)] }
+
+func swapped(t *testing.T, text, was, is string) string {
+	t.Helper()
+	if !strings.Contains(text, was) {
+		t.Fatalf("%s is not in the text", was)
+	}
+	return strings.Replace(text, was, is, 1)
+}
+
+// restored is a detector that goes on where k was saved.
+func restored(t testing.TB, o Options, k *inMemory) (b *bench, lost []error) {
+	t.Helper()
+	b = &bench{t: t, done: make(chan struct{})}
+	o.Observe = func(f foreshock.Findings) { b.found = append(b.found, f) }
+	b.Detector = New(o)
+	_, lost = b.Restore(k.part)
+	go func() { defer close(b.done); b.Run() }()
+	t.Cleanup(b.stop)
+	return b, lost
+}
+
+// A checkpoint is of one moment, however many batches come while it is written.
+func TestScoringGoesOnWhileACheckpointIsWritten(t *testing.T) {
+	const rounds = 700
+	o := Options{Config: DefaultConfig(), Rules: mixedRules(), Shards: 2}
+	batches := mixed(3, rounds)
+	d := run(t, o)
+	appended := 0
+	checkpoints := map[int]*inMemory{}
+	for at := range 6 {
+		k := &inMemory{parts: map[int][][]byte{}}
+		cut, reached := 0, make(chan struct{})
+		observed := -1
+		done := make(chan error)
+		release := make(chan struct{})
+		go func() {
+			done <- d.Save(Checkpoint{
+				Cut:      func() { cut = appended; close(reached) },
+				Observed: func() { observed = len(d.found) },
+				Write: func(part int, piece []byte) error {
+					<-release // nothing is written before all that follows came
+					k.mu.Lock()
+					defer k.mu.Unlock()
+					k.parts[part] = append(k.parts[part], piece)
+					return nil
+				},
+			})
+		}()
+		<-reached
+		for range 100 {
+			d.batch(batches[appended])
+			appended++
+		}
+		d.settle()
+		close(release)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if cut != 100*at || observed != cut {
+			t.Fatalf("cut at %d, observed at %d, want %d", cut, observed, 100*at)
+		}
+		checkpoints[cut] = k
+	}
+	for _, b := range batches[appended:] {
+		d.batch(b)
+	}
+	d.stop()
+	for at, k := range checkpoints {
+		r, lost := restored(t, o, k)
+		if err := errors.Join(lost...); err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range again(batches)[at:] {
+			r.batch(b)
+		}
+		r.stop()
+		equal(t, r.found, d.found[at:])
+	}
+}
+
+func equal(t *testing.T, found, wanted []foreshock.Findings) {
+	t.Helper()
+	if len(found) != len(wanted) {
+		t.Fatalf("%d batches were observed, want %d", len(found), len(wanted))
+	}
+	for i, f := range found {
+		var got, want bytes.Buffer
+		encode(&got, f)
+		encode(&want, wanted[i])
+		if !bytes.Equal(got.Bytes(), want.Bytes()) {
+			t.Fatalf("batch %d after the restart differs:\n%s\nwant\n%s", i, cut(got.String()), cut(want.String()))
+		}
+	}
+}
+
+// What one part lost, the others keep; and what the rules say counts from the next
+// sample on, whatever they were.
+func TestWhatIsLeftOfACheckpoint(t *testing.T) {
+	o := Options{Config: DefaultConfig(), Rules: mixedRules(), Shards: 2}
+	batches := mixed(4, 500)
+	d := run(t, o)
+	for _, b := range batches[:400] {
+		d.batch(b)
+	}
+	whole := saved(t, d.Detector, func() {})
+	all := d.Status().Series
+	d.stop()
+	for part := range 3 {
+		for _, damage := range []string{"missing", "short", "swapped", "foreign"} {
+			k := &inMemory{parts: maps.Clone(whole.parts)}
+			switch damage {
+			case "missing":
+				delete(k.parts, part)
+			case "short":
+				k.parts[part] = k.parts[part][:len(k.parts[part])-1]
+			case "swapped":
+				k.parts[part] = k.parts[(part+1)%3]
+			case "foreign":
+				k.parts[part] = [][]byte{[]byte("something else")}
+			}
+			r, lost := restored(t, o, k)
+			for i, err := range lost {
+				if (err != nil) != (i == part) {
+					t.Errorf("%s part %d: part %d: %v", damage, part, i, err)
+				}
+			}
+			for _, b := range again(batches)[400:] {
+				r.batch(b)
+			}
+			r.stop()
+			if part == Fleet && len(r.found) > 0 && r.found[0].Now != d.found[399].Now+60_000 {
+				t.Errorf("%s: it is %d, want a minute after %d", damage, r.found[0].Now, d.found[399].Now)
+			}
+			if got := r.Status().Series; got < all-10 {
+				t.Errorf("%s part %d: %d series in the end, want some %d", damage, part, got, all)
+			}
+		}
+	}
+	other := o
+	other.Rules = &rules.Set{Watches: []*rules.Watch{{Name: "all load", Select: selecting("load"), Sensitivity: 2, Emit: rules.EmitAll}}}
+	other.Config.Threshold *= 0.9
+	r, lost := restored(t, other, whole)
+	if err := errors.Join(lost...); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range again(batches)[400:] {
+		r.batch(b)
+	}
+	for _, v := range r.views("load") {
+		if v.Last.T > d.found[399].Now && v.Rule != "all load" {
+			t.Errorf("%s is watched by %q", v.Series, v.Rule)
+		}
+	}
+}
