@@ -43,6 +43,10 @@ type Options struct {
 	// else is handed out. Nil means nobody is interested.
 	Observe func(foreshock.Findings)
 
+	// Taken is told of every batch that is taken, in the order that they are, before
+	// Append returns. Nothing else is taken while it runs; b stays the caller's.
+	Taken func(b *foreshock.Batch)
+
 	// Newborn grades series that are still warming up by the rule for short series:
 	// foreshock score sets it, because a file of ten points has nothing else to offer.
 	Newborn bool
@@ -140,6 +144,9 @@ func (d *Detector) newShard(i, depth int) *shard {
 	return s
 }
 
+// Shards is how many goroutines score.
+func (d *Detector) Shards() int { return len(d.shards) }
+
 // limit notes how many series may be known, and how much may be held for them.
 func (d *Detector) limit(c Config) {
 	d.standingMu.Lock()
@@ -215,6 +222,9 @@ func (d *Detector) pass(j *job, b *foreshock.Batch) error {
 	before := d.clock.awake
 	if b != nil {
 		d.clock.advance(b)
+		if d.options.Taken != nil {
+			d.options.Taken(b)
+		}
 	}
 	j.now, j.awake, j.flow, j.leaps = d.clock.now, d.clock.awake, d.clock.flow, d.clock.leaps
 	j.meeting = d.convene(before, j)

@@ -65,7 +65,9 @@ func (d *Detector) Restore(part func(i int) (Pieces, error)) (series int, lost [
 		}
 		series += s.series.len()
 	}
+	d.standingMu.Lock()
 	d.show(settings)
+	d.standingMu.Unlock()
 	return series, lost
 }
 
@@ -105,6 +107,8 @@ func (d *Detector) restoreFleet(judged string, part func(int) (Pieces, error)) (
 		return nil, errors.New("a piece of it is missing")
 	}
 	d.clock, d.roll, d.calibrator = f.clock, *f.roll, of.calibrator
+	d.standingMu.Lock()
+	defer d.standingMu.Unlock()
 	d.standing.batches, d.standing.counts = f.batches, f.counts
 	d.standing.leaps, d.standing.now = f.clock.leaps, f.clock.now
 	for rule, was := range f.outcomes {

@@ -177,3 +177,15 @@ func (s *SnapshotReader) read(into []byte) error {
 
 // Close closes the file.
 func (s *SnapshotReader) Close() error { return s.file.Close() }
+
+// Publish gives the directory from, whose files are on the disk, its name, so that it is
+// found whole or not at all.
+func Publish(from, to string) error {
+	if err := syncDir(from); err != nil {
+		return err
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(to))
+}

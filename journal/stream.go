@@ -202,7 +202,7 @@ func (s *Stream) Append(parts ...[]byte) (ticket int64, err error) {
 }
 
 func (s *Stream) append(parts [][]byte) error {
-	s.buf = append(s.buf[:0], make([]byte, 8)...)
+	s.buf = append(s.buf[:0], 0, 0, 0, 0, 0, 0, 0, 0) // the frame
 	for _, p := range parts {
 		s.buf = append(s.buf, p...)
 	}
