@@ -19,6 +19,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 	for _, fleet := range []int{100_000, 1_000_000} {
 		b.Run(fmt.Sprintf("series=%d", fleet), func(b *testing.B) {
 			o := Options{Config: DefaultConfig(), Rules: &rules.Set{}, Observe: func(foreshock.Findings) {}}
+			o.Config.MaxSeries = 2 * fleet // no shard may be full
 			d := run(b, o)
 			r := rand.New(rand.NewPCG(1, 1))
 			xs := make([]*foreshock.Series, fleet)
