@@ -51,9 +51,9 @@ func (d *Detector) Restore(part func(i int) (Pieces, error)) (series int, lost [
 	if whole == nil {
 		d.recover()
 	}
-	settings := d.calibrator.choose()
-	if whole != nil && same[0] {
-		settings = whole // what was chosen last, and not what would be by now
+	settings := whole // what was chosen last, and not what would be by now
+	if settings == nil {
+		settings = d.calibrator.choose()
 	}
 	for i, s := range d.shards {
 		if !same[i] {
@@ -83,7 +83,8 @@ func (d *Detector) recover() {
 
 // restoreFleet takes up the part that is no shard's, and returns the settings that were
 // in force: nil where others are to be chosen.
-func (d *Detector) restoreFleet(judged string, part func(int) (Pieces, error)) (*settings, error) {
+func (d *Detector) restoreFleet(judged string, part func(int) (Pieces, error)) (chosen *settings, err error) {
+	defer senseless(&err)
 	next, err := part(Fleet)
 	if err != nil {
 		return nil, err
@@ -106,6 +107,11 @@ func (d *Detector) restoreFleet(judged string, part func(int) (Pieces, error)) (
 	if f.roll == nil || of.calibrator == nil || of.settings == nil || len(of.calibrator.scopes) == 0 {
 		return nil, errors.New("a piece of it is missing")
 	}
+	if !same {
+		of.calibrator.setConfig(d.options.Config)
+		of.calibrator.setRules(d.options.Rules)
+		of.settings = of.calibrator.choose()
+	}
 	d.clock, d.roll, d.calibrator = f.clock, *f.roll, of.calibrator
 	d.standingMu.Lock()
 	defer d.standingMu.Unlock()
@@ -115,11 +121,6 @@ func (d *Detector) restoreFleet(judged string, part func(int) (Pieces, error)) (
 		if at := d.standing.foretold.rules[rule]; at != nil && was != nil {
 			*at = *was
 		}
-	}
-	if !same {
-		d.calibrator.setConfig(d.options.Config)
-		d.calibrator.setRules(d.options.Rules)
-		return d.calibrator.choose(), nil
 	}
 	return of.settings, nil
 }
@@ -162,6 +163,7 @@ func rule(r *rules.Set, same bool, t reflect.Type, n uint64) unsafe.Pointer {
 // restore takes up the shard's part, and reports whether it was judged by the same rules
 // and configuration.
 func (s *shard) restore(judged string, shards int, part func(int) (Pieces, error)) (same bool, err error) {
+	defer senseless(&err)
 	next, err := part(1 + s.number)
 	if err != nil {
 		return false, err
@@ -261,6 +263,15 @@ func (r *registry) rebuild() error {
 		return errBroken
 	}
 	return nil
+}
+
+// senseless makes an error of a panic: what a checksum let through holds values that no
+// detector has, such as labels that are none. The part is of no use then, as any other
+// that is damaged.
+func senseless(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("holds what makes no sense: %v", p)
+	}
 }
 
 // readHead reads how a part begins.

@@ -262,3 +262,43 @@ func BenchmarkStreamAppend(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/2000, "ns/sample")
 }
+
+// A file of a checkpoint is what a disk gives back as well.
+func FuzzSnapshot(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "part")
+	w, err := CreateSnapshot(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, p := range []string{"one", "", "three"} {
+		if err := w.Write([]byte(p)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	if _, err := w.Commit(); err != nil {
+		f.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(whole[:len(whole)-1])
+	f.Add([]byte(snapshotHeader))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := filepath.Join(t.TempDir(), "part")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := OpenSnapshot(path)
+		for err == nil {
+			_, err = r.Next()
+		}
+		if r != nil {
+			r.Close()
+		}
+		if !errors.Is(err, io.EOF) && !errors.Is(err, ErrDamaged) {
+			t.Fatal(err)
+		}
+	})
+}
