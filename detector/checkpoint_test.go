@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -14,8 +16,10 @@ import (
 	"time"
 
 	prommodel "github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/synthetic"
 	"github.com/foreshock/foreshock/rules"
 )
 
@@ -330,4 +334,110 @@ func FuzzRestore(f *testing.F) {
 		k.parts[int(part)%len(k.parts)] = pieces
 		New(o).Restore(k.part)
 	})
+}
+
+// days are streams of every kind that the synthetic suite has, on hosts and as pods of
+// a deployment that is rolled out half-way, and a histogram in buckets.
+func days(seed uint64, length int) []*foreshock.Batch {
+	const interval = 5 * time.Minute
+	generators := []synthetic.Generator{
+		synthetic.Noise, synthetic.Spike(10), synthetic.Shift(5), synthetic.Flatline, synthetic.Wave, synthetic.MissingWave,
+		synthetic.Drift, synthetic.HeavyTail, synthetic.Constant, synthetic.Autoregressive, synthetic.Counts, synthetic.Counter,
+		synthetic.Gaps, synthetic.Disk(2),
+	}
+	batches := make([]*foreshock.Batch, length)
+	for i := range batches {
+		batches[i] = &foreshock.Batch{}
+	}
+	at := func(p synthetic.Point) *foreshock.Batch {
+		return batches[min(max(int((p.T-synthetic.Start)/interval.Milliseconds()), 0), length-1)]
+	}
+	for g, generate := range generators {
+		for host := range 2 {
+			name := fmt.Sprintf("metric_%d", g)
+			if g == 11 {
+				name += "_total"
+			}
+			x := series(name, "instance", fmt.Sprintf("host-%d", host), "job", "node")
+			for _, p := range generate(seed+uint64(host), interval, length).Points {
+				b := at(p)
+				b.Samples = append(b.Samples, foreshock.Sample{Series: x, T: p.T, V: p.V})
+			}
+		}
+		if g > 5 {
+			continue
+		}
+		old := series(fmt.Sprintf("pod_metric_%d", g), "namespace", "shop", "pod", "cart-7d4b9c6f5-bcdfg")
+		next := series(fmt.Sprintf("pod_metric_%d", g), "namespace", "shop", "pod", "cart-6c8f7d5b9-hjklm")
+		for i, p := range generate(seed, interval, length).Points {
+			x := old
+			if i > length/2 {
+				x = next
+			}
+			b := at(p)
+			b.Samples = append(b.Samples, foreshock.Sample{Series: x, T: p.T, V: p.V})
+			if i == length/2 {
+				b.Samples[len(b.Samples)-1].V = staleMarker
+			}
+		}
+	}
+	var counts [4]float64
+	r := rand.New(rand.NewPCG(seed, 3))
+	for i, b := range batches {
+		t := int64(synthetic.Start) + int64(i)*interval.Milliseconds()
+		for j, le := range []string{"0.1", "0.5", "1", "+Inf"} {
+			counts[j] += float64(1+j) * (10 + math.Floor(3*r.Float64()))
+			b.Samples = append(b.Samples, foreshock.Sample{Series: series("latency_seconds_bucket", "instance", "host-0", "le", le), T: t, V: counts[j]})
+		}
+		b.Samples = append(b.Samples,
+			foreshock.Sample{Series: series("latency_seconds_count", "instance", "host-0"), T: t, V: counts[3]},
+			foreshock.Sample{Series: series("latency_seconds_sum", "instance", "host-0"), T: t, V: counts[3] / 3})
+	}
+	return batches
+}
+
+// Days of every kind of stream: seasons, forecasts, groups, histograms and what pods
+// inherit go on as well.
+func TestWhatDaysTaughtGoesOnAfterARestart(t *testing.T) {
+	const length = 12 * 24 * 9 // nine days
+	everything := rules.Selector{{labels.MustNewMatcher(labels.MatchRegexp, prommodel.MetricNameLabel, ".+")}}
+	set := &rules.Set{
+		Watches:   []*rules.Watch{{Name: "all", Select: everything, Sensitivity: 1.2, Emit: rules.EmitAll}},
+		Forecasts: []*rules.Forecast{{Name: "full", Select: selecting("metric_13"), Horizon: 24 * time.Hour, Limit: 52, Above: true}},
+	}
+	for _, shards := range []int{1, 2} {
+		o := Options{Config: DefaultConfig(), Rules: set, Shards: shards}
+		batches := days(uint64(shards), length)
+		d := run(t, o)
+		checkpoints := map[int]*inMemory{}
+		for i, b := range batches {
+			if slices.Contains([]int{length / 3, length/2 + 2, length * 4 / 5, length - 40}, i) {
+				checkpoints[i] = saved(t, d.Detector, func() {})
+			}
+			d.batch(b)
+		}
+		d.stop()
+		found := map[string]int{}
+		for _, f := range d.found {
+			found["forecasts"] += len(f.Forecasts)
+			for _, a := range f.Anomalies {
+				found[fmt.Sprint("anomalies of groups ", a.Group)]++
+			}
+		}
+		if len(found) < 3 || d.Status().Inherited == 0 {
+			t.Errorf("found %v, inherited %d: the days teach too little to tell", found, d.Status().Inherited)
+		}
+		for at, k := range checkpoints {
+			r, lost := restored(t, o, k)
+			if err := errors.Join(lost...); err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range again(batches)[at:] {
+				r.batch(b)
+			}
+			r.stop()
+			t.Logf("shards=%d, restart at %d of %d", shards, at, length)
+			equal(t, r.found, d.found[at:])
+		}
+	}
 }

@@ -66,7 +66,7 @@ func known(t *testing.T, s *stack.Stack) string {
 
 // restartFrom is the time of the first request, ms: the samples are of a day ago, as they
 // would be after an outage, and the same in both runs.
-var restartFrom = time.Now().Add(-24*time.Hour).Truncate(time.Minute).UnixMilli()
+var restartFrom = time.Now().Add(-24 * time.Hour).Truncate(time.Minute).UnixMilli()
 
 // send sends request n until it is acknowledged.
 func send(t *testing.T, s *stack.Stack, n int) {
@@ -218,5 +218,38 @@ func TestAnyFileDamaged(t *testing.T) {
 			send(t, s, 100)
 			p.Stop(15 * time.Second)
 		}
+	}
+}
+
+// TestAlertsOutliveEverything: an incident fires, then both Foreshock and Alertmanager are
+// killed. Once they are back Alertmanager is told within seconds, of the same alert, with
+// the time at which it began.
+func TestAlertsOutliveEverything(t *testing.T) {
+	s := start(t, "testdata/stack")
+	write(t, s, "rules.yml", restartRules)
+	am := must[*stack.Process](t)(s.Alertmanager(t.Context()))
+	p := sidecar(t, s)
+	restartFrom = time.Now().Add(-510 * 15 * time.Second).UnixMilli()
+	alerts := func() (all []map[string]any) {
+		getJSON(t, s.URL(9093, "/api/v2/alerts"), &all)
+		return all
+	}
+	for n := range 510 {
+		send(t, s, n)
+	}
+	eventually(t, 10*time.Second, "the alert", func() bool { return len(alerts()) > 0 })
+	before := alerts()
+	for _, p := range []*stack.Process{p, am} {
+		if err := p.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.Wait() // killed
+	}
+	must[*stack.Process](t)(s.Alertmanager(t.Context()))
+	sidecar(t, s)
+	eventually(t, 10*time.Second, "the alert again", func() bool { return len(alerts()) > 0 })
+	after := alerts()
+	if len(before) != 1 || len(after) != 1 || before[0]["startsAt"] != after[0]["startsAt"] || before[0]["fingerprint"] != after[0]["fingerprint"] {
+		t.Errorf("told of\n%v\nand then of\n%v", before, after)
 	}
 }
