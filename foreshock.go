@@ -261,12 +261,12 @@ type Anomaly struct {
 	// its anomaly starts or escalates.
 	Shared labels.Labels
 
-	// Limit and ETA belong to a Breach: the value that will be crossed, and when,
+	// Limit and Arrival belong to a Breach: the value that will be crossed, and when,
 	// counted from T. Limit belongs to a Crossing, too: it was crossed at Onset, upwards
 	// where Above.
 	Limit float64
 	Above bool
-	ETA   time.Duration
+	Arrival
 
 	// Silence belongs to an Absence, whose Onset is when the series was heard last and
 	// whose Value is what it said then.
@@ -289,9 +289,35 @@ type Forecast struct {
 	Horizon time.Duration
 	Band    Band // at T + Horizon
 	Limit   float64
-	// ETA until Limit is crossed, counted from T; negative when no crossing is
-	// foreseen with confidence.
+	// Arrival is when Limit is crossed, counted from T; its ETA is negative when no
+	// crossing is foreseen with confidence.
+	Arrival
+}
+
+// Arrival is how long it is until a limit is crossed.
+type Arrival struct {
 	ETA time.Duration
+	// Soonest and Latest are the ends of the interval that holds it with the rule's
+	// confidence; Latest is negative where it may be never.
+	Soonest, Latest time.Duration
+}
+
+// Never is the Arrival of what will not come.
+func Never() Arrival { return Arrival{-1, -1, -1} }
+
+// Scaling is what to scale by for one series, under a forecast rule that says how far
+// ahead.
+type Scaling struct {
+	Series *Series
+	Rule   string
+	T      int64 // ms
+	// Value is the present value, or what it will not be above nine times in ten so far
+	// ahead, whichever is greater.
+	Value float64
+	// Error is how far such forecasts were off of late, beside how far off the present
+	// value was when each was made: below 1 they are worth more than that. NaN while too
+	// few came due.
+	Error float64
 }
 
 // Findings is what the detector says of one Batch, by sample time and then by
@@ -301,6 +327,7 @@ type Findings struct {
 	Scores    []Score
 	Anomalies []Anomaly
 	Forecasts []Forecast
+	Scalings  []Scaling
 	// Ended are series whose scores will not be reported on for now: what is emitted
 	// of their scores must end too, with a stale marker.
 	Ended []*Series
@@ -332,11 +359,11 @@ type Member struct {
 	Value   float64 // at the peak
 	Band    Band    // at the peak
 	Channel string
-	Company               // of a group, at the peak
-	Limit   float64       // of a Breach or a Crossing
-	Above   bool          // of a Crossing
-	ETA     time.Duration // of a Breach
-	Silence Silence       // of an Absence
+	Company         // of a group, at the peak
+	Limit   float64 // of a Breach or a Crossing
+	Above   bool    // of a Crossing
+	Arrival         // of a Breach
+	Silence Silence // of an Absence
 }
 
 // Incident is what happened together, told once.

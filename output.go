@@ -18,6 +18,8 @@ const (
 	ForecastLowerMetric   = "foreshock_forecast_lower"
 	ForecastUpperMetric   = "foreshock_forecast_upper"
 	TimeToThresholdMetric = "foreshock_time_to_threshold_seconds"
+	ForecastScaleMetric   = "foreshock_forecast_scale"
+	ForecastErrorMetric   = "foreshock_forecast_error_ratio"
 	IncidentMetric        = "foreshock_incident"
 
 	// GroupScoreMetric is the score of a group, under the labels of its place and of
@@ -39,7 +41,7 @@ const (
 var outputNames = []string{
 	ScoreMetric, ExpectedMetric, ExpectedLowerMetric, ExpectedUpperMetric,
 	ForecastMetric, ForecastLowerMetric, ForecastUpperMetric,
-	TimeToThresholdMetric, IncidentMetric, GroupScoreMetric, GroupName, ExprName,
+	TimeToThresholdMetric, ForecastScaleMetric, ForecastErrorMetric, IncidentMetric, GroupScoreMetric, GroupName, ExprName,
 }
 
 // OwnOutput reports whether ls is a series Foreshock emitted: scoring it again

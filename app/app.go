@@ -82,6 +82,7 @@ type App struct {
 	keeper      *keeper
 	detector    *detector.Detector
 	warmStart   *warmstart.WarmStart
+	handover    handover // of observe
 	query       *query.Query
 	evaluator   *query.Evaluator
 	incidents   *incidents
@@ -213,6 +214,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 // observe is the flow below the detector. One goroutine calls it, batch by batch.
 func (a *App) observe(f foreshock.Findings) {
 	if a.warmStart.History(f.Now) {
+		a.handover.note(f)
 		return // nobody is told what was
 	}
 	if a.keeper.replaying.Load() {
@@ -223,6 +225,7 @@ func (a *App) observe(f foreshock.Findings) {
 		}
 		return
 	}
+	a.handover.begin(&f)
 	a.sight.reached(f.Now)
 	a.evaluator.Reached(f.Now)
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: a.incidents.observe(f)})

@@ -100,6 +100,7 @@ func TestSchemaAcceptsWhatIsGood(t *testing.T) {
 func TestExamplesNameTheirSchema(t *testing.T) {
 	for name, want := range map[string]string{
 		"foreshock.yml": "foreshock", "quickstart/foreshock.yml": "foreshock", "quickstart/rules/cpu.yml": "rules",
+		"keda/rules.yml": "rules",
 	} {
 		file := filepath.Join("../examples", name)
 		data, err := os.ReadFile(file)

@@ -17,7 +17,10 @@ type foretold struct {
 }
 
 // outcome is that of one rule.
-type outcome struct{ due, held float64 }
+type outcome struct {
+	share     float64 // that was to be held
+	due, held float64
+}
 
 // came is what came due of the forecasts of one series.
 type came struct {
@@ -34,7 +37,7 @@ func newForetold(reg prometheus.Registerer, r *rules.Set) foretold {
 		}, []string{"rule"}),
 		ratio: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "foreshock_detector_forecast_coverage_ratio",
-			Help: "Share of the forecasts due whose 95 % interval held the value.",
+			Help: "Share of the forecasts due whose interval held the value: the rule's confidence, if they keep their word.",
 		}, []string{"rule"}),
 		rules: map[string]*outcome{},
 	}
@@ -46,8 +49,9 @@ func newForetold(reg prometheus.Registerer, r *rules.Set) foretold {
 func (t *foretold) follow(r *rules.Set) {
 	kept := map[string]*outcome{}
 	for _, f := range r.Forecasts {
-		if kept[f.Name] = t.rules[f.Name]; kept[f.Name] == nil {
-			kept[f.Name] = &outcome{}
+		share := f.Confidence.Share()
+		if kept[f.Name] = t.rules[f.Name]; kept[f.Name] == nil || kept[f.Name].share != share {
+			kept[f.Name] = &outcome{share: share}
 			t.due.WithLabelValues(f.Name)
 		}
 	}

@@ -43,6 +43,7 @@ type part struct {
 	scores    []foreshock.Score
 	anomalies []foreshock.Anomaly
 	forecasts []foreshock.Forecast
+	scalings  []foreshock.Scaling
 	ended     []*foreshock.Series // their scores
 	gone      []*foreshock.Series
 	came      []came     // of the forecasts
@@ -113,6 +114,7 @@ func (j *job) reset() {
 			scores:    emptied(p.scores),
 			anomalies: emptied(p.anomalies),
 			forecasts: emptied(p.forecasts),
+			scalings:  emptied(p.scalings),
 			ended:     emptied(p.ended),
 			gone:      emptied(p.gone),
 			came:      emptied(p.came),
@@ -152,6 +154,8 @@ func (j *job) findings() foreshock.Findings {
 			func(a, b foreshock.Anomaly) int { return order(a.T, b.T, a.Series, b.Series) }),
 		Forecasts: merged(j.parts, func(p *part) []foreshock.Forecast { return p.forecasts },
 			func(a, b foreshock.Forecast) int { return order(a.T, b.T, a.Series, b.Series) }),
+		Scalings: merged(j.parts, func(p *part) []foreshock.Scaling { return p.scalings },
+			func(a, b foreshock.Scaling) int { return order(a.T, b.T, a.Series, b.Series) }),
 		Ended: merged(j.parts, func(p *part) []*foreshock.Series { return p.ended }, byLabels),
 		Gone:  merged(j.parts, func(p *part) []*foreshock.Series { return p.gone }, byLabels),
 	}

@@ -123,6 +123,7 @@ var (
 	seasonalBytes = sized(unsafe.Sizeof(seasonal{}))
 	outlookBytes  = linked(unsafe.Sizeof(outlook{}))
 	futureBytes   = sized(unsafe.Sizeof(forecast.Forecaster{}))
+	aheadBytes    = sized(unsafe.Sizeof(forecast.Ahead{}))
 	starBytes     = sized(unsafe.Sizeof(constellation.Member{}))
 	diaryBytes    = linked(unsafe.Sizeof(diary{}))
 	groupBytes    = linked(unsafe.Sizeof(group{})) + entry(unsafe.Sizeof(groupKey{})+8) + 2*labelBytes + seriesBytes
@@ -188,10 +189,14 @@ func (s *shard) empty(st *state) {
 
 // bytes are those of an outlook.
 func (o *outlook) bytes() int {
+	n := outlookBytes
 	if o.future != nil {
-		return outlookBytes + futureBytes
+		n += futureBytes
 	}
-	return outlookBytes
+	if o.ahead != nil {
+		n += aheadBytes
+	}
+	return n
 }
 
 // bytes are those of a diary.

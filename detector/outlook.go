@@ -28,6 +28,7 @@ type outlook struct {
 	rule     *rules.Forecast
 	crossing trend.Crossing
 	future   *forecast.Forecaster `image:"own"` // nil until the series has warmed up: 9 KiB that a short life does not need
+	ahead    *forecast.Ahead      `image:"own"` // nil where the rule has no scale_horizon
 	tally    forecast.Tally       // of future, as far as it was handed out
 	due      int64                // sample time of the next forecast, ms
 	told     bool                 // a forecast was handed out, and not taken back since
@@ -58,9 +59,13 @@ func (s *shard) setForecast(st *state, f *rules.Forecast) {
 			st.outlook = &outlook{rule: f, due: math.MinInt64}
 		}
 	default:
+		if f.ScaleHorizon != o.rule.ScaleHorizon {
+			s.stopScaling(st)
+		}
 		o.rule = f
 		o.tally = forecast.Tally{}
 		if o.future != nil {
+			o.future.Hold(f.Confidence.Share())
 			o.tally = o.future.Tally(f.Horizon.Milliseconds())
 		}
 	}
@@ -69,6 +74,9 @@ func (s *shard) setForecast(st *state, f *rules.Forecast) {
 // forget has o learn the series anew.
 func (o *outlook) forget() {
 	o.crossing, o.future, o.tally = trend.Crossing{}, nil, forecast.Tally{}
+	if o.ahead != nil {
+		*o.ahead = forecast.Ahead{}
+	}
 }
 
 // foresee takes in the newest sample of st, and looks ahead when it is time.
@@ -78,21 +86,26 @@ func (s *shard) foresee(st *state, t int64) {
 	if o.future == nil && !st.warming && s.ledger.spares(heldForecasts) {
 		s.ledger.take(heldForecasts, futureBytes)
 		o.future = new(forecast.Forecaster)
+		o.future.Hold(o.rule.Confidence.Share())
 	}
 	if o.future != nil {
 		o.future.Learn(st.modelTime, st.x)
+	}
+	if o.rule.ScaleHorizon > 0 {
+		s.scale(st, t)
 	}
 	if t < o.due {
 		return
 	}
 	o.due = t + foreseeEvery
 
-	f := foreshock.Forecast{Series: st.series, Rule: o.rule.Name, T: t, Horizon: o.rule.Horizon, Limit: o.rule.Limit, ETA: -1}
+	f := foreshock.Forecast{Series: st.series, Rule: o.rule.Name, T: t, Horizon: o.rule.Horizon, Limit: o.rule.Limit, Arrival: foreshock.Never()}
 	f.Band = clip(st.watch, o.expect(st))
 	s.foretell(o)
 	eta, crossing := o.crossing.Reach(o.rule.Limit, o.rule.Above)
 	if crossing {
 		f.ETA = eta
+		f.Soonest, f.Latest = o.crossing.Between(o.rule.Limit, o.rule.Above, forecast.Relative(o.rule.Confidence.Share()))
 	}
 	if crossing || f.Band.Known() {
 		o.told = true
@@ -105,7 +118,7 @@ func (s *shard) foresee(st *state, t int64) {
 		if !o.breach {
 			o.breach, o.onset = true, t
 			s.out.counts.breaches++
-			s.tellBreach(st, foreshock.Started, t, eta)
+			s.tellBreach(st, foreshock.Started, t, f.Arrival)
 		}
 	case o.breach && crossing && eta <= o.rule.Horizon+o.rule.Horizon/4:
 		o.calm = 0
@@ -122,6 +135,9 @@ func (o *outlook) expect(st *state) (b foreshock.Band) {
 	at := st.modelTime + o.rule.Horizon.Milliseconds()
 	if o.future == nil || !o.future.Known() {
 		b, _ = st.mind.expect(at)
+		if wider := forecast.Relative(o.rule.Confidence.Share()); wider != 1 {
+			b.Lower, b.Upper = b.Expected-wider*(b.Expected-b.Lower), b.Expected+wider*(b.Upper-b.Expected)
+		}
 		return b
 	}
 	b.Expected, b.Lower, b.Upper = o.future.Expect(at)
@@ -151,10 +167,10 @@ func (s *shard) settle(st *state, t int64) {
 		return
 	}
 	o.breach, o.calm = false, 0
-	s.tellBreach(st, foreshock.Ended, t, -1)
+	s.tellBreach(st, foreshock.Ended, t, foreshock.Never())
 }
 
-func (s *shard) tellBreach(st *state, p foreshock.Phase, t int64, eta time.Duration) {
+func (s *shard) tellBreach(st *state, p foreshock.Phase, t int64, arrival foreshock.Arrival) {
 	o := st.outlook
 	s.out.anomalies = append(s.out.anomalies, foreshock.Anomaly{
 		Series:  st.series,
@@ -168,6 +184,6 @@ func (s *shard) tellBreach(st *state, p foreshock.Phase, t int64, eta time.Durat
 		Band:    st.band,
 		Channel: breachChannel,
 		Limit:   o.rule.Limit,
-		ETA:     eta,
+		Arrival: arrival,
 	})
 }

@@ -112,7 +112,7 @@ func New(o Options) (*Emitter, error) {
 // countFindings is what a report weighs in the queue, and counts for when it is
 // dropped. An empty one counts as one.
 func countFindings(r foreshock.Report) int {
-	return max(1, len(r.Scores)+len(r.Anomalies)+len(r.Forecasts)+len(r.Ended)+len(r.Gone)+len(r.Incidents))
+	return max(1, len(r.Scores)+len(r.Anomalies)+len(r.Forecasts)+len(r.Scalings)+len(r.Ended)+len(r.Gone)+len(r.Incidents))
 }
 
 // Offer hands over a report, which is the Emitter's from then on. It never blocks:

@@ -11,7 +11,7 @@ import (
 )
 
 // family is one emitted metric. A source series has up to one series in each of the
-// first eight, or if it is a group one in the ninth; an incident has one in the last.
+// first ten, or if it is a group one in the eleventh; an incident has one in the last.
 type family uint8
 
 const (
@@ -23,6 +23,8 @@ const (
 	forecastLowerFamily
 	forecastUpperFamily
 	timeToThresholdFamily
+	forecastScaleFamily
+	forecastErrorFamily
 	groupScoreFamily
 	incidentFamily
 
@@ -39,6 +41,8 @@ var familyHelp = [families]string{
 	forecastLowerFamily:   "Lower end of the forecast's interval.",
 	forecastUpperFamily:   "Upper end of the forecast's interval.",
 	timeToThresholdFamily: "Seconds until the series is foreseen to cross its rule's limit; absent when it is not.",
+	forecastScaleFamily:   "What to scale by: the series, or what it will not be above nine times in ten after the rule's scale_horizon, whichever is greater.",
+	forecastErrorFamily:   "How far the forecasts to scale by were off of late, beside how far off the present value was: above 1 they are worth less than that.",
 	groupScoreFamily:      "How anomalous the series of one place are together that the rule watches: up to 1 normal, above 1 anomalous.",
 	incidentFamily:        "1 while the incident is firing.",
 }
@@ -53,6 +57,8 @@ var familyNames = map[Names][families]string{
 		forecastLowerFamily:   foreshock.ForecastLowerMetric,
 		forecastUpperFamily:   foreshock.ForecastUpperMetric,
 		timeToThresholdFamily: foreshock.TimeToThresholdMetric,
+		forecastScaleFamily:   foreshock.ForecastScaleMetric,
+		forecastErrorFamily:   foreshock.ForecastErrorMetric,
 		groupScoreFamily:      foreshock.GroupScoreMetric,
 		incidentFamily:        foreshock.IncidentMetric,
 	},
@@ -65,6 +71,8 @@ var familyNames = map[Names][families]string{
 		forecastLowerFamily:   "yhat_lower",
 		forecastUpperFamily:   "yhat_upper",
 		timeToThresholdFamily: foreshock.TimeToThresholdMetric,
+		forecastScaleFamily:   foreshock.ForecastScaleMetric,
+		forecastErrorFamily:   foreshock.ForecastErrorMetric,
 		incidentFamily:        foreshock.IncidentMetric,
 	},
 }

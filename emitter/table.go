@@ -120,6 +120,9 @@ func (t *table) observe(r foreshock.Report, now int64) []sample {
 	for _, f := range r.Forecasts {
 		t.forecast(f)
 	}
+	for _, s := range r.Scalings {
+		t.scaling(s)
+	}
 	for _, s := range r.Ended {
 		if src := t.find(s); src != nil {
 			t.endScores(src)
@@ -216,6 +219,17 @@ func (t *table) forecast(f foreshock.Forecast) {
 	}
 	t.set(src, timeToThresholdFamily, f.T, eta)
 	t.removeSilent(src)
+}
+
+func (t *table) scaling(s foreshock.Scaling) {
+	src := t.find(s.Series)
+	if src == nil {
+		if src = t.add(s.Series, t.selection(s.Series)); src == nil {
+			return
+		}
+	}
+	t.set(src, forecastScaleFamily, s.T, s.Value)
+	t.set(src, forecastErrorFamily, s.T, s.Error)
 }
 
 // set lets the source's series in f say v at time at. NaN is not a word: it ends a

@@ -254,7 +254,7 @@ func TestAnUnknownBandIsNotEmitted(t *testing.T) {
 func forecasting(second int64, eta time.Duration, s *foreshock.Series) foreshock.Report {
 	at := t0 + second*1000
 	return foreshock.Report{Findings: foreshock.Findings{Now: at, Forecasts: []foreshock.Forecast{{
-		Series: s, T: at, Horizon: 24 * time.Hour, Band: foreshock.Band{Expected: 10, Lower: 5, Upper: 15}, ETA: eta,
+		Series: s, T: at, Horizon: 24 * time.Hour, Band: foreshock.Band{Expected: 10, Lower: 5, Upper: 15}, Arrival: foreshock.Arrival{ETA: eta},
 	}}}}
 }
 
@@ -281,6 +281,32 @@ func TestForecastsCarryTheCurrentTime(t *testing.T) {
 `)
 }
 
+func scaling(seconds int64, v, wrong float64, s *foreshock.Series) foreshock.Report {
+	x := foreshock.Scaling{Series: s, T: t0 + seconds*1000, Value: v, Error: wrong}
+	return foreshock.Report{Findings: foreshock.Findings{Now: x.T, Scalings: []foreshock.Scaling{x}}}
+}
+
+// What somebody scales by must end when it is over: a number that stays is acted on.
+func TestScalingEndsWithItsSeries(t *testing.T) {
+	tb := newTable(DefaultConfig(), nil, newMetrics(nil))
+	load := series("__name__", "load", "service", "cart")
+	checkSaid(t, tb.observe(scaling(0, 12, math.NaN(), load), always), `
+0 foreshock_forecast_scale{for="load", service="cart"} 12
+`)
+	checkSaid(t, tb.observe(scaling(15, 20, 0.5, load), always), `
+15 foreshock_forecast_scale{for="load", service="cart"} 20
+15 foreshock_forecast_error_ratio{for="load", service="cart"} 0.5
+`)
+	gone := foreshock.Report{Findings: foreshock.Findings{Now: t0 + 30_000, Gone: []*foreshock.Series{load}}}
+	checkSaid(t, tb.observe(gone, always), `
+15.001 foreshock_forecast_scale{for="load", service="cart"} stale
+15.001 foreshock_forecast_error_ratio{for="load", service="cart"} stale
+`)
+	if tb.count != 0 {
+		t.Errorf("%d sources are left, want none", tb.count)
+	}
+}
+
 func TestEveryEmittedSeriesIsKnownAsOurs(t *testing.T) {
 	for _, names := range []Names{ForeshockNames, VMAnomalyNames} {
 		c := DefaultConfig()
@@ -289,6 +315,7 @@ func TestEveryEmittedSeriesIsKnownAsOurs(t *testing.T) {
 		s := series("__name__", "up", "for", "x", "model_alias", "theirs")
 		all := slices.Clone(tb.observe(scored(0, 2, s), always))
 		all = append(all, tb.observe(forecasting(0, 1, s), always)...)
+		all = append(all, tb.observe(scaling(0, 12, 0.5, s), always)...)
 		all = append(all, tb.observe(foreshock.Report{Incidents: []foreshock.Incident{firingIncident()}}, always)...)
 		place := foreshock.NewGroup(labels.FromStrings("instance", "a"), "cpu")
 		all = append(all, tb.observe(scoredPlace(0, 2, place), always)...)

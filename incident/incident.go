@@ -251,7 +251,7 @@ func (p *part) end(t int64, keep time.Duration) {
 func (p *part) peak(a *foreshock.Anomaly) {
 	if m := p.member; m != nil && (a.Score >= m.Peak || a.Kind == foreshock.Breach || a.Kind == foreshock.Crossing) {
 		m.Peak, m.Value, m.Band, m.Channel = a.Score, a.Value, a.Band, a.Channel
-		m.Limit, m.Above, m.ETA, m.Silence, m.Company = a.Limit, a.Above, a.ETA, a.Silence, a.Company
+		m.Limit, m.Above, m.Arrival, m.Silence, m.Company = a.Limit, a.Above, a.Arrival, a.Silence, a.Company
 	}
 }
 

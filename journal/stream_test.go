@@ -99,6 +99,32 @@ func TestAFullStreamDropsItsOldest(t *testing.T) {
 	}
 }
 
+// A disk that fails and recovers costs the records that met it, and none after them.
+func TestAStreamRecoversFromItsDisk(t *testing.T) {
+	dir := t.TempDir()
+	s := openStream(t, dir, StreamOptions{Always: true})
+	put(t, s, "one")
+	if err := s.file.Close(); err != nil { // whatever is written now fails
+		t.Fatal(err)
+	}
+	if _, err := s.Append([]byte("lost")); err == nil {
+		t.Fatal("a record was taken that cannot be there")
+	}
+	if testutil.ToFloat64(s.metrics.failures) == 0 {
+		t.Error("the failure is not counted")
+	}
+	ticket, err := s.Append([]byte("two"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Wait(ticket) // the file that failed cannot be made durable
+	put(t, s, "three")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want(t, replayed(t, openStream(t, dir, StreamOptions{}), 0), "one", "two", "three")
+}
+
 // Those who wait for the disk wait together, and each for what it wrote.
 func TestManyWaitForOneSync(t *testing.T) {
 	s := openStream(t, t.TempDir(), StreamOptions{Always: true, SegmentSize: 500})

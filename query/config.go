@@ -14,7 +14,7 @@ type Config struct {
 	Timeout model.Duration `yaml:"timeout"`
 
 	// MaxSamples is how many samples one query may hold in memory at once, and how many
-	// one of its selectors may read, a series counting as six.
+	// its selectors may read together, a series counting as six.
 	MaxSamples int `yaml:"max_samples"`
 
 	// MaxConcurrency is how many requests to the API are answered at once; others wait in

@@ -21,13 +21,14 @@ import (
 	"github.com/prometheus/prometheus/storage"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/rules"
 )
 
 // Source has series. Times are ms, both included. At most so many samples are asked for,
 // a series counting as some.
 type Source interface {
 	// Read returns the series that all matchers match and have samples then, in an order
-	// that depends on nothing else.
+	// that depends on nothing else. Read counts a series as six samples.
 	Read(ctx context.Context, matchers []*labels.Matcher, from, to int64, most int) ([]foreshock.Excerpt, error)
 	// Names is Read without the samples.
 	Names(ctx context.Context, matchers []*labels.Matcher, from, to int64, most int) ([]foreshock.Excerpt, error)
@@ -68,7 +69,7 @@ func New(o Options) *Query {
 	if o.Now == nil {
 		o.Now = func() time.Time { return time.Time{} }
 	}
-	q := &Query{o: o, parser: parser.NewParser(parser.Options{})}
+	q := &Query{o: o, parser: careful{parser.NewParser(parser.Options{})}}
 	q.SetConfig(o.Config)
 	return q
 }
@@ -108,4 +109,34 @@ func (q *Query) NewRangeQuery(
 	ctx context.Context, from storage.Queryable, o promql.QueryOpts, text string, start, end time.Time, step time.Duration,
 ) (promql.Query, error) {
 	return q.served.Load().engine.NewRangeQuery(ctx, from, o, text, start, end, step)
+}
+
+// careful is a parser that refuses what would cost it far more than its length says:
+// whoever may ask is not to keep the process busy with it for hours.
+type careful struct{ parser.Parser }
+
+// ParseExpr implements parser.Parser.
+func (p careful) ParseExpr(text string) (parser.Expr, error) {
+	if err := rules.BoundPromQL(text); err != nil {
+		return nil, err
+	}
+	return p.Parser.ParseExpr(text)
+}
+
+// ParseMetricSelector implements parser.Parser.
+func (p careful) ParseMetricSelector(text string) ([]*labels.Matcher, error) {
+	if err := rules.BoundPromQL(text); err != nil {
+		return nil, err
+	}
+	return p.Parser.ParseMetricSelector(text)
+}
+
+// ParseMetricSelectors implements parser.Parser.
+func (p careful) ParseMetricSelectors(texts []string) ([][]*labels.Matcher, error) {
+	for _, text := range texts {
+		if err := rules.BoundPromQL(text); err != nil {
+			return nil, err
+		}
+	}
+	return p.Parser.ParseMetricSelectors(texts)
 }

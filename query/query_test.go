@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -37,10 +38,10 @@ func (s shelf) Read(_ context.Context, matchers []*labels.Matcher, from, to int6
 		hi, _ := slices.BinarySearch(e.T, to+1)
 		if matches && lo < hi {
 			found = append(found, foreshock.Excerpt{Series: e.Series, T: e.T[lo:hi], V: e.V[lo:hi]})
+			if most -= hi - lo + seriesWeight; most < 0 {
+				return nil, errors.New("too much at once")
+			}
 		}
-	}
-	if len(found) > most {
-		return nil, fmt.Errorf("more than %d", most)
 	}
 	return found, nil
 }
@@ -153,7 +154,7 @@ func TestAPI(t *testing.T) {
 
 func TestAPISaysWhatIsWrong(t *testing.T) {
 	small := DefaultConfig()
-	small.MaxSamples = 10
+	small.MaxSamples = 100
 	for _, c := range []struct {
 		config Config
 		path   string
@@ -165,7 +166,7 @@ func TestAPISaysWhatIsWrong(t *testing.T) {
 		{DefaultConfig(), "/api/v1/query", url.Values{"query": {"rate(up)"}}, 400, "bad_data", "expected type range vector"},
 		{DefaultConfig(), "/api/v1/query_range", url.Values{"query": {"up"}, "start": {at(0)}, "end": {at(86400 * 365)}, "step": {"1"}}, 400, "bad_data", "11,000 points"},
 		{DefaultConfig(), "/api/v1/series", nil, 400, "bad_data", "no match[]"},
-		{small, "/api/v1/query", url.Values{"query": {"requests_total[10m]"}, "time": {at(600)}}, 422, "execution", "too many samples"},
+		{small, "/api/v1/query", url.Values{"query": {"requests_total[10m:1s]"}, "time": {at(600)}}, 422, "execution", "too many samples"},
 		{DefaultConfig(), "/api/v1/metadata", url.Values{"limit": {"x"}}, 400, "bad_data", "must be a number"},
 	} {
 		status, body := serve(t, c.config)(c.path, c.form)
@@ -204,5 +205,35 @@ func TestRequestsTakeTurns(t *testing.T) {
 	close(leave)
 	if w := <-done; w.Code != http.StatusOK {
 		t.Errorf("the first: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestHostileQueries: no question takes hours to be read, nor the memory of as many
+// readings as it has selectors.
+func TestHostileQueries(t *testing.T) {
+	c := DefaultConfig()
+	c.MaxSamples = 1000 // one selector takes 94
+	get := serve(t, c)
+	for what, query := range map[string]string{
+		"brackets": strings.Repeat("(", 400_000) + "1" + strings.Repeat(")", 400_000),
+		"signs":    strings.Repeat("-", 400_000) + "1",
+		"regex":    `requests_total{a=~"(?:` + strings.Repeat("a", 600) + `){1000}"}`,
+	} {
+		began := time.Now()
+		code, body := get("/api/v1/query", url.Values{"query": {query}})
+		if code == http.StatusOK || time.Since(began) > 2*time.Second {
+			t.Errorf("%s: %d after %s: %.200s", what, code, time.Since(began), body)
+		}
+		if code, body = get("/api/v1/series", url.Values{"match[]": {query}}); code == http.StatusOK {
+			t.Errorf("%s: series says %d %.200s", what, code, body)
+		}
+	}
+	at := fmt.Sprint(start/1000 + 600)
+	sum := "sum(sum_over_time(requests_total[10m]))"
+	if code, body := get("/api/v1/query", url.Values{"query": {sum}, "time": {at}}); code != http.StatusOK {
+		t.Errorf("one selector: %d %.200s", code, body)
+	}
+	if code, body := get("/api/v1/query", url.Values{"query": {sum + strings.Repeat(" + "+sum, 20)}, "time": {at}}); code == http.StatusOK {
+		t.Errorf("twenty selectors read more than all may: %d %.200s", code, body)
 	}
 }

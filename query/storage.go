@@ -17,14 +17,19 @@ import (
 
 // Querier implements storage.Queryable.
 func (q *Query) Querier(from, to int64) (storage.Querier, error) {
-	return &querier{sources: q.o.Sources, from: from, to: to, most: q.served.Load().config.MaxSamples}, nil
+	return &querier{sources: q.o.Sources, from: from, to: to, left: q.served.Load().config.MaxSamples}, nil
 }
 
-// querier reads the sources between two times, ms.
+// seriesWeight is what a series counts beside its samples, as in the Sources: what a
+// query reads is held until it ends, however many selectors it has.
+const seriesWeight = 6
+
+// querier reads the sources between two times, ms, for one query.
 type querier struct {
 	sources  []Source
 	from, to int64
-	most     int // samples of one selector
+	left     int   // samples that may be read yet
+	pace     *pace // nil to read without rest
 }
 
 // Close implements storage.Querier.
@@ -46,7 +51,7 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.Select
 	if sorted {
 		slices.SortFunc(found, func(a, b foreshock.Excerpt) int { return labels.Compare(a.Series.Labels, b.Series.Labels) })
 	}
-	return &seriesSet{found: found, at: -1}
+	return &seriesSet{ctx: ctx, found: found, at: -1, pace: q.pace}
 }
 
 func (q *querier) all(
@@ -55,9 +60,12 @@ func (q *querier) all(
 ) ([]foreshock.Excerpt, error) {
 	var all []foreshock.Excerpt
 	for _, s := range q.sources {
-		found, err := read(s, ctx, matchers, from, to, q.most)
+		found, err := read(s, ctx, matchers, from, to, q.left)
 		if err != nil {
 			return nil, err
+		}
+		for i := range found {
+			q.left -= len(found[i].T) + seriesWeight
 		}
 		all = append(all, found...)
 	}
@@ -103,14 +111,23 @@ func (q *querier) collect(
 
 // seriesSet implements storage.SeriesSet.
 type seriesSet struct {
+	ctx   context.Context // of the Select
 	found []foreshock.Excerpt
 	at    int
+	pace  *pace // nil for none
 }
 
-func (s *seriesSet) Next() bool                        { s.at++; return s.at < len(s.found) }
 func (s *seriesSet) At() storage.Series                { return series{&s.found[s.at]} }
 func (s *seriesSet) Err() error                        { return nil }
 func (s *seriesSet) Warnings() annotations.Annotations { return nil }
+
+func (s *seriesSet) Next() bool {
+	if s.pace != nil {
+		s.pace.step(s.ctx)
+	}
+	s.at++
+	return s.at < len(s.found)
+}
 
 // series implements storage.Series.
 type series struct{ *foreshock.Excerpt }

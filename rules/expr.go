@@ -29,12 +29,18 @@ func (e Expr) MarshalText() ([]byte, error) { return []byte(e.text), nil }
 // UnmarshalText parses the expression.
 func (e *Expr) UnmarshalText(text []byte) error {
 	expr := string(text)
-	if err := boundRegexes(expr); err != nil {
+	if err := BoundPromQL(expr); err != nil {
 		return err
 	}
 	tree, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
 	if err != nil {
 		return located("PromQL", err)
+	}
+	for _, r := range (Expr{expr, tree}).reaches("") {
+		if r.Back > longestReach {
+			return fmt.Errorf("PromQL: reads %s back, more than %s: every sample of that time would have to stay in memory",
+				model.Duration(r.Back), model.Duration(longestReach))
+		}
 	}
 	if t := tree.Type(); t != parser.ValueTypeVector && t != parser.ValueTypeScalar {
 		return fmt.Errorf("PromQL: want an instant vector or a scalar, got a %s", parser.DocumentedType(t))
@@ -63,6 +69,10 @@ type Reach struct {
 // Lookback is how long a sample counts for the current one of its series: Prometheus's
 // default.
 const Lookback = 5 * time.Minute
+
+// longestReach is a month and what it takes to compare with one: a series every 15 s then
+// keeps 32 × 5 760 samples, some 400 KB.
+const longestReach = 32 * 24 * time.Hour
 
 // reaches are those of the expression's selectors: their range or, of an instant, Lookback,
 // their offset, and the ranges and offsets of subqueries around them. A fixed time, as by

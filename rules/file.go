@@ -43,9 +43,28 @@ type rule struct {
 // forecastRule is a Forecast as it is written, its limit as one text.
 type forecastRule struct {
 	Forecast `yaml:",inline"`
-	// Limit is what must not be crossed, and from which side: "> 0.9" or "< 10".
-	// Required.
-	Limit limit `yaml:"limit"`
+	// Limit is what must not be crossed, and from which side: a number, "> 0.9" or
+	// "< 10", or the rest of a PromQL comparison whose left side is what the rule is about:
+	// "> on (namespace) kube_resourcequota". By PromQL each series is foreseen as its share
+	// of its limit, against 1, where it has a limit and that is above zero. Required.
+	Limit comparison `yaml:"limit"`
+}
+
+// comparison is a limit, or what stands instead of one behind a series in PromQL.
+type comparison struct {
+	limit
+	promql string // with > or <; "" where the limit is a number
+}
+
+// UnmarshalText parses "> 0.9" and "> on (job) quota"; share says what is wrong with the
+// latter.
+func (c *comparison) UnmarshalText(text []byte) error {
+	err := c.limit.UnmarshalText(text)
+	if s := strings.TrimSpace(string(text)); errors.Is(err, errNoNumber) && len(s) > 1 {
+		*c = comparison{promql: s}
+		return nil
+	}
+	return err
 }
 
 // Kinds of rules, by the key that names them. The last is a key of a forecast too.
@@ -101,6 +120,8 @@ type limit struct {
 	above, below bool
 }
 
+var errNoNumber = errors.New("want a number")
+
 // UnmarshalText parses "> 0.9" and "< 10".
 func (l *limit) UnmarshalText(text []byte) error {
 	s := strings.TrimSpace(string(text))
@@ -110,8 +131,11 @@ func (l *limit) UnmarshalText(text []byte) error {
 	}
 	number := strings.TrimSpace(s[1:])
 	x, err := strconv.ParseFloat(number, 64)
-	if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return fmt.Errorf(`want a finite number behind %s, got %q`, s[:1], number)
+	}
+	if err != nil {
+		return fmt.Errorf(`%w behind %s, got %q`, errNoNumber, s[:1], number)
 	}
 	*l = limit{x, above, below}
 	return nil

@@ -35,8 +35,8 @@ func TestNodePresetSelects(t *testing.T) {
 		{labels.FromStrings("__name__", "node_pressure_io_waiting_seconds_total"), "node_pressure", ""},
 		{labels.FromStrings("__name__", "node_network_receive_bytes_total", "device", "eth0"), "node_network_traffic", ""},
 		{labels.FromStrings("__name__", "node_network_receive_bytes_total", "device", "lo"), "", ""},
-		{labels.FromStrings("__name__", "node_filesystem_avail_bytes", "fstype", "ext4"), "", "node_filesystem_full"},
-		{labels.FromStrings("__name__", "node_filesystem_avail_bytes", "fstype", "tmpfs"), "", ""},
+		{labels.FromStrings("__name__", "node_filesystem_files_free", "fstype", "ext4"), "", "node_filesystem_inodes"},
+		{labels.FromStrings("__name__", "node_filesystem_files_free", "fstype", "tmpfs"), "", ""},
 	} {
 		var watch, forecast string
 		if w := set.Watch(c.series); w != nil {
@@ -81,7 +81,7 @@ func TestLoad(t *testing.T) {
 		{"*/a.yml", "", "*/a.yml: wildcards may stand in the last part of the path only"},
 		{"[.yml", "", "[.yml: syntax error in pattern"},
 		{"a.yml again/a.yml", "", `again/a.yml:1:36: groups[0].rules[0].watch: "a" names another rule too, in a.yml`},
-		{"wrong/*", "", "wrong/x.yml:1:1: x: unknown key\nwrong/y.yml:1:1: want a mapping, got a list"},
+		{"wrong/*", "", "wrong/x.yml:1:1: x: unknown key; want one of groups\nwrong/y.yml:1:1: want a mapping, got a list"},
 	} {
 		set, err := Load(nil, strings.Fields(c.globs), dir)
 		if err != nil {

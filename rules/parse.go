@@ -97,10 +97,14 @@ func (r *reader) rule(at string, one *rule, scope *Scope, when schedule) {
 		l := one.forecast.Limit
 		f.Limit, f.Above = l.value, l.above
 		r.unique(at, "forecast", f.Name)
+		if l.promql != "" {
+			r.share(at, &f, l.promql)
+		}
 		f.schedule = r.choose(at, f.Name, &f.Select, f.Expr, when)
-		r.required(at, "limit", l == limit{})
+		r.required(at, "limit", l == comparison{})
 		r.required(at, "horizon", f.Horizon == 0)
-		r.horizon(at+".horizon", f.Horizon)
+		r.horizon(at+".horizon", f.Horizon, 365*24*time.Hour)
+		r.horizon(at+".scale_horizon", f.ScaleHorizon, 24*time.Hour)
 		r.hold(at, f.Hold)
 		r.labels(at+".labels", f.Labels)
 		r.annotations(at+".annotations", f.Annotations)
@@ -155,8 +159,8 @@ func (r *reader) notNegative(path string, x float64) {
 	}
 }
 
-func (r *reader) horizon(path string, d time.Duration) {
-	const shortest, longest = time.Minute, 365 * 24 * time.Hour
+func (r *reader) horizon(path string, d, longest time.Duration) {
+	const shortest = time.Minute
 	if d != 0 && (d < shortest || d > longest) {
 		r.Reject(path, "must be from %s to %s, got %s",
 			model.Duration(shortest), model.Duration(longest), model.Duration(d))

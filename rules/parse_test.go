@@ -37,6 +37,8 @@ groups:
     select: disk_used_ratio
     limit: "> 0.9"
     horizon: 1d12h
+    confidence: 90%
+    scale_horizon: 15m
     labels: {severity: page}
     annotations: {summary: full}
   - forecast: below
@@ -71,7 +73,9 @@ func TestParseFile(t *testing.T) {
 		{clear(bare), Watch{Name: "bare", Sensitivity: 1, MinRelative: 0.2, Absence: AbsenceAuto}},
 		{fmt.Sprint(full.Select), `[[job="a" __name__="up"] [__name__=~"down|out" job!="b"]]`},
 		{[]any{above.Name, above.Horizon, above.Limit, above.Above}, []any{"above", 36 * time.Hour, 0.9, true}},
+		{[]any{above.Confidence.Share(), above.ScaleHorizon}, []any{0.9, 15 * time.Minute}},
 		{[]any{below.Name, below.Horizon, below.Limit, below.Above}, []any{"below", 365 * 24 * time.Hour, -1e9, false}},
+		{[]any{below.Confidence.Share(), below.ScaleHorizon}, []any{0.95, time.Duration(0)}},
 		{[]any{fix.Name, fix.Action, fix.Target}, []any{"fix", "restart", "instance"}},
 		{fmt.Sprint(fix.Match), `[alertname="ForeshockIncident" rule=~"full|bare"]`},
 	} {
@@ -111,7 +115,7 @@ func TestRemedyKnowsItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = set.Remedies[1].Mistake("action", "%q does nothing", "tell")
-	if want := `rules.yml:36:13: groups[1].rules[3].action: "tell" does nothing`; err.Error() != want {
+	if want := `rules.yml:38:13: groups[1].rules[3].action: "tell" does nothing`; err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -148,4 +152,39 @@ func FuzzParseFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestEndlessExpressions: half a million of brackets would take the parser hours.
+func TestEndlessExpressions(t *testing.T) {
+	for what, text := range map[string]string{
+		"brackets": strings.Repeat("(", 400_000) + "x" + strings.Repeat(")", 400_000),
+		"signs":    strings.Repeat("-", 400_000) + "x",
+		"chain":    strings.Repeat("x+", 400_000) + "x",
+	} {
+		began := time.Now()
+		var e Expr
+		if err := e.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), "more than 2000 words and signs") {
+			t.Errorf("%s: %v", what, err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("%s: refused after %s", what, took)
+		}
+	}
+	var e Expr
+	if err := e.UnmarshalText([]byte(strings.Repeat("x+", 900) + "x")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestExpressionsThatReadFarBack: windows in memory are not kept for years.
+func TestExpressionsThatReadFarBack(t *testing.T) {
+	for text, ok := range map[string]bool{
+		"avg_over_time(x[31d])": true, "x offset 4w": true,
+		"avg_over_time(x[200y])": false, "x offset 40d": false, "max_over_time(x[20d:1h] offset 20d)": false,
+	} {
+		var e Expr
+		if err := e.UnmarshalText([]byte(text)); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 }

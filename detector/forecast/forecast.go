@@ -44,6 +44,7 @@ type Forecaster struct {
 	at      int64 // time of the newest sample, ms
 	base    float64
 	last    float64 // the newest sample; like all below it, less base
+	misses  float64 // share of values the interval may miss; 0 is miss
 	started bool
 
 	quarter int64 // number of the one being filled
@@ -84,6 +85,39 @@ func (m *mark) moment() moment {
 	return moment{float64(m.level), float64(m.week), float64(m.fast), float64(m.hour), float64(m.daily), float64(m.slope)}
 }
 
+// Hold has the interval hold that share of the values, from now on: 0.95 if it is never
+// called. What the stream has taught of another share is taken over as if its errors were
+// normal, and corrected as forecasts come due; the Tally begins anew.
+func (f *Forecaster) Hold(share float64) {
+	if share == f.share() {
+		return
+	}
+	wider := Relative(share) / Relative(f.share())
+	f.misses = 1 - share
+	for i := range f.leads {
+		l := &f.leads[i]
+		l.up, l.down, l.tally = l.up*wider, l.down*wider, Tally{}
+	}
+	for i := range f.waiting {
+		e := &f.waiting[i]
+		*e = edges{e.up * float32(wider), e.down * float32(wider)}
+	}
+}
+
+// share is what the interval is to hold, and missed what it may miss.
+func (f *Forecaster) share() float64 { return 1 - f.missed() }
+
+func (f *Forecaster) missed() float64 {
+	if f.misses == 0 {
+		return miss
+	}
+	return f.misses
+}
+
+// Relative is how much wider an interval must be that holds the share of normal noise
+// than one that holds 95 %.
+func Relative(share float64) float64 { return math.Erfinv(share) / math.Erfinv(1-miss) }
+
 // Learn takes the sample in.
 func (f *Forecaster) Learn(at int64, x float64) {
 	x = min(max(x, -huge), huge)
@@ -101,7 +135,7 @@ func (f *Forecaster) Learn(at int64, x float64) {
 }
 
 func (f *Forecaster) start(at int64, x float64) {
-	*f = Forecaster{at: at, base: x, started: true, quarter: floor(at, quarter), n: 1, heard: 1}
+	*f = Forecaster{at: at, base: x, misses: f.misses, started: true, quarter: floor(at, quarter), n: 1, heard: 1}
 	f.history.clear(f.quarter)
 	f.seasons = [3]float64{math.NaN(), math.NaN(), math.NaN()}
 	for i := range f.near {
@@ -183,7 +217,7 @@ func (f *Forecaster) settle() {
 		if l.settled == 0 && i > 0 {
 			l.weights = f.leads[i-1].weights
 		}
-		l.settle(&said, f.last, *f.edges(r, made), r)
+		l.settle(&said, f.last, *f.edges(r, made), r, f.missed())
 	}
 }
 
@@ -221,7 +255,7 @@ func (f *Forecaster) Tally(ms int64) Tally {
 func (f *Forecaster) Known() bool { return f.leads[0].reliable(reaches[0]) }
 
 // Expect is the value expected at the time at, which is after the newest sample, and
-// the interval that holds 95 of 100 values. All are NaN while nothing is Known.
+// the interval that holds 95 of 100 values, or the share of Hold. All are NaN while nothing is Known.
 func (f *Forecaster) Expect(at int64) (point, lower, upper float64) {
 	if !f.Known() {
 		return math.NaN(), math.NaN(), math.NaN()

@@ -12,7 +12,8 @@ const (
 	steep = 3
 	keep  = 0.999
 
-	// miss is the share of values the interval may miss, half of it on either side.
+	// miss is the share of values the interval may miss where nobody says, half of it on
+	// either side.
 	miss = 0.05
 
 	// pace is by how much of itself the interval's edge moves outwards on a miss, but
@@ -135,18 +136,19 @@ func (l *lead) blend(said *[experts]float64) float64 {
 }
 
 // settle learns from x, of which the experts had said what, in an interval whose edges
-// were e.
-func (l *lead) settle(said *[experts]float64, x float64, e edges, r reach) {
+// were e. The interval may miss that share of values.
+func (l *lead) settle(said *[experts]float64, x float64, e edges, r reach, misses float64) {
 	point := l.blend(said)
 	err := x - point
 	size := math.Abs(err)
 	if l.settled == 0 {
-		l.up, l.down = doubt, doubt
+		l.up = doubt * Relative(1-misses)
+		l.down = l.up
 	} else {
 		size = min(size, outlier*l.scale)
 	}
 	if e != (edges{}) {
-		l.calibrate(err, e, r)
+		l.calibrate(err, e, r, misses)
 	}
 	l.settled = min(l.settled, math.MaxUint32-1) + 1
 	l.scale += max(scaleGain, 1/float64(l.settled)) * (size - l.scale)
@@ -174,9 +176,9 @@ func (l *lead) settle(said *[experts]float64, x float64, e edges, r reach) {
 // (n+1)/n times the share for the next to be held with that share (Vovk, Gammerman and
 // Shafer, Algorithmic Learning in a Random World, 2005); but only some err wholly
 // together, so that the share of misses is never cut by more than a quarter.
-func (l *lead) calibrate(err float64, e edges, r reach) {
+func (l *lead) calibrate(err float64, e edges, r reach, misses float64) {
 	apart := max(float64(l.settled)*float64(r.step)/float64(r.quarters), 1)
-	may := max(miss-(1-miss)/apart, cautious*miss)
+	may := max(misses-(1-misses)/apart, cautious*misses)
 	above, below := err > float64(e.up), -err > float64(e.down)
 	l.up, l.down = moved(l.up, above, may, err/l.scale), moved(l.down, below, may, -err/l.scale)
 	l.tally.Due++

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/internal/history"
@@ -182,7 +183,18 @@ func (a *Alert) lines() []string {
 		}
 	}
 	for i, line := range all {
-		all[i] = strings.Join(strings.Fields(line), " ") // templates may hold lines
+		all[i] = printable(strings.Join(strings.Fields(line), " ")) // templates may hold lines
 	}
 	return all
+}
+
+// printable is text without what a terminal takes for an order: annotations hold labels,
+// and whoever sends samples may write anything into those.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
 }

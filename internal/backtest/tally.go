@@ -189,6 +189,9 @@ func (t *tally) report(c Named) *Report {
 	for _, f := range c.Rules.Forecasts {
 		rule(f.Name)
 	}
+	for _, l := range c.Rules.Limits {
+		rule(l.Name)
+	}
 	for _, in := range t.incidents {
 		if in.State == foreshock.Pending {
 			continue // nobody has heard of it

@@ -27,11 +27,11 @@ func TestForms(t *testing.T) {
 	}{
 		{"a breach", NewAnomaly(foreshock.Anomaly{
 			Series: disk, Kind: foreshock.Breach, Phase: foreshock.Started, Rule: "disk", Onset: noon, T: noon + 1,
-			Value: math.Inf(1), Score: 1.5, Band: foreshock.NoBand(), Channel: "level", Limit: 10, ETA: time.Hour,
-		}), `{"series":"disk{instance=\"a\"}","metric":{"__name__":"disk","instance":"a"},"kind":"breach","phase":"started","rule":"disk","onset":"2026-03-01T12:00:00.000Z","value":null,"score":1.5,"channel":"level","expected":null,"lower":null,"upper":null,"limit":10,"etaSeconds":3600}`},
+			Value: math.Inf(1), Score: 1.5, Band: foreshock.NoBand(), Channel: "level", Limit: 10, Arrival: foreshock.Arrival{ETA: time.Hour, Soonest: 50 * time.Minute, Latest: 2 * time.Hour},
+		}), `{"series":"disk{instance=\"a\"}","metric":{"__name__":"disk","instance":"a"},"kind":"breach","phase":"started","rule":"disk","onset":"2026-03-01T12:00:00.000Z","value":null,"score":1.5,"channel":"level","expected":null,"lower":null,"upper":null,"limit":10,"etaSeconds":3600,"soonestSeconds":3000,"latestSeconds":7200}`},
 		{"a forecast that foresees no crossing", NewForecast(foreshock.Forecast{
-			Series: disk, Horizon: 24 * time.Hour, Band: foreshock.Band{Expected: 10, Lower: 5, Upper: 15}, ETA: -1,
-		}), `{"series":"disk{instance=\"a\"}","metric":{"__name__":"disk","instance":"a"},"horizonSeconds":86400,"expected":10,"lower":5,"upper":15,"limit":0,"etaSeconds":null}`},
+			Series: disk, Horizon: 24 * time.Hour, Band: foreshock.Band{Expected: 10, Lower: 5, Upper: 15}, Arrival: foreshock.Never(),
+		}), `{"series":"disk{instance=\"a\"}","metric":{"__name__":"disk","instance":"a"},"horizonSeconds":86400,"expected":10,"lower":5,"upper":15,"limit":0,"etaSeconds":null,"soonestSeconds":null,"latestSeconds":null}`},
 		{"an incident that speaks of its second member and shows one of four", NewIncident(foreshock.Incident{
 			ID: "1f", State: foreshock.Firing, StartsAt: noon, Updated: noon + 1500, Labels: labels.FromStrings("instance", "a"), Alerting: true, Rule: "load", Dropped: 2,
 			Members: []foreshock.Member{

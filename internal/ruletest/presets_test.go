@@ -2,6 +2,7 @@ package ruletest
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/foreshock/foreshock/rules"
@@ -37,7 +38,7 @@ func TestPresets(t *testing.T) {
 }
 
 // TestPresetsTogether: all of them can be used at once, and every rule says how grave it
-// is and what to do.
+// is, in a sentence what is wrong, and what to do.
 func TestPresetsTogether(t *testing.T) {
 	set, err := rules.Load(rules.Presets(), nil, "")
 	if err != nil {
@@ -46,6 +47,9 @@ func TestPresetsTogether(t *testing.T) {
 	check := func(name string, labels, annotations map[string]string) {
 		if s := labels["severity"]; s != "warning" && s != "critical" {
 			t.Errorf("%s has severity %q, want warning or critical", name, s)
+		}
+		if s := annotations["summary"]; !strings.HasSuffix(s, ".") {
+			t.Errorf("%s has summary %q, want a sentence", name, s)
 		}
 		if annotations["hint"] == "" {
 			t.Errorf("%s gives no hint", name)
@@ -59,5 +63,8 @@ func TestPresetsTogether(t *testing.T) {
 	}
 	for _, f := range set.Forecasts {
 		check(f.Name, f.Labels, f.Annotations)
+	}
+	for _, l := range set.Limits {
+		check(l.Name, l.Labels, l.Annotations)
 	}
 }

@@ -18,8 +18,10 @@ import (
 type Config struct {
 	// URL is a Prometheus whose samples are read by remote read and learned before the
 	// first live ones: http://prometheus:9090. Until then senders are answered with 503 and
-	// keep what they have; nothing is told of old samples, and what began in them is told
-	// only if it grows worse. Left out, there is no warm start.
+	// keep what they have. Nothing is told of old samples, but a fault that is still under
+	// way when live ones come is told once, with its real onset. A process that is started
+	// again begins anew, as nothing that was learned outlives it. Left out, there is no warm
+	// start.
 	URL string `yaml:"url,omitempty"`
 	// Lookback is how far back to read, from 1m to 90d. A day shows what is usual, a week
 	// what is usual of a day of the week.

@@ -3,6 +3,7 @@ package yamlstrict
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -10,6 +11,14 @@ import (
 // Suggest returns `, did you mean "…"?` when one of the known names is a slip of
 // the hand away from name, and otherwise nothing.
 func Suggest(name string, known []string) string {
+	if best := closest(name, known); best != "" {
+		return fmt.Sprintf(", did you mean %q?", best)
+	}
+	return ""
+}
+
+// closest is the known name that name is a slip of, or "".
+func closest(name string, known []string) string {
 	const longest = 64 // no name of ours is longer; the distance is quadratic
 	best, least := "", min(2, len(name)/2)+1
 	if len(name) > longest {
@@ -20,10 +29,27 @@ func Suggest(name string, known []string) string {
 			best, least = k, d
 		}
 	}
-	if best == "" {
-		return ""
+	return best
+}
+
+// suggestOf is Suggest or, where nothing is close to name, which names there are, as far
+// as a line has room for them.
+func suggestOf(name string, known []string) string {
+	const room = 200 // bytes of names
+	if close := Suggest(name, known); close != "" || len(known) == 0 {
+		return close
 	}
-	return fmt.Sprintf(", did you mean %q?", best)
+	sorted, n := slices.Sorted(slices.Values(known)), 0
+	for used := 0; n < len(sorted); n++ {
+		if used += len(sorted[n]) + len(", "); used > room {
+			break
+		}
+	}
+	list := strings.Join(sorted[:n], ", ")
+	if more := len(sorted) - n; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return "; want one of " + list
 }
 
 // distance counts the letters to insert, drop, change or swap with their

@@ -99,6 +99,7 @@ type place struct{ line, column int }
 type File struct {
 	name     string
 	places   map[string]place
+	meant    map[string]bool // paths of keys that were misspelt
 	mistakes Mistakes
 	untold   int // beyond maxMistakes
 }
@@ -110,7 +111,7 @@ const maxMistakes = 500
 // wrong with it is found in the File, whose name appears in every mistake; what is
 // right has been decoded all the same, so that the caller can judge that too.
 func Decode(name string, data []byte, into any) *File {
-	f := &File{name: name, places: map[string]place{}}
+	f := &File{name: name, places: map[string]place{}, meant: map[string]bool{}}
 	if root := f.parse(data); root != nil {
 		f.decode(root, into)
 	}
@@ -133,8 +134,12 @@ func Keys(data []byte) []string {
 }
 
 // Sound reports whether no mistake is known in the value at path, nor in that which
-// is around it as such: what could not be read says nothing further.
+// is around it as such: what could not be read says nothing further. A key that was
+// misspelt is known to be meant.
 func (f *File) Sound(path string) bool {
+	if f.meant[path] {
+		return false
+	}
 	for _, m := range f.mistakes {
 		if within(m.Path, path) || within(path, m.Path) {
 			return false

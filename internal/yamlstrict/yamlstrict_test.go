@@ -236,8 +236,8 @@ x.yml:13:10: chosen[0]: empty
 x.yml:13:14: chosen[1]: want a mapping, got a single value
 x.yml:14:6: url: not a URL: invalid port ":port" after host
 x.yml:15:9: secret: want a single value, got a mapping; text that begins with { needs quotes
-x.yml:16:1: hidden: unknown key
-x.yml:17:1: Skipped: unknown key
+x.yml:16:1: hidden: unknown key; want one of any, based, chosen, duration, either, float, int, items, labels, map, older, pointer, secret, size, small, text, uint, untagged, uppers, url, yes
+x.yml:17:1: Skipped: unknown key; want one of any, based, chosen, duration, either, float, int, items, labels, map, older, pointer, secret, size, small, text, uint, untagged, uppers, url, yes
 x.yml:18:1: older: repeated, first on line 11
 x.yml:19:7: size: want a size such as 512KiB or 32MiB, got "2 MB"`
 	if got := f.Mistakes().Error(); got != want {
