@@ -33,6 +33,7 @@ var floors = map[string]int{
 	"incident/cause":         0,
 	"internal/annotation":    0,
 	"internal/api":           0,
+	"internal/image":         0,
 	"internal/logthrottle":   0,
 	"internal/plot":          0,
 	"internal/stack":         0,

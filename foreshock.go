@@ -169,6 +169,17 @@ type Batch struct {
 	Samples    []Sample
 	Histograms []Histogram
 	Metadata   []Metadata
+
+	// Request is what the batch was decoded from.
+	Request Request
+}
+
+// Request is the body of a remote-write request as it was received. Its zero value is
+// that of a batch that was made here.
+type Request struct {
+	Version  uint8  // of the protocol: 1 or 2
+	Received int64  // ms
+	Body     []byte // compressed
 }
 
 // Len is the number of samples and histograms.

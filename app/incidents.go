@@ -72,3 +72,26 @@ func (i *incidents) apply(c incident.Config, r *rules.Set) {
 	i.correlator.SetConfig(c)
 	i.correlator.SetRules(r)
 }
+
+// image is what is open and was, for restore.
+func (i *incidents) image() []byte {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.correlator.Image()
+}
+
+func (i *incidents) restore(image []byte) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.correlator.Restore(image)
+}
+
+// firing are the incidents that Alertmanager has to know of.
+func (i *incidents) firing() (firing []foreshock.Incident) {
+	for _, in := range i.list() {
+		if in.State == foreshock.Firing {
+			firing = append(firing, in)
+		}
+	}
+	return firing
+}

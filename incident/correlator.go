@@ -13,14 +13,14 @@ import (
 
 // Correlator joins anomalies into incidents. Create one with New.
 type Correlator struct {
-	config  Config
+	config  Config      `image:"-"`
 	open    []*incident // by opening; swept of closed ones by Tick
 	changed []*incident // since the last Tick, by first change
 
-	holds  map[string]rules.Hold // of the rules that have one
-	sets   [][]string            // of labels that join anomalies
-	pairs  []rules.Pair
-	linked []*rules.Correlate // the rules that both are made of
+	holds  map[string]rules.Hold `image:"-"` // of the rules that have one
+	sets   [][]string            `image:"-"` // of labels that join anomalies
+	pairs  []rules.Pair          `image:"-"`
+	linked []*rules.Correlate    `image:"-"` // the rules that both are made of
 
 	waiting map[string]*waiting // by partKey
 	matures int64               // ms: none of them is due before
@@ -31,7 +31,7 @@ type Correlator struct {
 
 	resolved []foreshock.Incident // oldest first, at most config.KeepResolved
 	refused  uint64
-	buf      []byte // scratch for keys
+	buf      []byte `image:"-"` // scratch for keys
 }
 
 // New returns a Correlator that knows no incident and no rules. c must be valid.
