@@ -198,13 +198,15 @@ func (s *server) settle(ctx context.Context) (stack.Metrics, error) {
 
 // kept is how many samples the server says it did with what it is for: Prometheus
 // appended them to its head, Foreshock scored and learned them. The first sample of a
-// counter has no rate and is not scored, but remembered.
+// counter has no rate and is not scored, but remembered. What is not finite was not sent: it
+// is among what the rules' expressions result in.
 func (p program) kept(m stack.Metrics) int {
 	if p == prometheus {
 		return int(m.Sum("prometheus_tsdb_head_samples_appended_total", map[string]string{"type": "float"}))
 	}
 	return int(m.Sum("foreshock_detector_samples_scored_total", nil) +
-		m.Sum("foreshock_detector_samples_skipped_total", map[string]string{"reason": "first"}) -
+		m.Sum("foreshock_detector_samples_skipped_total", map[string]string{"reason": "first"}) +
+		m.Sum("foreshock_detector_samples_skipped_total", map[string]string{"reason": "not_finite"}) -
 		m.Sum("foreshock_query_results_total", nil))
 }
 
