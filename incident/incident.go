@@ -55,7 +55,6 @@ type incident struct {
 	keys       []string  // the affinity keys it was joined under
 	lasting    int       // parts that have not ended
 	selected   int       // of them, those that a rule selected
-	latest     int64     // onset, ms
 	quietSince int64     // when the last part that keeps it open ended, ms
 	keepUntil  int64     // until when the rules of parts that ended keep its alert, ms
 	changed    bool      // the next Tick tells of it
