@@ -24,9 +24,9 @@ import (
 //
 // With the defaults that probability is 4 min/1 year = 7.6·10⁻⁶. In a job in which one
 // starts every two hours the mean is 1/30, and P(N ≥ 3) = 6.0·10⁻⁶: three places are an
-// outbreak, two never are. Where two start an hour, it takes five places, for
-// P(N ≥ 4) = 4.7·10⁻⁵·1.1; where ten do, as in a whole cluster, it takes seven, for
-// P(N ≥ 7) = 6.6·10⁻⁶.
+// outbreak, two never are. Where two start an hour it takes five, for P(N ≥ 4) =
+// 1.2·10⁻⁵; where ten do, as in a whole cluster, seven, for P(N ≥ 6) = 6.9·10⁻⁵ and
+// P(N ≥ 7) = 6.5·10⁻⁶.
 const (
 	// fewest places that may be an outbreak: two that fall ill together are two until
 	// they have done so before.

@@ -87,6 +87,25 @@ func TestTwoHostsAreNoOutbreak(t *testing.T) {
 	}
 }
 
+// The arithmetic of outbreak.go: how many places must fall ill together for it to be one,
+// by how many usually do in an hour.
+func TestHowManyAreAnOutbreak(t *testing.T) {
+	for _, c := range []struct {
+		number int
+		rate   float64 // an hour
+		want   int
+	}{{ofJob, 0, 3}, {ofJob, 0.5, 3}, {ofMetric, 2, 5}, {ofCluster, 0, 7}, {ofCluster, 10, 7}, {ofJob, 10, 7}} {
+		s := scope{weight: c.rate * rateMemory.Hours()}
+		n := 1
+		for ; !s.breaksOut(start{thing: uint64(n)}, c.number, DefaultConfig().JoinWithin); n++ {
+			s.starts = append(s.starts, start{thing: uint64(n)}, start{thing: uint64(n)})
+		}
+		if n != c.want {
+			t.Errorf("scope %d, %g an hour: %d places, want %d", c.number, c.rate, n, c.want)
+		}
+	}
+}
+
 // Years of trouble in ever new places take no more memory than is allowed, and what was
 // left out is counted.
 func TestMemoryIsBounded(t *testing.T) {
