@@ -169,6 +169,17 @@ type Batch struct {
 	Samples    []Sample
 	Histograms []Histogram
 	Metadata   []Metadata
+
+	// Request is what the batch was decoded from.
+	Request Request
+}
+
+// Request is the body of a remote-write request as it was received. Its zero value is
+// that of a batch that was made here.
+type Request struct {
+	Version  uint8  // of the protocol: 1 or 2
+	Received int64  // ms
+	Body     []byte // compressed
 }
 
 // Len is the number of samples and histograms.
@@ -250,12 +261,12 @@ type Anomaly struct {
 	// its anomaly starts or escalates.
 	Shared labels.Labels
 
-	// Limit and ETA belong to a Breach: the value that will be crossed, and when,
+	// Limit and Arrival belong to a Breach: the value that will be crossed, and when,
 	// counted from T. Limit belongs to a Crossing, too: it was crossed at Onset, upwards
 	// where Above.
 	Limit float64
 	Above bool
-	ETA   time.Duration
+	Arrival
 
 	// Silence belongs to an Absence, whose Onset is when the series was heard last and
 	// whose Value is what it said then.
@@ -278,10 +289,21 @@ type Forecast struct {
 	Horizon time.Duration
 	Band    Band // at T + Horizon
 	Limit   float64
-	// ETA until Limit is crossed, counted from T; negative when no crossing is
-	// foreseen with confidence.
-	ETA time.Duration
+	// Arrival is when Limit is crossed, counted from T; its ETA is negative when no
+	// crossing is foreseen with confidence.
+	Arrival
 }
+
+// Arrival is how long it is until a limit is crossed.
+type Arrival struct {
+	ETA time.Duration
+	// Soonest and Latest are the ends of the interval that holds it with the rule's
+	// confidence; Latest is negative where it may be never.
+	Soonest, Latest time.Duration
+}
+
+// Never is the Arrival of what will not come.
+func Never() Arrival { return Arrival{-1, -1, -1} }
 
 // Scaling is what to scale by for one series, under a forecast rule that says how far
 // ahead.
@@ -337,11 +359,11 @@ type Member struct {
 	Value   float64 // at the peak
 	Band    Band    // at the peak
 	Channel string
-	Company               // of a group, at the peak
-	Limit   float64       // of a Breach or a Crossing
-	Above   bool          // of a Crossing
-	ETA     time.Duration // of a Breach
-	Silence Silence       // of an Absence
+	Company         // of a group, at the peak
+	Limit   float64 // of a Breach or a Crossing
+	Above   bool    // of a Crossing
+	Arrival         // of a Breach
+	Silence Silence // of an Absence
 }
 
 // Incident is what happened together, told once.
@@ -363,6 +385,15 @@ type Incident struct {
 	Members []Member // by onset, then labels
 	// Dropped counts members beyond the bound an incident keeps.
 	Dropped int
+	// Causes are what it likely comes from, the likeliest first; none until they are known.
+	Causes []Cause
+}
+
+// Cause is a place that an incident may come from. Nobody can be certain of it.
+type Cause struct {
+	Place      string
+	Confidence float64  // how often one that looked like this was it, 0–1
+	Evidence   []string // why it is suspected, the weightiest reason first
 }
 
 // Lead is the member to speak of: the first that the incident's rule selected, or the

@@ -95,11 +95,11 @@ func encode(w *bytes.Buffer, f foreshock.Findings) {
 		fmt.Fprintf(w, "score %s %d %x %x %s %t\n", s.Series, s.T, bits(s.Value), bits(s.Score), band(s.Band), s.Warming)
 	}
 	for _, a := range f.Anomalies {
-		fmt.Fprintf(w, "%s %s %s %q %d %d %x %x %s %s %v %s %v", a.Kind, a.Phase, a.Series, a.Rule, a.Onset, a.T, bits(a.Value), bits(a.Score), band(a.Band), a.Channel, a.Limit, a.ETA, a.Silence)
+		fmt.Fprintf(w, "%s %s %s %q %d %d %x %x %s %s %v %s %v", a.Kind, a.Phase, a.Series, a.Rule, a.Onset, a.T, bits(a.Value), bits(a.Score), band(a.Band), a.Channel, a.Limit, a.Arrival, a.Silence)
 		fmt.Fprintf(w, " %v %d/%d %v %x %s %s\n", a.Group, a.Odd, a.Of, a.Loudest.Series, bits(a.Loudest.Value), band(a.Loudest.Band), a.Shared)
 	}
 	for _, c := range f.Forecasts {
-		fmt.Fprintf(w, "forecast %s %q %d %s %s %v %s\n", c.Series, c.Rule, c.T, c.Horizon, band(c.Band), c.Limit, c.ETA)
+		fmt.Fprintf(w, "forecast %s %q %d %s %s %v %s\n", c.Series, c.Rule, c.T, c.Horizon, band(c.Band), c.Limit, c.Arrival)
 	}
 	for _, e := range f.Ended {
 		fmt.Fprintf(w, "ended %s\n", e)

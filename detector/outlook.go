@@ -27,8 +27,8 @@ const breachChannel = "trend"
 type outlook struct {
 	rule     *rules.Forecast
 	crossing trend.Crossing
-	future   *forecast.Forecaster // nil until the series has warmed up: 9 KiB that a short life does not need
-	ahead    *forecast.Ahead      // nil where the rule has no scale_horizon
+	future   *forecast.Forecaster `image:"own"` // nil until the series has warmed up: 9 KiB that a short life does not need
+	ahead    *forecast.Ahead      `image:"own"` // nil where the rule has no scale_horizon
 	tally    forecast.Tally       // of future, as far as it was handed out
 	due      int64                // sample time of the next forecast, ms
 	told     bool                 // a forecast was handed out, and not taken back since
@@ -99,12 +99,13 @@ func (s *shard) foresee(st *state, t int64) {
 	}
 	o.due = t + foreseeEvery
 
-	f := foreshock.Forecast{Series: st.series, Rule: o.rule.Name, T: t, Horizon: o.rule.Horizon, Limit: o.rule.Limit, ETA: -1}
+	f := foreshock.Forecast{Series: st.series, Rule: o.rule.Name, T: t, Horizon: o.rule.Horizon, Limit: o.rule.Limit, Arrival: foreshock.Never()}
 	f.Band = clip(st.watch, o.expect(st))
 	s.foretell(o)
 	eta, crossing := o.crossing.Reach(o.rule.Limit, o.rule.Above)
 	if crossing {
 		f.ETA = eta
+		f.Soonest, f.Latest = o.crossing.Between(o.rule.Limit, o.rule.Above, forecast.Relative(o.rule.Confidence.Share()))
 	}
 	if crossing || f.Band.Known() {
 		o.told = true
@@ -117,7 +118,7 @@ func (s *shard) foresee(st *state, t int64) {
 		if !o.breach {
 			o.breach, o.onset = true, t
 			s.out.counts.breaches++
-			s.tellBreach(st, foreshock.Started, t, eta)
+			s.tellBreach(st, foreshock.Started, t, f.Arrival)
 		}
 	case o.breach && crossing && eta <= o.rule.Horizon+o.rule.Horizon/4:
 		o.calm = 0
@@ -166,10 +167,10 @@ func (s *shard) settle(st *state, t int64) {
 		return
 	}
 	o.breach, o.calm = false, 0
-	s.tellBreach(st, foreshock.Ended, t, -1)
+	s.tellBreach(st, foreshock.Ended, t, foreshock.Never())
 }
 
-func (s *shard) tellBreach(st *state, p foreshock.Phase, t int64, eta time.Duration) {
+func (s *shard) tellBreach(st *state, p foreshock.Phase, t int64, arrival foreshock.Arrival) {
 	o := st.outlook
 	s.out.anomalies = append(s.out.anomalies, foreshock.Anomaly{
 		Series:  st.series,
@@ -183,6 +184,6 @@ func (s *shard) tellBreach(st *state, p foreshock.Phase, t int64, eta time.Durat
 		Band:    st.band,
 		Channel: breachChannel,
 		Limit:   o.rule.Limit,
-		ETA:     eta,
+		Arrival: arrival,
 	})
 }

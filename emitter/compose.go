@@ -109,7 +109,7 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 		switch i.Kind {
 		case foreshock.Breach:
 			texts["limit"] = text(lead.Limit)
-			texts["eta"] = etaText(lead.ETA)
+			texts["eta"] = arrivalText(lead.Arrival)
 		case foreshock.Crossing:
 			texts["limit"] = text(lead.Limit)
 			delete(texts, "score") // it has nothing to do with it
@@ -118,6 +118,7 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 			delete(texts, "score")
 		}
 	}
+	texts["cause"] = likely(i.Causes)
 	if link := c.link(i.ID); link != "" {
 		texts["console"] = link
 	}
@@ -288,6 +289,18 @@ func text(v float64) string {
 		return strconv.FormatFloat(rounded, 'f', -1, 64)
 	}
 	return short
+}
+
+// arrivalText is an ETA with its interval, where that is not the same to a reader.
+func arrivalText(a foreshock.Arrival) string {
+	eta, soonest := etaText(a.ETA), etaText(a.Soonest)
+	switch {
+	case a.Latest < 0:
+		return fmt.Sprintf("%s (%s, or never)", eta, soonest)
+	case etaText(a.Latest) == soonest:
+		return eta
+	}
+	return fmt.Sprintf("%s (%s to %s)", eta, soonest, etaText(a.Latest))
 }
 
 func etaText(d time.Duration) string {

@@ -53,7 +53,7 @@ func TestTheSummaryIsForATiredPerson(t *testing.T) {
 	}
 
 	i.Kind = foreshock.Breach
-	i.Members = []foreshock.Member{{Series: disk, Rule: "cpu", Onset: i.StartsAt, Value: 5e9, Limit: 0, ETA: 3*time.Hour + 12*time.Minute + 20*time.Second}}
+	i.Members = []foreshock.Member{{Series: disk, Rule: "cpu", Onset: i.StartsAt, Value: 5e9, Limit: 0, Arrival: foreshock.Arrival{ETA: 3*time.Hour + 12*time.Minute + 20*time.Second, Soonest: 2 * time.Hour, Latest: -1}}}
 	i.Dropped = 0
 	got, err = c.annotations(&i, c.labels(&i))
 	if err != nil {
@@ -62,7 +62,7 @@ func TestTheSummaryIsForATiredPerson(t *testing.T) {
 	if want := "node-7 filesystem avail at 4.66 GiB, will reach 0 B in 3h12m, since 14:03 UTC"; got.Get("summary") != want {
 		t.Errorf("summary %q, want %q", got.Get("summary"), want)
 	}
-	if got.Get("eta") != "3h12m" || got.Get("limit") != "0" {
+	if got.Get("eta") != "3h12m (2h, or never)" || got.Get("limit") != "0" {
 		t.Errorf("eta %q, limit %q", got.Get("eta"), got.Get("limit"))
 	}
 }
@@ -121,6 +121,20 @@ func TestALinkThatAlertmanagerWouldRefuseIsLeftOut(t *testing.T) {
 	} {
 		if got := newComposer(nil, labels.EmptyLabels(), external).link("a b"); got != want {
 			t.Errorf("external URL %q: link %q, want %q", external, got, want)
+		}
+	}
+}
+
+func TestArrivalText(t *testing.T) {
+	for want, a := range map[string]foreshock.Arrival{
+		"3h (2h to 5h)":                  {ETA: 3 * time.Hour, Soonest: 2 * time.Hour, Latest: 5 * time.Hour},
+		"3h (2h, or never)":              {ETA: 3 * time.Hour, Soonest: 2 * time.Hour, Latest: -1},
+		"3h":                             {ETA: 3 * time.Hour, Soonest: 3 * time.Hour, Latest: 3*time.Hour + time.Second},
+		"less than a minute":             {},
+		"10m (less than a minute to 2h)": {ETA: 10 * time.Minute, Latest: 2 * time.Hour},
+	} {
+		if got := arrivalText(a); got != want {
+			t.Errorf("%+v: %q, want %q", a, got, want)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func eventful() foreshock.Report {
 	r := telling(foreshock.Firing)
 	r.Anomalies = []foreshock.Anomaly{{
 		Series: disk, Kind: foreshock.Breach, Phase: foreshock.Started, Rule: "disk", Onset: t0, T: t0 + 1500,
-		Value: math.Inf(1), Score: 1.5, Band: foreshock.NoBand(), Channel: "level", Limit: 10, ETA: time.Hour,
+		Value: math.Inf(1), Score: 1.5, Band: foreshock.NoBand(), Channel: "level", Limit: 10, Arrival: foreshock.Arrival{ETA: time.Hour},
 	}}
 	r.Forecasts = forecasting(2, -1, disk).Forecasts
 	return r

@@ -132,7 +132,7 @@ func TestSummaries(t *testing.T) {
 		{
 			"a disk that fills",
 			foreshock.Incident{Kind: foreshock.Breach, Members: []foreshock.Member{{
-				Series: series("__name__", "node_filesystem_avail_bytes", "instance", "node-7"), Onset: at14(3), Value: 5e9, ETA: 3*time.Hour + 12*time.Minute,
+				Series: series("__name__", "node_filesystem_avail_bytes", "instance", "node-7"), Onset: at14(3), Value: 5e9, Arrival: foreshock.Arrival{ETA: 3*time.Hour + 12*time.Minute},
 			}}},
 			"node-7 filesystem avail at 4.66 GiB, will reach 0 B in 3h12m, since 14:03 UTC",
 		},

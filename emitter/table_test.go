@@ -254,7 +254,7 @@ func TestAnUnknownBandIsNotEmitted(t *testing.T) {
 func forecasting(second int64, eta time.Duration, s *foreshock.Series) foreshock.Report {
 	at := t0 + second*1000
 	return foreshock.Report{Findings: foreshock.Findings{Now: at, Forecasts: []foreshock.Forecast{{
-		Series: s, T: at, Horizon: 24 * time.Hour, Band: foreshock.Band{Expected: 10, Lower: 5, Upper: 15}, ETA: eta,
+		Series: s, T: at, Horizon: 24 * time.Hour, Band: foreshock.Band{Expected: 10, Lower: 5, Upper: 15}, Arrival: foreshock.Arrival{ETA: eta},
 	}}}}
 }
 

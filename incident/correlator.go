@@ -16,15 +16,15 @@ import (
 
 // Correlator joins anomalies into incidents. Create one with New.
 type Correlator struct {
-	config  Config
+	config  Config      `image:"-"`
 	open    []*incident // by opening; swept of closed ones by Tick
 	changed []*incident // since the last Tick, by first change
 
-	rules  *rules.Set
-	holds  map[string]rules.Hold // of the rules that have one
-	sets   [][]string            // of labels that join anomalies
-	pairs  []rules.Pair
-	linked []*rules.Correlate // the rules that both are made of
+	rules  *rules.Set            `image:"-"`
+	holds  map[string]rules.Hold `image:"-"` // of the rules that have one
+	sets   [][]string            `image:"-"` // of labels that join anomalies
+	pairs  []rules.Pair          `image:"-"`
+	linked []*rules.Correlate    `image:"-"` // the rules that both are made of
 
 	waiting map[string]*waiting // by partKey
 	matures int64               // ms: none of them is due before
@@ -33,13 +33,13 @@ type Correlator struct {
 	nearby map[string]sight     // the incident joined last under an affinity key
 	alerts map[string]*incident // firing ones, by what identifies their alert
 
-	scopes  memory[scope]   // of outbreaks
-	history memory[company] // of things
-	recent  []start         // of incidents, the latest historyDepth
+	scopes  lore[scope]   // of outbreaks
+	history lore[company] // of things
+	recent  []start       // of incidents, the latest historyDepth
 
 	resolved []foreshock.Incident // oldest first, at most config.KeepResolved
 	refused  uint64
-	buf      []byte // scratch for keys
+	buf      []byte `image:"-"` // scratch for keys
 }
 
 // New returns a Correlator that knows no incident and no rules. c must be valid.
@@ -53,8 +53,8 @@ func New(c Config) *Correlator {
 		parts:   map[string]*part{},
 		nearby:  map[string]sight{},
 		alerts:  map[string]*incident{},
-		scopes:  newMemory[scope](maxScopes),
-		history: newMemory[company](maxThings),
+		scopes:  newLore[scope](maxScopes),
+		history: newLore[company](maxThings),
 	}
 }
 
@@ -174,6 +174,7 @@ func (c *Correlator) Tick(now int64) []foreshock.Incident {
 		if in.State == foreshock.Resolved && in.into == nil {
 			c.resolved = append(c.resolved, in.Incident)
 		}
+		in.close()
 	}
 	c.changed = c.changed[:0]
 	c.forget()
@@ -198,6 +199,20 @@ func (c *Correlator) Incidents() []foreshock.Incident {
 // Forgotten is how often the memory for usual rates of starts, and for what was ill
 // together, was full and something in it was forgotten.
 func (c *Correlator) Forgotten() uint64 { return c.scopes.forgotten + c.history.forgotten }
+
+// SetCauses says what the incident with that ID likely comes from; the next Tick tells of
+// it where it is still open and the places, or their order, are others than before.
+func (c *Correlator) SetCauses(id string, causes []foreshock.Cause) {
+	k := slices.IndexFunc(c.open, func(in *incident) bool { return in.ID == id && in.State != foreshock.Resolved })
+	if k < 0 {
+		return
+	}
+	in := c.open[k]
+	same := slices.EqualFunc(in.Causes, causes, func(a, b foreshock.Cause) bool { return a.Place == b.Place })
+	if in.Causes = causes; !same {
+		c.touch(in)
+	}
+}
 
 // Refused is the number of anomalies that found Config.MaxOpen incidents open and
 // none to join, or too many series followed.

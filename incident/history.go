@@ -36,7 +36,7 @@ type companion struct {
 	times int
 }
 
-// thingKey is the memory's key for a thing, and what an incident is found by in which it
+// thingKey is the lore's key for a thing, and what an incident is found by in which it
 // is ill. It is valid until the next key is made.
 func (c *Correlator) thingKey(thing uint64, t *traits) []byte {
 	c.key(byThing, 0, t)

@@ -185,6 +185,14 @@ func (in *incident) tell(now int64) foreshock.Incident {
 	return in.Incident
 }
 
+// close lets go of what an incident that is over, and told so, has no use for: the starts
+// of late may hold it for a while.
+func (in *incident) close() {
+	if in.State == foreshock.Resolved {
+		in.parts, in.kept, in.keys, in.Members = nil, nil, nil, nil
+	}
+}
+
 // update takes in what happened to a series that is part of the incident already,
 // which rule selects now and keeps alerting of for so long once it is over.
 func (p *part) update(a *foreshock.Anomaly, rule string, keep time.Duration) {
@@ -263,7 +271,7 @@ func (p *part) end(t int64, keep time.Duration) {
 func (p *part) peak(a *foreshock.Anomaly) {
 	if m := p.member; m != nil && (a.Score >= m.Peak || a.Kind == foreshock.Breach || a.Kind == foreshock.Crossing) {
 		m.Peak, m.Value, m.Band, m.Channel = a.Score, a.Value, a.Band, a.Channel
-		m.Limit, m.Above, m.ETA, m.Silence, m.Company = a.Limit, a.Above, a.ETA, a.Silence, a.Company
+		m.Limit, m.Above, m.Arrival, m.Silence, m.Company = a.Limit, a.Above, a.Arrival, a.Silence, a.Company
 	}
 }
 

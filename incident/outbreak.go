@@ -133,17 +133,18 @@ func (c *Correlator) begin(a *foreshock.Anomaly, rule string) *incident {
 	}
 	for i := range scopes {
 		if key, ok := c.scopeKey(i, &t); ok {
-			c.scopes.at(key).add(start{in, first.thing, a.Onset})
+			c.scopes.at(key).add(start{in, first.thing, a.Onset}, c.config.JoinWithin)
 		}
 	}
 	return in
 }
 
-// add takes in a start.
-func (s *scope) add(b start) {
+// add takes in a start, and lets go of those that no other will be near.
+func (s *scope) add(b start, within model.Duration) {
 	fresh := max(s.at, b.onset)
 	s.weight = s.weight*math.Exp(-float64(elapsed(s.at, fresh))/float64(rateMemory.Milliseconds())) + 1
 	s.at = fresh
+	s.starts = slices.DeleteFunc(s.starts, func(old start) bool { return old.onset < b.onset && !old.near(b, 2*within) })
 	if len(s.starts) >= maxStarts {
 		s.starts = append(s.starts[:0], s.starts[1:]...)
 	}

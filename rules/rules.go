@@ -169,7 +169,8 @@ type Forecast struct {
 	// Horizon is how far to look ahead: an alert is raised when the limit will be
 	// crossed within it. From 1m to 1y. Required.
 	Horizon time.Duration `yaml:"horizon"`
-	// Confidence is the share of values that the bands of the forecast are to hold, such
+	// Confidence is the share of values that the bands of the forecast are to hold, and of
+	// crossings that the interval of their time is, such
 	// as 0.9 or 90%, from 0.5 to 0.999; 0.95 where it is left out.
 	Confidence Confidence `yaml:"confidence"`
 	// ScaleHorizon is how far ahead of the load to scale, about what a new replica takes

@@ -1,6 +1,7 @@
 package trend
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -56,18 +57,60 @@ func (c *Crossing) close(n int64) {
 // crossing is foreseen with confidence: Kendall's τ must be significant, the slope's
 // 95 % interval exclude zero, and the crossing lie within sight.
 func (c *Crossing) Reach(limit float64, above bool) (eta time.Duration, ok bool) {
+	way, ok := c.way(limit, above)
+	return way.eta, ok
+}
+
+// Between is the interval that holds what Reach foresees: at 95 %, or wider by so much.
+// latest is negative where the stream may never cross limit.
+func (c *Crossing) Between(limit float64, above bool, wider float64) (soonest, latest time.Duration) {
+	way, ok := c.way(limit, above)
+	if !ok || way.line == nil {
+		return 0, 0
+	}
+	return way.between(wider)
+}
+
+// way is how a stream gets to a limit: along line, or nil where it is there.
+type way struct {
+	*line
+	eta   time.Duration
+	limit float64
+	width int64 // of the line's buckets, ms
+}
+
+func (c *Crossing) way(limit float64, above bool) (way, bool) {
 	last, known := c.short.latest()
 	if !known {
-		return 0, false
+		return way{}, false
 	}
 	if last == limit || (last > limit) == above {
-		return 0, true
+		return way{}, true
 	}
 	// What both rings foresee, the short one foresees from nearer.
-	if eta, ok := c.short.fit().reach(limit, above, c.at, bucket, shortSight); ok {
-		return eta, true
+	near := c.short.fit()
+	if eta, ok := near.reach(limit, above, c.at, bucket, shortSight); ok {
+		return way{near, eta, limit, bucket}, true
 	}
-	return c.long.fit().reach(limit, above, c.at, hour*bucket, longSight)
+	far := c.long.fit()
+	eta, ok := far.reach(limit, above, c.at, hour*bucket, longSight)
+	return way{far, eta, limit, hour * bucket}, ok
+}
+
+// between turns the line about its middle, the one point it is sure of, by the error of
+// its slope.
+func (w way) between(wider float64) (soonest, latest time.Duration) {
+	middle := w.level - w.slope*w.span/2
+	climb := math.Abs(w.limit - middle)
+	slope, slip := math.Abs(w.slope), wider*certain*w.slip
+	earlier := func(slope float64) time.Duration { // than along the line itself
+		return time.Duration(climb*(1/math.Abs(w.slope)-1/slope)*float64(w.width)) * time.Millisecond
+	}
+	soonest, latest = max(w.eta-earlier(slope+slip), 0), -1
+	if slope > slip {
+		latest = w.eta - earlier(slope-slip)
+	}
+	return soonest, latest
 }
 
 // median is that of the samples of a bucket, or of an even selection of them once

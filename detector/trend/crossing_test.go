@@ -64,6 +64,49 @@ func TestReachOnAnExactLine(t *testing.T) {
 	}
 }
 
+// Of streams that rise with noise, the interval holds when the limit will be crossed about
+// as often as it says, and widens with its share.
+func TestBetween(t *testing.T) {
+	const streams, limit = 400, 100.0
+	held := map[float64]int{}
+	foreseen := 0
+	for seed := range uint64(streams) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		var c Crossing
+		for i := range int64(240) {
+			c.Learn(start+i*minute, float64(i)/4+3*r.NormFloat64())
+		}
+		truly := time.Duration(limit*4-240) * time.Minute
+		eta, ok := c.Reach(limit, true)
+		if !ok {
+			continue
+		}
+		foreseen++
+		var inner time.Duration
+		for _, wider := range []float64{0.34, 1} { // 50 and 95 %
+			soonest, latest := c.Between(limit, true, wider)
+			if soonest > eta || latest >= 0 && latest < eta {
+				t.Fatalf("%v is not between %v and %v", eta, soonest, latest)
+			}
+			if latest >= 0 && latest-soonest < inner {
+				t.Fatalf("the wider interval, %v, is narrower than %v", latest-soonest, inner)
+			}
+			inner = latest - soonest
+			if soonest <= truly && (latest < 0 || truly <= latest) {
+				held[wider]++
+			}
+		}
+	}
+	if foreseen < streams*9/10 {
+		t.Fatalf("%d of %d streams were foreseen", foreseen, streams)
+	}
+	for wider, want := range map[float64]float64{0.34: 0.5, 1: 0.95} {
+		if share := float64(held[wider]) / float64(foreseen); math.Abs(share-want) > 0.1 {
+			t.Errorf("%.2f of the crossings were in the interval of %.2f", share, want)
+		}
+	}
+}
+
 func TestMedianOfManySamples(t *testing.T) {
 	var m median
 	for i := range 1001 {

@@ -30,6 +30,7 @@ const (
 // not sure of anything.
 type line struct {
 	level, slope float64 // at the newest bucket; per bucket
+	slip         float64 // the slope's standard error
 	span         float64 // looked back, in buckets
 	last         int64   // number of the newest bucket
 	sure         bool    // that it rises or falls at all
@@ -114,6 +115,7 @@ func regress(x, y []float64) line {
 	}
 	free /= float64(n)
 	se := math.Sqrt(alike*pull/float64(n-2)/sxx) / free
+	l.slip = se
 	l.sure = math.Abs(l.slope) > certain*se && math.Abs(kendall(y)) > certain*math.Sqrt(alike)
 	return l
 }

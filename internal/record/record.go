@@ -70,13 +70,16 @@ func NewBand(b foreshock.Band) Band {
 type breach struct {
 	Limit      Number `json:"limit"`
 	ETASeconds Number `json:"etaSeconds"`
+	// From the soonest to the latest, which is null where it may be never.
+	SoonestSeconds Number `json:"soonestSeconds"`
+	LatestSeconds  Number `json:"latestSeconds"`
 }
 
-func newBreach(k foreshock.Kind, limit float64, eta time.Duration) *breach {
+func newBreach(k foreshock.Kind, limit float64, a foreshock.Arrival) *breach {
 	if k != foreshock.Breach {
 		return nil
 	}
-	return &breach{Number(limit), seconds(eta)}
+	return &breach{Number(limit), seconds(a.ETA), seconds(a.Soonest), seconds(a.Latest)}
 }
 
 // crossing is there for a crossing only.
@@ -160,7 +163,7 @@ func NewAnomaly(a foreshock.Anomaly) Anomaly {
 		Group: group, Company: newCompany(a.Company),
 		Series: NewSeries(a.Series), Kind: a.Kind.String(), Phase: a.Phase.String(), Rule: a.Rule,
 		Onset: Instant(a.Onset), Value: Number(a.Value), Score: Number(a.Score), Channel: a.Channel,
-		Band: NewBand(a.Band), breach: newBreach(a.Kind, a.Limit, a.ETA), crossing: newCrossing(a.Kind, a.Limit, a.Above),
+		Band: NewBand(a.Band), breach: newBreach(a.Kind, a.Limit, a.Arrival), crossing: newCrossing(a.Kind, a.Limit, a.Above),
 		silence: newSilence(a.Kind, a.Silence),
 	}
 }
@@ -178,7 +181,7 @@ type Forecast struct {
 func NewForecast(f foreshock.Forecast) Forecast {
 	return Forecast{
 		Series: NewSeries(f.Series), Rule: f.Rule, HorizonSeconds: seconds(f.Horizon), Band: NewBand(f.Band),
-		breach: breach{Number(f.Limit), seconds(f.ETA)},
+		breach: *newBreach(foreshock.Breach, f.Limit, f.Arrival),
 	}
 }
 
@@ -198,6 +201,15 @@ type Incident struct {
 	// Members are the first of MemberCount.
 	Members     []Member `json:"members"`
 	MemberCount int      `json:"memberCount"`
+	// Causes are what it likely comes from, the likeliest first.
+	Causes []Cause `json:"causes,omitempty"`
+}
+
+// Cause is a place that an incident may come from.
+type Cause struct {
+	Place      string   `json:"place"`
+	Confidence Number   `json:"confidence"` // how often one that looked like this was it
+	Evidence   []string `json:"evidence"`   // the weightiest reason first
 }
 
 // Member is one series' part in an incident.
@@ -224,6 +236,9 @@ func NewIncident(i foreshock.Incident, maxMembers int) Incident {
 		Labels: i.Labels, Alerting: i.Alerting, Rule: i.Rule,
 		Members: make([]Member, min(len(i.Members), maxMembers)), MemberCount: len(i.Members) + i.Dropped,
 	}
+	for _, c := range i.Causes {
+		r.Causes = append(r.Causes, Cause{Place: c.Place, Confidence: Number(c.Confidence), Evidence: c.Evidence})
+	}
 	for k := range r.Members {
 		r.Members[k] = newMember(i.Kind, &i.Members[k])
 	}
@@ -237,7 +252,7 @@ func newMember(k foreshock.Kind, m *foreshock.Member) Member {
 	return Member{
 		Series: NewSeries(m.Series), Rule: m.Rule, Onset: Instant(m.Onset), EndedAt: Instant(m.EndedAt),
 		Peak: Number(m.Peak), Value: Number(m.Value), Channel: m.Channel,
-		Band: NewBand(m.Band), breach: newBreach(k, m.Limit, m.ETA), crossing: newCrossing(k, m.Limit, m.Above),
+		Band: NewBand(m.Band), breach: newBreach(k, m.Limit, m.Arrival), crossing: newCrossing(k, m.Limit, m.Above),
 		silence: newSilence(k, m.Silence), Company: newCompany(m.Company),
 	}
 }

@@ -27,11 +27,11 @@ func TestForms(t *testing.T) {
 	}{
 		{"a breach", NewAnomaly(foreshock.Anomaly{
 			Series: disk, Kind: foreshock.Breach, Phase: foreshock.Started, Rule: "disk", Onset: noon, T: noon + 1,
-			Value: math.Inf(1), Score: 1.5, Band: foreshock.NoBand(), Channel: "level", Limit: 10, ETA: time.Hour,
-		}), `{"series":"disk{instance=\"a\"}","metric":{"__name__":"disk","instance":"a"},"kind":"breach","phase":"started","rule":"disk","onset":"2026-03-01T12:00:00.000Z","value":null,"score":1.5,"channel":"level","expected":null,"lower":null,"upper":null,"limit":10,"etaSeconds":3600}`},
+			Value: math.Inf(1), Score: 1.5, Band: foreshock.NoBand(), Channel: "level", Limit: 10, Arrival: foreshock.Arrival{ETA: time.Hour, Soonest: 50 * time.Minute, Latest: 2 * time.Hour},
+		}), `{"series":"disk{instance=\"a\"}","metric":{"__name__":"disk","instance":"a"},"kind":"breach","phase":"started","rule":"disk","onset":"2026-03-01T12:00:00.000Z","value":null,"score":1.5,"channel":"level","expected":null,"lower":null,"upper":null,"limit":10,"etaSeconds":3600,"soonestSeconds":3000,"latestSeconds":7200}`},
 		{"a forecast that foresees no crossing", NewForecast(foreshock.Forecast{
-			Series: disk, Horizon: 24 * time.Hour, Band: foreshock.Band{Expected: 10, Lower: 5, Upper: 15}, ETA: -1,
-		}), `{"series":"disk{instance=\"a\"}","metric":{"__name__":"disk","instance":"a"},"horizonSeconds":86400,"expected":10,"lower":5,"upper":15,"limit":0,"etaSeconds":null}`},
+			Series: disk, Horizon: 24 * time.Hour, Band: foreshock.Band{Expected: 10, Lower: 5, Upper: 15}, Arrival: foreshock.Never(),
+		}), `{"series":"disk{instance=\"a\"}","metric":{"__name__":"disk","instance":"a"},"horizonSeconds":86400,"expected":10,"lower":5,"upper":15,"limit":0,"etaSeconds":null,"soonestSeconds":null,"latestSeconds":null}`},
 		{"an incident that speaks of its second member and shows one of four", NewIncident(foreshock.Incident{
 			ID: "1f", State: foreshock.Firing, StartsAt: noon, Updated: noon + 1500, Labels: labels.FromStrings("instance", "a"), Alerting: true, Rule: "load", Dropped: 2,
 			Members: []foreshock.Member{
@@ -55,5 +55,14 @@ func TestATimeFromBeyondTheCalendarIsWritten(t *testing.T) {
 		if b, err := json.Marshal(Instant(ms)); err != nil || !json.Valid(b) {
 			t.Errorf("%d is written %s: %v", ms, b, err)
 		}
+	}
+}
+
+// An incident's causes are there where some are known.
+func TestCauses(t *testing.T) {
+	r := NewIncident(foreshock.Incident{Causes: []foreshock.Cause{{Place: "database", Confidence: .5, Evidence: []string{"CPU 4× usual"}}}}, 1)
+	b, err := json.Marshal(r.Causes)
+	if want := `[{"place":"database","confidence":0.5,"evidence":["CPU 4× usual"]}]`; err != nil || string(b) != want {
+		t.Errorf("got %s, %v; want %s", b, err, want)
 	}
 }
