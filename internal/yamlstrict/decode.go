@@ -192,7 +192,7 @@ func (f *File) object(n *yaml.Node, v reflect.Value, path string) {
 			}
 			f.item(e, fields.rest, path)
 		default:
-			f.reject(where(e.key), at, "unknown key%s", suggestOf(e.key.Value, fields.names))
+			f.reject(where(e.key), at, "unknown key%s", unknown{e.key.Value, fields.names})
 			if meant := closest(e.key.Value, fields.names); meant != "" {
 				f.meant[child(path, meant)] = true
 			}

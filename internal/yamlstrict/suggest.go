@@ -24,22 +24,29 @@ func closest(name string, known []string) string {
 	if len(name) > longest {
 		return ""
 	}
+	name = strings.ToLower(name)
 	for _, k := range known {
-		if d := distance(strings.ToLower(name), k); d < least {
+		if d := distance(name, k); d < least {
 			best, least = k, d
 		}
 	}
 	return best
 }
 
-// suggestOf is Suggest or, where nothing is close to name, which names there are, as far
+// unknown is a name that is none of the known ones.
+type unknown struct {
+	name  string
+	known []string
+}
+
+// String is Suggest or, where nothing is close to the name, which names there are, as far
 // as a line has room for them.
-func suggestOf(name string, known []string) string {
+func (u unknown) String() string {
 	const room = 200 // bytes of names
-	if close := Suggest(name, known); close != "" || len(known) == 0 {
+	if close := Suggest(u.name, u.known); close != "" || len(u.known) == 0 {
 		return close
 	}
-	sorted, n := slices.Sorted(slices.Values(known)), 0
+	sorted, n := slices.Sorted(slices.Values(u.known)), 0
 	for used := 0; n < len(sorted); n++ {
 		if used += len(sorted[n]) + len(", "); used > room {
 			break

@@ -173,6 +173,10 @@ func (f *File) Mistake(path, format string, args ...any) Mistake {
 }
 
 func (f *File) reject(at place, path, format string, args ...any) {
+	if len(f.mistakes) == maxMistakes {
+		f.untold++ // and nobody waits for its words
+		return
+	}
 	f.add(f.mistake(at, path, format, args...))
 }
 
