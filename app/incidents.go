@@ -25,11 +25,19 @@ func newIncidents(c incident.Config, r *rules.Set, reg prometheus.Registerer) *i
 	// Registered here, as the correlator is pure and knows no registry.
 	promauto.With(reg).NewCounterFunc(prometheus.CounterOpts{
 		Name: "foreshock_incident_anomalies_refused_total",
-		Help: "Anomalies that opened no incident because as many as allowed were open.",
+		Help: "Anomalies that joined no incident because as many incidents, or series in them, as allowed were open.",
 	}, func() float64 {
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		return float64(i.correlator.Refused())
+	})
+	promauto.With(reg).NewCounterFunc(prometheus.CounterOpts{
+		Name: "foreshock_incident_memories_forgotten_total",
+		Help: "Usual rates of incidents, and things that fell ill together before, forgotten because as many as allowed were known.",
+	}, func() float64 {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return float64(i.correlator.Forgotten())
 	})
 	return i
 }

@@ -20,7 +20,7 @@ func unheard(m *foreshock.Member) string {
 	} else {
 		b.WriteString(cmp.Or(where(m.Series), what(m.Series)))
 		if job := m.Series.Labels.Get(model.JobLabel); job != "" {
-			fmt.Fprintf(&b, " (job %s)", shorten(job))
+			fmt.Fprintf(&b, " (job %s)", words(job, maxWord))
 		}
 		also(&b, silent.Targets-1, "targets")
 	}

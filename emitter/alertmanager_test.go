@@ -130,7 +130,7 @@ alertmanagers:
 				t.Errorf("starts at %s", a.StartsAt)
 			}
 		}
-		if a := got[0]; !a.EndsAt.Equal(at(210+240)) || a.GeneratorURL != "http://foreshock:9797/#incident=3f2a" || !strings.Contains(a.Annotations["summary"], "on node-7 at 0.98") {
+		if a := got[0]; !a.EndsAt.Equal(at(210+240)) || a.GeneratorURL != "http://foreshock:9797/#incident=3f2a" || !strings.Contains(a.Annotations["summary"], "node-7 cpu 14× normal (0.98)") {
 			t.Errorf("firing: %+v", a)
 		}
 		if a := got[1]; !a.EndsAt.Equal(at(210)) {

@@ -26,8 +26,6 @@ const (
 	absenceAlert = "ForeshockAbsence"
 	limitAlert   = "ForeshockLimit"
 
-	defaultSeverity = "warning"
-
 	// describedMembers is how many members the description lists: what fits on a
 	// telephone. maxSeriesText cuts one line of it.
 	describedMembers = 10
@@ -60,9 +58,10 @@ func newComposer(set *rules.Set, external labels.Labels, externalURL string) *co
 }
 
 // labels are the identity of the incident's alert: alertname and rule, what the rule
-// adds, and what the members have in common. They hold no values.
+// adds, and what the members have in common. They hold no values. A rule's own severity
+// is what it says; else it is that of the incident when it is first told.
 func (c *composer) labels(i *foreshock.Incident) labels.Labels {
-	added := map[string]string{severityLabel: defaultSeverity}
+	added := map[string]string{severityLabel: severity(i)}
 	ruleLabels, _ := c.rules.Text(i.Rule)
 	maps.Copy(added, ruleLabels)
 	added[labels.AlertName] = outlierAlert
@@ -99,7 +98,7 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 	lead := i.Lead()
 	texts := map[string]string{"incident": i.ID}
 	if lead != nil {
-		texts["summary"] = c.summary(i, lead)
+		texts["summary"] = summary(i, lead)
 		texts["description"] = describe(i)
 		said := saying(lead)
 		texts["value"] = text(said.Value)
@@ -125,7 +124,13 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 	}
 
 	var errs []error
-	_, ruleAnnotations := c.rules.Text(i.Rule)
+	ruleLabels, ruleAnnotations := c.rules.Text(i.Rule)
+	if now := severity(i); ruleLabels[severityLabel] == "" && now != identity.Get(severityLabel) {
+		texts["severity_now"] = now // the label stays, or it were another alert
+	}
+	if ruleAnnotations["summary"] != "" && lead != nil && i.Kind != foreshock.Absence {
+		texts["description"] = texts["summary"] + "\n" + texts["description"] // which the rule's own says otherwise
+	}
 	for _, name := range slices.Sorted(maps.Keys(ruleAnnotations)) {
 		expanded, err := c.expand(ruleAnnotations[name], i, lead, identity)
 		if err != nil {
@@ -183,33 +188,24 @@ func (c *composer) link(id string) string {
 	return u.String()
 }
 
-// summary is one line for a tired person: what, where, how far off, since when.
-func (c *composer) summary(i *foreshock.Incident, lead *foreshock.Member) string {
-	if lead.Of > 0 {
-		return placeSummary(i, lead)
-	}
-	var b strings.Builder
-	if i.Kind == foreshock.Absence {
-		b.WriteString(unheard(lead))
-		if n := len(i.Members) + i.Dropped; n > 1 {
-			fmt.Fprintf(&b, "; and %d more", n-1)
-		}
-		return b.String()
-	}
-	b.WriteString(what(lead.Series))
+// summary is one line for a tired person: what, where, how far off, since when. The
+// likely cause, once it is known, has an annotation of its own.
+func summary(i *foreshock.Incident, lead *foreshock.Member) string {
+	who, m := subject(place(lead), lead.Series), lead
 	switch i.Kind {
+	case foreshock.Absence:
+		if n := len(i.Members) + i.Dropped; n > 1 {
+			return fmt.Sprintf("%s; and %d more", unheard(lead), n-1)
+		}
+		return unheard(lead)
 	case foreshock.Breach:
-		fmt.Fprintf(&b, " at %s, will reach %s in %s", text(lead.Value), text(lead.Limit), etaText(lead.ETA))
+		return fmt.Sprintf("%s at %s, will reach %s in %s, %s%s",
+			who, quantity(m.Series, m.Value), quantity(m.Series, m.Limit), etaText(m.ETA), since(i, m.Onset), others(i))
 	case foreshock.Crossing:
-		fmt.Fprintf(&b, " is %s", beyond(lead))
-	default:
-		fmt.Fprintf(&b, " at %s%s", text(lead.Value), expectation(lead.Band))
+		return fmt.Sprintf("%s is %s, %s%s",
+			who, beyond(m, func(v float64) string { return quantity(m.Series, v) }), since(i, m.Onset), others(i))
 	}
-	fmt.Fprintf(&b, ", since %s", foreshock.Time(i.StartsAt).Format("15:04:05 UTC"))
-	if n := len(i.Members) + i.Dropped; n > 1 {
-		fmt.Fprintf(&b, "; %d series", n)
-	}
-	return b.String()
+	return story(i, lead)
 }
 
 // describe lists the first members, one a line, and groups before those of which they are.
@@ -228,7 +224,7 @@ func describe(i *foreshock.Incident) string {
 		}
 		fmt.Fprintf(&b, "%s %s: ", foreshock.Time(m.Onset).Format("15:04:05"), shorten(m.Series.String()))
 		if i.Kind == foreshock.Crossing {
-			b.WriteString(beyond(&m))
+			b.WriteString(beyond(&m, text))
 		} else {
 			fmt.Fprintf(&b, "%s, score %s", observed(&m), text(m.Peak))
 		}
@@ -248,7 +244,7 @@ func describe(i *foreshock.Incident) string {
 
 // what names a series by its metric and where it is.
 func what(s *foreshock.Series) string {
-	name := shorten(cmp.Or(s.Name(), s.String()))
+	name := words(cmp.Or(s.Name(), s.String()), maxSeriesText)
 	if place := where(s); place != "" {
 		return name + " on " + place
 	}
@@ -257,12 +253,7 @@ func what(s *foreshock.Series) string {
 
 // where is the place of a series, or "".
 func where(s *foreshock.Series) string {
-	for _, l := range placeLabels {
-		if place := s.Labels.Get(l); place != "" {
-			return shorten(place)
-		}
-	}
-	return ""
+	return words(placeOf(s).Value, maxWord)
 }
 
 // observed is what the series, or those of the group, were found at.
@@ -270,11 +261,11 @@ func observed(m *foreshock.Member) string {
 	if m.Of == 0 {
 		return text(m.Value) + expectation(m.Band)
 	}
-	return fmt.Sprintf("%d of %d series%s", m.Odd, m.Of, loudest(m, (*foreshock.Series).String))
+	return fmt.Sprintf("%d of %d series%s", m.Odd, m.Of, loudest(m))
 }
 
 // beyond is where the series was found, and which limit that is beyond.
-func beyond(m *foreshock.Member) string {
+func beyond(m *foreshock.Member, text func(float64) string) string {
 	side := "below"
 	if m.Above {
 		side = "above"

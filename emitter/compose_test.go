@@ -42,7 +42,7 @@ func TestTheSummaryIsForATiredPerson(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"summary": "node_cpu_seconds_total on node-7 at 0.98, expected 0.03 to 0.11, since 14:03:05 UTC; 3 series",
+		"summary": "node-7 cpu 14× normal (0.98) since 14:03 UTC; 3 series",
 		"description": `14:03:05 node_cpu_seconds_total{instance="node-7", job="node"}: 0.98, expected 0.03 to 0.11, score 1.7
 14:03:20 node_filesystem_avail_bytes{instance="node-7", mountpoint="/"}: 12300000, score 1.2, ended 14:04:05`,
 		"value": "0.98", "expected": "0.03 to 0.11", "score": "1.7", "incident": "3f2a", "eta": "", "console": "",
@@ -59,7 +59,7 @@ func TestTheSummaryIsForATiredPerson(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "node_filesystem_avail_bytes on node-7 at 5000000000, will reach 0 in 3h12m, since 14:03:05 UTC"; got.Get("summary") != want {
+	if want := "node-7 filesystem avail at 4.66 GiB, will reach 0 B in 3h12m, since 14:03 UTC"; got.Get("summary") != want {
 		t.Errorf("summary %q, want %q", got.Get("summary"), want)
 	}
 	if got.Get("eta") != "3h12m (2h, or never)" || got.Get("limit") != "0" {

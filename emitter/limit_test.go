@@ -31,7 +31,7 @@ func TestACrossingSaysWhichLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, want := range map[string]string{
-			"summary":     "cpu on host-3 is " + c.want + ", since 14:03:05 UTC",
+			"summary":     "host-3 cpu is " + c.want + ", since 14:03 UTC",
 			"description": `14:03:05 cpu{instance="host-3"}: ` + c.want,
 			"value":       "0.97", "limit": "0.9", "score": "", "expected": "",
 		} {

@@ -40,32 +40,32 @@ func TestThePlacesSummaryNamesItsLoudest(t *testing.T) {
 	}{
 		{
 			"many", func(*foreshock.Incident) {},
-			"31 of 412 series on host-3 are unlike themselves, most of all node_load1 at 0.39, expected 0 to 0.02, since 14:03:05 UTC",
+			"host-3 load1 39× normal (0.39) since 14:03 UTC; 31 of 412 series there are unlike themselves",
 		},
 		{
 			"one", func(i *foreshock.Incident) { i.Members[1].Odd = 1 },
-			"1 of 412 series on host-3 is unlike itself, most of all node_load1 at 0.39, expected 0 to 0.02, since 14:03:05 UTC",
+			"host-3 load1 39× normal (0.39) since 14:03 UTC; 1 of 412 series there is unlike itself",
 		},
 		{
 			"none by itself", func(i *foreshock.Incident) { i.Members[1].Odd = 0 },
-			"412 series on host-3 are unlike themselves together, none by itself, most of all node_load1 at 0.39, expected 0 to 0.02, since 14:03:05 UTC",
+			"412 series on host-3 are unlike themselves together, none by itself, most of all node load1 39× normal (0.39), since 14:03 UTC",
 		},
 		{
 			"nothing was expected", func(i *foreshock.Incident) { i.Members[1].Loudest.Band = foreshock.NoBand() },
-			"31 of 412 series on host-3 are unlike themselves, most of all node_load1 at 0.39, since 14:03:05 UTC",
+			"host-3 load1 at 0.39 since 14:03 UTC; 31 of 412 series there are unlike themselves",
 		},
 		{
 			"nobody is loudest", func(i *foreshock.Incident) { i.Members[1].Loudest = foreshock.Witness{} },
-			"31 of 412 series on host-3 are unlike themselves, since 14:03:05 UTC",
+			"31 of 412 series on host-3 are unlike themselves, since 14:03 UTC",
 		},
 		{"a service", func(i *foreshock.Incident) {
 			i.Members[1].Series = foreshock.NewGroup(labels.FromStrings("svc", "cart", "namespace", "shop"), "cpu")
-		}, "31 of 412 series on cart are unlike themselves, most of all node_load1 at 0.39, expected 0 to 0.02, since 14:03:05 UTC"},
+		}, "cart load1 39× normal (0.39) since 14:03 UTC; 31 of 412 series there are unlike themselves"},
 		{"two places", func(i *foreshock.Incident) {
 			other := i.Members[1]
 			other.Series = foreshock.NewGroup(labels.FromStrings("instance", "host-4"), "cpu")
 			i.Members = append(i.Members, other)
-		}, "31 of 412 series on host-3 are unlike themselves, most of all node_load1 at 0.39, expected 0 to 0.02, since 14:03:05 UTC; and on another place"},
+		}, "host-3 load1 39× normal (0.39) since 14:03 UTC; 31 of 412 series there are unlike themselves; 62 series on 2 instances"},
 	} {
 		i := placeIncident()
 		c.edit(&i)

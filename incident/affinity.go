@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
@@ -56,6 +58,8 @@ const (
 	bySet   = iota // of labels
 	byGroup        // that speaks
 	byPair         // of things, one side of it
+	byThing        // that was ill together with others before
+	byScope        // of an outbreak
 )
 
 // key begins a key of the kind and number.
@@ -156,16 +160,14 @@ func (c *Correlator) at(on side, key []byte, ok bool) ([]byte, bool) {
 }
 
 // index has later anomalies find in by what a part of it, of those traits, has in common
-// with them.
-func (c *Correlator) index(in *incident, t traits) {
+// with them, and by its onset.
+func (c *Correlator) index(in *incident, t traits, onset int64) {
 	enter := func(key []byte, ok bool) {
-		if !ok || c.nearby[string(key)] == in {
-			return
+		if ok {
+			c.enter(in, key, onset)
 		}
-		k := string(key)
-		c.nearby[k] = in
-		in.keys = append(in.keys, k)
 	}
+	enter(c.thingKey(thingOf(&t), &t), true)
 	enter(c.groupKey(&t))
 	for i := range c.sets {
 		enter(c.affinityKey(i, &t))
@@ -178,27 +180,69 @@ func (c *Correlator) index(in *incident, t traits) {
 	}
 }
 
-// join returns the open incident a belongs to, or nil: first by the group, then by the
-// sets of the configuration and of the rules, then by the pairs.
-func (c *Correlator) join(a *foreshock.Anomaly) *incident {
-	t := traitsOf(a)
-	if in := c.find(a)(c.groupKey(&t)); in != nil {
-		return in
+// sight is by what an incident is found under a key: the onsets of the parts that have
+// that in common.
+type sight struct {
+	in            *incident
+	first, latest int64 // ms
+}
+
+// enter has later anomalies find in under key, by what began at onset.
+func (c *Correlator) enter(in *incident, key []byte, onset int64) {
+	s, ok := c.nearby[string(key)]
+	if ok && s.in == in {
+		s.first, s.latest = min(s.first, onset), max(s.latest, onset)
+		c.nearby[string(key)] = s
+		return
 	}
-	for i := range c.sets {
-		if in := c.find(a)(c.affinityKey(i, &t)); in != nil {
-			return in
+	k := string(key)
+	c.nearby[k] = sight{in, onset, onset}
+	in.keys = append(in.keys, k)
+}
+
+// near reports whether an onset is close enough: so long before the first, or after the
+// latest.
+func (s sight) near(onset int64, before, after model.Duration) bool {
+	return elapsed(onset, s.first) <= uint64(time.Duration(before).Milliseconds()) &&
+		elapsed(s.latest, onset) <= uint64(time.Duration(after).Milliseconds())
+}
+
+// join returns the open incident a belongs to, or nil: first by the group, then by the
+// sets of the configuration and of the rules, then by the pairs, then by history. Others
+// that it touches become part of that one where nobody was told of them.
+func (c *Correlator) join(a *foreshock.Anomaly) *incident {
+	var in *incident
+	t := traitsOf(a)
+	within, late := c.config.JoinWithin, max(c.config.JoinWithin, c.config.JoinLate)
+	meet := func(within model.Duration, key []byte, ok bool) {
+		if !ok {
+			return
 		}
+		if other := c.find(a, key, within); other != nil {
+			in = c.merge(in, other, a.T)
+		}
+	}
+	key, ok := c.groupKey(&t)
+	meet(late, key, ok)
+	for i, set := range c.sets {
+		reach := late
+		if slices.Contains(set, foreshock.RuleLabel) {
+			reach = within // alike, but in different places
+		}
+		key, ok := c.affinityKey(i, &t)
+		meet(reach, key, ok)
 	}
 	for i := range c.pairs {
 		for _, on := range []side{from, to} {
 			key, ok := c.pairKey(i, on, &t)
-			if in := c.find(a)(c.at(!on, key, ok)); in != nil {
-				return in
-			}
+			key, ok = c.at(!on, key, ok)
+			meet(late, key, ok)
 		}
 	}
-	return nil
+	if in == nil {
+		in = c.joinCompanion(a, &t)
+	}
+	return in
 }
 
 // valueOf is the value of a label of a series with the labels ls under rule, derived

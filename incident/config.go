@@ -32,6 +32,12 @@ type Config struct {
 	// incident's latest onset, or before its first.
 	JoinWithin model.Duration `yaml:"join_within"`
 
+	// JoinLate is for what degrades slowly: an anomaly of the same host, workload or
+	// service, or of the other side of a pair, joins an incident that is still open when it
+	// starts at most this long after the incident's latest onset. Not so one under a rule
+	// whose severity label differs from that of the incident's: its page must not get lost.
+	JoinLate model.Duration `yaml:"join_late"`
+
 	// FireAfter is how long an incident must have lasted, from its first onset,
 	// before anyone is told. Waiting lets more members show what they have in
 	// common before the labels of the alert are fixed.
@@ -58,7 +64,8 @@ type Config struct {
 	MaxOpen int `yaml:"max_open"`
 
 	// MaxMembers is the number of members an incident keeps. Further ones prolong
-	// it and are counted, but not kept.
+	// it and are counted, but not kept. max_open × max_members series are followed at
+	// once, half as many of those that no rule selects; others are refused and counted.
 	MaxMembers int `yaml:"max_members"`
 
 	// KeepResolved is the number of resolved incidents kept to be looked at.
@@ -66,10 +73,12 @@ type Config struct {
 }
 
 // DefaultConfig joins what happens to one host, one workload or one service, or to
-// one metric under one rule, within two minutes.
+// one metric under one rule, within two minutes, and what follows on the same host,
+// workload or service while that lasts.
 func DefaultConfig() Config {
 	return Config{
 		JoinWithin:   model.Duration(2 * time.Minute),
+		JoinLate:     model.Duration(30 * time.Minute),
 		ResolveAfter: model.Duration(30 * time.Second),
 		Affinity: [][]string{
 			{"instance", "cluster"},
@@ -93,6 +102,7 @@ func (c Config) Validate() error {
 		value model.Duration
 	}{
 		{"join_within", c.JoinWithin},
+		{"join_late", c.JoinLate},
 		{"fire_after", c.FireAfter},
 		{"resolve_after", c.ResolveAfter},
 	} {

@@ -2,10 +2,13 @@ package incident
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/prometheus/common/model"
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/rules"
@@ -17,6 +20,7 @@ type Correlator struct {
 	open    []*incident // by opening; swept of closed ones by Tick
 	changed []*incident // since the last Tick, by first change
 
+	rules  *rules.Set            `image:"-"`
 	holds  map[string]rules.Hold `image:"-"` // of the rules that have one
 	sets   [][]string            `image:"-"` // of labels that join anomalies
 	pairs  []rules.Pair          `image:"-"`
@@ -26,8 +30,12 @@ type Correlator struct {
 	matures int64               // ms: none of them is due before
 
 	parts  map[string]*part     // of open incidents, by partKey
-	nearby map[string]*incident // the incident joined last under an affinity key
+	nearby map[string]sight     // the incident joined last under an affinity key
 	alerts map[string]*incident // firing ones, by what identifies their alert
+
+	scopes  lore[scope]   // of outbreaks
+	history lore[company] // of things
+	recent  []start       // of incidents, the latest historyDepth
 
 	resolved []foreshock.Incident // oldest first, at most config.KeepResolved
 	refused  uint64
@@ -38,12 +46,15 @@ type Correlator struct {
 func New(c Config) *Correlator {
 	return &Correlator{
 		config:  c,
+		rules:   &rules.Set{},
 		sets:    c.Affinity,
 		waiting: map[string]*waiting{},
 		matures: math.MaxInt64,
 		parts:   map[string]*part{},
-		nearby:  map[string]*incident{},
+		nearby:  map[string]sight{},
 		alerts:  map[string]*incident{},
+		scopes:  newLore[scope](maxScopes),
+		history: newLore[company](maxThings),
 	}
 }
 
@@ -61,7 +72,7 @@ func (c *Correlator) SetRules(s *rules.Set) {
 	if s == nil {
 		s = &rules.Set{}
 	}
-	c.holds, c.linked = s.Holds(), s.Correlates
+	c.holds, c.linked, c.rules = s.Holds(), s.Correlates, s
 	c.reindex()
 }
 
@@ -69,11 +80,12 @@ func (c *Correlator) SetRules(s *rules.Set) {
 func (c *Correlator) reindex() {
 	c.sets, c.pairs = setsOf(c.config, c.linked)
 	c.sweep()
-	clear(c.nearby)
+	stays := func(key string) bool { return key[0] == byScope }
+	maps.DeleteFunc(c.nearby, func(key string, _ sight) bool { return !stays(key) })
 	for _, in := range c.open {
-		in.keys = in.keys[:0]
+		in.keys = slices.DeleteFunc(in.keys, func(key string) bool { return !stays(key) })
 		for _, p := range in.kept {
-			c.index(in, traits{in.Kind, p.member.Series, p.rule, p.group, p.shared})
+			c.index(in, traits{in.Kind, p.member.Series, p.rule, p.group, p.shared}, p.member.Onset)
 		}
 	}
 }
@@ -98,13 +110,17 @@ func (c *Correlator) Add(a foreshock.Anomaly) {
 func (c *Correlator) add(a foreshock.Anomaly, rule string) {
 	if p := c.parts[string(c.partKey(&a))]; p != nil {
 		c.settle(p.in, a.T)
-		if p.in.State != foreshock.Resolved {
+		if p.in.State != foreshock.Resolved && !c.anew(p, &a) {
 			c.touch(p.in)
 			p.update(&a, rule, c.holds[a.Rule].KeepFiringFor)
 			return
 		}
 	}
 	if a.Phase == foreshock.Ended {
+		return
+	}
+	if len(c.parts) >= c.room(rule) {
+		c.refused++
 		return
 	}
 	in := c.join(&a)
@@ -118,7 +134,24 @@ func (c *Correlator) add(a foreshock.Anomaly, rule string) {
 	c.touch(in)
 	key := string(c.partKey(&a))
 	c.parts[key] = in.add(&a, rule, key, c.config.MaxMembers)
-	c.index(in, traitsOf(&a))
+	c.index(in, traitsOf(&a), a.Onset)
+}
+
+// anew reports whether a is another matter than what the series had a part in: it was
+// normal for too long to join late what is still open, and so it parts from it.
+func (c *Correlator) anew(p *part, a *foreshock.Anomaly) bool {
+	since := max(p.endedAt, p.keepUntil)
+	late := max(c.config.JoinWithin, c.config.JoinLate)
+	return !p.lasting && a.Phase != foreshock.Ended && elapsed(since, a.Onset) > uint64(time.Duration(late).Milliseconds())
+}
+
+// room is for how many series there is some: what no rule selected may not take it all.
+func (c *Correlator) room(rule string) int {
+	room := c.config.MaxOpen * c.config.MaxMembers
+	if rule == "" {
+		return (room + 1) / 2
+	}
+	return room
 }
 
 // Tick moves the time on: incidents fire and resolve. now is the sample time in ms.
@@ -134,13 +167,14 @@ func (c *Correlator) Tick(now int64) []foreshock.Incident {
 	var told []foreshock.Incident
 	for _, in := range c.changed {
 		in.changed = false
-		if in.absorbed && in.Updated == 0 {
+		if in.into != nil && in.Updated == 0 {
 			continue // nobody has heard of it
 		}
 		told = append(told, in.tell(now))
-		if in.State == foreshock.Resolved && !in.absorbed {
+		if in.State == foreshock.Resolved && in.into == nil {
 			c.resolved = append(c.resolved, in.Incident)
 		}
+		in.close()
 	}
 	c.changed = c.changed[:0]
 	c.forget()
@@ -162,6 +196,10 @@ func (c *Correlator) Incidents() []foreshock.Incident {
 	return all
 }
 
+// Forgotten is how often the memory for usual rates of starts, and for what was ill
+// together, was full and something in it was forgotten.
+func (c *Correlator) Forgotten() uint64 { return c.scopes.forgotten + c.history.forgotten }
+
 // SetCauses says what the incident with that ID likely comes from; the next Tick tells of
 // it where it is still open and the places, or their order, are others than before.
 func (c *Correlator) SetCauses(id string, causes []foreshock.Cause) {
@@ -177,30 +215,62 @@ func (c *Correlator) SetCauses(id string, causes []foreshock.Cause) {
 }
 
 // Refused is the number of anomalies that found Config.MaxOpen incidents open and
-// none to join.
+// none to join, or too many series followed.
 func (c *Correlator) Refused() uint64 { return c.refused }
 
-// find returns what finds the open incident under a key that a can join, or nil.
-func (c *Correlator) find(a *foreshock.Anomaly) func(key []byte, ok bool) *incident {
-	return func(key []byte, ok bool) *incident {
-		if !ok {
-			return nil
-		}
-		in := c.nearby[string(key)]
-		if in == nil {
-			return nil
-		}
-		c.settle(in, a.T)
-		if in.State == foreshock.Resolved || !in.near(a.Onset, c.config.JoinWithin) {
-			return nil
-		}
-		return in
+// find returns the open incident under a key that a can join when it starts at most
+// within after the latest onset under that key, or nil.
+func (c *Correlator) find(a *foreshock.Anomaly, key []byte, within model.Duration) *incident {
+	s, ok := c.nearby[string(key)]
+	if !ok {
+		return nil
 	}
+	c.settle(s.in, a.T)
+	if s.in.State == foreshock.Resolved || !s.near(a.Onset, c.config.JoinWithin, within) {
+		return nil
+	}
+	if !s.near(a.Onset, c.config.JoinWithin, c.config.JoinWithin) && !c.mayBeLate(a, s.in) {
+		return nil
+	}
+	return s.in
 }
 
-// begin opens an incident for a, which rule selects now, or returns nil where there is no
+// mayBeLate reports whether a may join in late, when nobody is woken anew: what no rule
+// selects may, and what wakes the same people as the rule of the incident does.
+func (c *Correlator) mayBeLate(a *foreshock.Anomaly, in *incident) bool {
+	if a.Rule == "" || a.Rule == in.Rule {
+		return true
+	}
+	if !in.Alerting {
+		return false
+	}
+	mine, _ := c.rules.Text(a.Rule)
+	theirs, _ := c.rules.Text(in.Rule)
+	return mine[severityLabel] == theirs[severityLabel]
+}
+
+// severityLabel is where a rule says how urgent its alert is.
+const severityLabel = "severity"
+
+// merge returns the one of two incidents that goes on, after the other became part of it:
+// the one that was told, or else the earlier. Of two that were told, and of one alone, it
+// is the first.
+func (c *Correlator) merge(in, other *incident, t int64) *incident {
+	switch {
+	case in == nil:
+		return other
+	case in == other || in.State == foreshock.Firing && other.State == foreshock.Firing:
+		return in
+	case other.State == foreshock.Firing || in.State == foreshock.Pending && other.StartsAt < in.StartsAt:
+		in, other = other, in
+	}
+	c.absorb(in, other, t)
+	return in
+}
+
+// found begins an incident with a, which rule selects now, or returns nil where there is no
 // room for it.
-func (c *Correlator) begin(a *foreshock.Anomaly, rule string) *incident {
+func (c *Correlator) found(a *foreshock.Anomaly, rule string) *incident {
 	if len(c.open) >= c.config.MaxOpen {
 		c.sweep()
 	}
@@ -262,14 +332,16 @@ func (c *Correlator) fireIfDue(in *incident, t int64) {
 // absorb makes everything of in a part of first, and closes in.
 func (c *Correlator) absorb(first, in *incident, t int64) {
 	c.touch(first)
+	c.touch(in)
 	first.take(in, c.config.MaxMembers)
 	for _, key := range in.keys {
-		if c.nearby[key] == in {
-			c.nearby[key] = first
+		if s := c.nearby[key]; s.in == in {
+			s.in = first
+			c.nearby[key] = s
 			first.keys = append(first.keys, key)
 		}
 	}
-	in.State, in.EndsAt, in.absorbed = foreshock.Resolved, t, true
+	in.State, in.EndsAt, in.into = foreshock.Resolved, t, first
 	in.Alerting = false // its end is not that of the alert
 }
 
@@ -282,10 +354,12 @@ func (c *Correlator) resolve(in *incident, t int64) {
 		in.Alerting = false // nobody was told that it began, so nobody is told of its end
 	}
 	for _, p := range in.parts {
-		delete(c.parts, p.key)
+		if c.parts[p.key] == p {
+			delete(c.parts, p.key)
+		}
 	}
 	for _, key := range in.keys {
-		if c.nearby[key] == in {
+		if c.nearby[key].in == in {
 			delete(c.nearby, key)
 		}
 	}

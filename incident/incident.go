@@ -4,10 +4,18 @@
 // Two anomalies belong together when they are of one kind, start within
 // Config.JoinWithin of each other and share the values of one of the label sets of
 // Config.Affinity: what happens to one host, one workload or one service. So do the
-// anomaly of a group and those of the series it speaks for, whichever comes first. A series
-// belongs to at most one open incident per kind. Incidents that turn out to touch stay
-// apart, because what was told cannot be untold, unless they would fire the same
-// alert: then the later one becomes part of the earlier.
+// anomaly of a group and those of the series it speaks for, whichever comes first, and
+// what was ill together before (history.go). What follows on the same host, workload or
+// service joins while the incident is open, up to Config.JoinLate after. Where more
+// begins at once in a job, of a metric or in a cluster than chance explains, it is an
+// outbreak, one incident (outbreak.go).
+//
+// A series is anomalous in at most one open incident per kind. Incidents that turn out to
+// touch become one, the one that was told or else the earlier, unless both were told that
+// they fire: what was told cannot be untold. Even then the later becomes part of the
+// earlier where they would fire the same alert. Only one series parts from an incident:
+// one that was normal for longer than Config.JoinLate is another matter when it is
+// anomalous anew.
 //
 // An incident is pending until it has lasted Config.FireAfter and a rule selected
 // one of its members; from then on its labels and its start are fixed, as the
@@ -43,15 +51,14 @@ import (
 type incident struct {
 	foreshock.Incident
 	parts      []*part
-	kept       []*part  // those with a member, by onset, then labels
-	keys       []string // the affinity keys it was joined under
-	lasting    int      // parts that have not ended
-	selected   int      // of them, those that a rule selected
-	latest     int64    // onset, ms
-	quietSince int64    // when the last part that keeps it open ended, ms
-	keepUntil  int64    // until when the rules of parts that ended keep its alert, ms
-	changed    bool     // the next Tick tells of it
-	absorbed   bool     // it became part of another, and has no parts of its own
+	kept       []*part   // those with a member, by onset, then labels
+	keys       []string  // the affinity keys it was joined under
+	lasting    int       // parts that have not ended
+	selected   int       // of them, those that a rule selected
+	quietSince int64     // when the last part that keeps it open ended, ms
+	keepUntil  int64     // until when the rules of parts that ended keep its alert, ms
+	changed    bool      // the next Tick tells of it
+	into       *incident // the one it became part of, and left its parts to
 }
 
 // part is one series' part in an incident.
@@ -64,6 +71,7 @@ type part struct {
 	member    *foreshock.Member // nil beyond Config.MaxMembers
 	lasting   bool
 	selected  bool  // by a rule
+	endedAt   int64 // ms, once it did
 	keepUntil int64 // when it ended: until when its rule keeps the alert, ms
 }
 
@@ -76,7 +84,6 @@ func newIncident(a *foreshock.Anomaly) *incident {
 			StartsAt: a.Onset,
 			Labels:   shared(a),
 		},
-		latest:     a.Onset,
 		quietSince: a.Onset,
 	}
 }
@@ -97,7 +104,7 @@ func (in *incident) add(a *foreshock.Anomaly, rule, key string, maxMembers int) 
 		member: &foreshock.Member{Series: a.Series, Rule: rule, Onset: a.Onset},
 	}
 	p.peak(a)
-	p.begin(a.Onset)
+	p.begin()
 	in.parts = append(in.parts, p)
 	// Once it fires both are the alert's identity: another start would be another
 	// episode to whoever treats it.
@@ -148,9 +155,15 @@ func (in *incident) take(other *incident, maxMembers int) {
 	in.Dropped += other.Dropped
 	in.lasting += other.lasting
 	in.selected += other.selected
-	in.latest = max(in.latest, other.latest)
 	in.quietSince = max(in.quietSince, other.quietSince)
 	in.keepUntil = max(in.keepUntil, other.keepUntil)
+	if in.State == foreshock.Pending {
+		in.StartsAt = min(in.StartsAt, other.StartsAt)
+		in.Labels = common(in.Labels, other.Labels)
+		if !in.Alerting {
+			in.Alerting, in.Rule = other.Alerting, other.Rule
+		}
+	}
 }
 
 // alert is what identifies the alert of an incident.
@@ -162,7 +175,7 @@ func (in *incident) alert() string {
 // say of its members than it had when it was last told.
 func (in *incident) tell(now int64) foreshock.Incident {
 	in.Updated = now
-	if in.absorbed {
+	if in.into != nil {
 		return in.Incident
 	}
 	in.Members = make([]foreshock.Member, len(in.kept))
@@ -172,13 +185,21 @@ func (in *incident) tell(now int64) foreshock.Incident {
 	return in.Incident
 }
 
+// close lets go of what an incident that is over, and told so, has no use for: the starts
+// of late may hold it for a while.
+func (in *incident) close() {
+	if in.State == foreshock.Resolved {
+		in.parts, in.kept, in.keys, in.Members = nil, nil, nil, nil
+	}
+}
+
 // update takes in what happened to a series that is part of the incident already,
 // which rule selects now and keeps alerting of for so long once it is over.
 func (p *part) update(a *foreshock.Anomaly, rule string, keep time.Duration) {
 	switch {
 	case a.Phase != foreshock.Ended:
 		if !p.lasting {
-			p.begin(a.Onset)
+			p.begin()
 		}
 		p.rule = cmp.Or(a.Rule, p.rule)
 		p.selectBy(rule)
@@ -214,14 +235,13 @@ func (in *incident) lasts() bool {
 	return in.lasting > 0
 }
 
-// begin says that the series is anomalous from onset on, again or for the first time.
-func (p *part) begin(onset int64) {
+// begin says that the series is anomalous, again or for the first time.
+func (p *part) begin() {
 	p.lasting = true
 	p.in.lasting++
 	if p.selected {
 		p.in.selected++
 	}
-	p.in.latest = max(p.in.latest, onset)
 	if p.member != nil {
 		p.member.EndedAt = 0
 	}
@@ -229,7 +249,7 @@ func (p *part) begin(onset int64) {
 
 // end says that the series is normal since t, and that its alert is kept for so long.
 func (p *part) end(t int64, keep time.Duration) {
-	p.lasting = false
+	p.lasting, p.endedAt = false, t
 	p.in.lasting--
 	if p.selected {
 		p.in.selected--
@@ -280,12 +300,6 @@ func common(shared, ls labels.Labels) labels.Labels {
 }
 
 func isMetricName(label string) bool { return label == model.MetricNameLabel }
-
-// near reports whether an onset is close enough to those of the incident.
-func (in *incident) near(onset int64, within model.Duration) bool {
-	d := uint64(time.Duration(within).Milliseconds())
-	return elapsed(onset, in.StartsAt) <= d && elapsed(in.latest, onset) <= d
-}
 
 // elapsed is the time from one moment to a later one in ms, 0 if it is not later.
 // Sample times may be any int64, so that a plain difference could overflow.

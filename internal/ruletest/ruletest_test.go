@@ -158,7 +158,7 @@ tests:
   - name: all of it
     anomalies: [{series: 'm{instance="a"}', rule: w, kind: outlier, at: 1h..1h2m, ends: 1h10m..1h20m}]
     incidents: [{rule: w, kind: outlier, members: 1, labels: {instance: a, pod: ""}, at: 1h.., ends: ..1h20m}]
-    alerts: [{alertname: ForeshockIncident, annotations: {summary: '=~m on a at (89|9).*', hint: ""}}]
+    alerts: [{alertname: ForeshockIncident, annotations: {summary: '=~a m (8.9|9).*× normal .*', hint: ""}}]
   - name: none of it
     anomalies: [{series: other}]
     incidents: [{members: 2, ends: never}]

@@ -1,0 +1,159 @@
+package emitter
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/foreshock/foreshock"
+)
+
+// movedFirst is how much earlier than the lead a member must begin for that to be said:
+// series are judged by the minute, and two of one minute have no order.
+const movedFirst = time.Minute
+
+// story is the line for an incident of values that are unlike themselves: what is worst
+// off and since when, what moved before it, and how much else is. It is a list of clauses,
+// so that what is known of the cause can be one more.
+func story(i *foreshock.Incident, lead *foreshock.Member) string {
+	clauses := []string{headline(i, lead)}
+	for _, clause := range []string{earlier(i, lead), company(lead), breadth(i, lead)} {
+		if clause != "" {
+			clauses = append(clauses, clause)
+		}
+	}
+	return strings.Join(clauses, "; ")
+}
+
+// headline is the lead in one clause: "checkout latency 4× normal (800 ms) since 14:03 UTC".
+func headline(i *foreshock.Incident, lead *foreshock.Member) string {
+	said := saying(lead)
+	switch {
+	case said.Series == nil:
+		return fmt.Sprintf("%s, %s", unlike(lead, "on "+ward(lead.Series)), since(i, lead.Onset))
+	case lead.Of > 0 && lead.Odd == 0:
+		return fmt.Sprintf("%s, most of all %s %s, %s", unlike(lead, "on "+ward(lead.Series)),
+			measure(said.Series), change(said.Series, said.Value, said.Band), since(i, lead.Onset))
+	}
+	return fmt.Sprintf("%s %s %s", subject(place(lead), said.Series), change(said.Series, said.Value, said.Band), since(i, lead.Onset))
+}
+
+// earlier says which member began before the lead, "" where none did.
+func earlier(i *foreshock.Incident, lead *foreshock.Member) string {
+	first := &i.Members[0]
+	before := foreshock.Time(lead.Onset).Sub(foreshock.Time(first.Onset))
+	if before < movedFirst {
+		return ""
+	}
+	who := place(first) // of a group of which no series speaks
+	if said := saying(first); said.Series != nil {
+		who = owner(place(first), said.Series)
+	}
+	return fmt.Sprintf("%s moved first, %s earlier", who, ago(before))
+}
+
+// company says of a lead that is a group how much of it is odd.
+func company(lead *foreshock.Member) string {
+	if lead.Odd == 0 || saying(lead).Series == nil {
+		return "" // or it is the headline
+	}
+	return unlike(lead, "there")
+}
+
+// unlike says how many of the series of a group are odd.
+func unlike(m *foreshock.Member, where string) string {
+	switch m.Odd {
+	case 0:
+		return fmt.Sprintf("%d series %s are unlike themselves together, none by itself", m.Of, where)
+	case 1:
+		return fmt.Sprintf("1 of %d series %s is unlike itself", m.Of, where)
+	}
+	return fmt.Sprintf("%d of %d series %s are unlike themselves", m.Odd, m.Of, where)
+}
+
+// breadth says how many series in how many places there are, "" where the lead is all.
+func breadth(i *foreshock.Incident, lead *foreshock.Member) string {
+	of := extentOf(i)
+	if of.series <= 1 && of.places <= 1 || lead.Of > 0 && of.places <= 1 {
+		return ""
+	}
+	number := fmt.Sprintf("%d series", of.series)
+	if of.places <= 1 {
+		return number
+	}
+	least := ""
+	if i.Dropped > 0 {
+		least = "at least "
+	}
+	number += fmt.Sprintf(" %s %s%d %s", of.where, least, of.alike, of.noun)
+	switch others := of.places - of.alike; others {
+	case 0:
+	case 1:
+		number += " and another place"
+	default:
+		number += fmt.Sprintf(" and %d other places", others)
+	}
+	return number
+}
+
+// extent is how much an incident takes in.
+type extent struct {
+	series      int
+	places      int // of the members that are kept
+	alike       int // of them, those of the commonest kind
+	where, noun string
+}
+
+// extentOf counts the series that are odd, be it only their group that says so, and the
+// places where they are. Where groups are told of, theirs are the places, for the same
+// series has others besides.
+func extentOf(i *foreshock.Incident) extent {
+	places := map[labels.Label]bool{}
+	series, spoken := i.Dropped, 0
+	grouped := slices.ContainsFunc(i.Members, func(m foreshock.Member) bool { return m.Of > 0 })
+	for k := range i.Members {
+		m := &i.Members[k]
+		if m.Of > 0 {
+			spoken += m.Odd
+		} else {
+			series++
+		}
+		if l := placeOf(m.Series); l.Value != "" && (m.Of > 0 || !grouped) {
+			places[l] = true
+		}
+	}
+	kinds := map[string]int{}
+	for l := range places {
+		kinds[l.Name]++
+	}
+	of := extent{series: max(series, spoken), places: len(places)}
+	for _, kind := range placeLabels {
+		if kinds[kind] > of.alike {
+			noun := nouns[kind]
+			of.alike, of.where, of.noun = kinds[kind], noun.where, noun.many
+			if of.alike == 1 {
+				of.noun = noun.one
+			}
+		}
+	}
+	return of
+}
+
+// others goes on with how many series there are beside the one spoken of.
+func others(i *foreshock.Incident) string {
+	if n := len(i.Members) + i.Dropped; n > 1 {
+		return fmt.Sprintf("; %d series", n)
+	}
+	return ""
+}
+
+// place is where a member is, in words, "" where nothing says.
+func place(m *foreshock.Member) string {
+	if m.Of > 0 {
+		return ward(m.Series)
+	}
+	return where(m.Series)
+}
