@@ -374,6 +374,8 @@ type Incident struct {
 	Members []Member // by onset, then labels
 	// Dropped counts members beyond the bound an incident keeps.
 	Dropped int
+	// Evidence is what logs say, as far as it was looked up by now. No correlator sets it.
+	Evidence []Evidence
 }
 
 // Lead is the member to speak of: the first that the incident's rule selected, or the

@@ -39,6 +39,7 @@ import (
 	"github.com/foreshock/foreshock/config"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
+	"github.com/foreshock/foreshock/evidence"
 	"github.com/foreshock/foreshock/internal/warmstart"
 	"github.com/foreshock/foreshock/query"
 	"github.com/foreshock/foreshock/receiver"
@@ -79,6 +80,7 @@ type App struct {
 	handover    handover // of observe
 	query       *query.Query
 	evaluator   *query.Evaluator
+	evidence    *evidence.Evidence
 	incidents   *incidents
 	emitter     *emitter.Emitter
 	remediation *remediation.Remediation
@@ -124,6 +126,15 @@ func New(o Options) (*App, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up remediation: %w", err)
+	}
+	a.evidence, err = evidence.New(evidence.Options{
+		Config:     cfg.Evidence,
+		Now:        time.Now,
+		Registerer: a.registry,
+		Logger:     o.Logger.With("component", "evidence"),
+	})
+	if err != nil {
+		return nil, err
 	}
 	a.incidents = newIncidents(cfg.Incident, cfg.Rules, a.registry)
 	a.detector = detector.New(detector.Options{
@@ -197,7 +208,10 @@ func (a *App) observe(f foreshock.Findings) {
 	a.handover.begin(&f)
 	a.sight.reached(f.Now)
 	a.evaluator.Reached(f.Now)
-	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: a.incidents.observe(f)})
+	r := foreshock.Report{Findings: f, Incidents: a.incidents.observe(f)}
+	a.evidence.Offer(r.Incidents)
+	a.evidence.Attach(r.Incidents) // what was found since; nothing waits for it
+	a.emitter.Offer(r)
 }
 
 // Run serves until ctx ends, then stops everything in order. A value on hangup
@@ -237,6 +251,7 @@ func (a *App) start() (stopped stages) {
 	warming, stopWarming := context.WithCancel(context.Background())
 	stopped = stages{
 		emitter: background(a.emitter.Run), remediation: background(a.remediation.Run), detector: background(a.detector.Run),
+		evidence:      background(a.evidence.Run),
 		evaluator:     background(func() { a.evaluator.Run(evaluating) }),
 		stopEvaluator: stopEvaluator,
 		warmStart: background(func() {
@@ -252,8 +267,8 @@ func (a *App) start() (stopped stages) {
 }
 
 type stages struct {
-	detector, emitter, remediation, evaluator, warmStart <-chan struct{}
-	stopEvaluator, stopWarming                           context.CancelFunc
+	detector, emitter, remediation, evidence, evaluator, warmStart <-chan struct{}
+	stopEvaluator, stopWarming                                     context.CancelFunc
 }
 
 func background(run func()) <-chan struct{} {
@@ -284,6 +299,8 @@ func (a *App) stop(stopped stages) error {
 	<-stopped.evaluator
 	a.detector.Close()
 	<-stopped.detector
+	a.evidence.Close()
+	<-stopped.evidence
 
 	var last errgroup.Group
 	last.Go(func() error {
