@@ -33,7 +33,7 @@ const (
 
 func (a *App) newServer() *http.Server {
 	return &http.Server{
-		Handler:           a.routes(),
+		Handler:           a.whenRestored(a.routes()),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       bodyTimeout,
 		WriteTimeout:      answerTimeout,
@@ -66,6 +66,10 @@ func (a *App) routes() http.Handler {
 		fmt.Fprintln(w, "Foreshock is healthy.")
 	})
 	mux.Handle("GET /-/ready", a.whenReady(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if a.keeper.failing.Load() {
+			fmt.Fprintln(w, "Foreshock is ready, but degraded: the ingest log cannot be written.")
+			return
+		}
 		fmt.Fprintln(w, "Foreshock is ready.")
 	})))
 	mux.HandleFunc("POST /-/reload", a.reloadHandler)
@@ -100,10 +104,32 @@ func (a *App) whenReady(h http.Handler) http.Handler {
 	})
 }
 
+// whenRestored lets nobody ask what is being taken up yet, but how the process is.
+func (a *App) whenRestored(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/metrics", "/-/healthy", "/-/ready":
+		default:
+			if !a.restored.Load() {
+				w.Header().Set("Retry-After", "5")
+				http.Error(w, "Foreshock is not ready: "+a.doing(), http.StatusServiceUnavailable)
+				return
+			}
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // doing is what keeps the process from being ready.
 func (a *App) doing() string {
 	if a.warmStart.Running() {
 		return fmt.Sprintf("warming up on history, %.0f %%", 100*a.warmStart.Progress())
+	}
+	if !a.restored.Load() {
+		return "taking up the checkpoint"
+	}
+	if a.keeper.replaying.Load() {
+		return "replaying the ingest log"
 	}
 	return "starting or stopping"
 }
@@ -119,8 +145,15 @@ func (a *App) status() console.Status {
 	for _, b := range s.Budgets {
 		shown.Budgets = append(shown.Budgets, console.Budget(b))
 	}
-	for _, f := range a.evaluator.Failing() {
-		shown.Failing = append(shown.Failing, console.Failing{Rule: f.Rule, Error: f.Err.Error()})
+	for _, r := range a.evaluator.Records() {
+		x := console.Expression{
+			Rule: r.Rule, EverySeconds: r.Every.Seconds(), Evaluations: r.Evaluations, Failed: r.Failed, Missed: r.Missed,
+			Seconds: r.Took.Seconds(), LastSeconds: r.LastTook.Seconds(), LastSamples: r.LastSamples, Series: r.Series,
+		}
+		if r.Err != nil {
+			x.Error = r.Err.Error()
+		}
+		shown.Expressions = append(shown.Expressions, x)
 	}
 	if b := a.sight.blindness(); b.Blind() {
 		shown.Blind, shown.BlindSince, shown.BlindWhy = true, record.Instant(b.Since.UnixMilli()), b.Why

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/foreshock/foreshock/evidence"
+	"github.com/foreshock/foreshock/internal/jsonschema"
 	"github.com/foreshock/foreshock/remediation"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -30,8 +31,8 @@ func TestDocs(t *testing.T) {
 		"../docs/configuration.md":             configurationPage(t, house),
 		"../docs/presets.md":                   presetsPage(t),
 		"../docs/rules.md":                     rulesPage(t, house),
-		"../docs/schema/foreshock.schema.json": schemaOf(t, "Foreshock's configuration file", Default()),
-		"../docs/schema/rules.schema.json":     schemaOf(t, "A rule file of Foreshock", rules.Shape()),
+		"../docs/schema/foreshock.schema.json": jsonschema.Of("Foreshock's configuration file", Default()),
+		"../docs/schema/rules.schema.json":     jsonschema.Of("A rule file of Foreshock", rules.Shape()),
 	} {
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/foreshock/foreshock/internal/yamlstrict"
 )
 
-// editor is what an editor knows: the two schemas, compiled.
-type editor struct{ config, rules *jsonschema.Schema }
+// editor is what an editor knows: the schemas, compiled.
+type editor struct{ config, rules, tests *jsonschema.Schema }
 
 func newEditor(t *testing.T) editor {
 	t.Helper()
@@ -38,17 +38,21 @@ func newEditor(t *testing.T) editor {
 		}
 		return compiled
 	}
-	return editor{compile("config.json", schema.Config), compile("rules.json", schema.Rules)}
+	return editor{compile("config.json", schema.Config), compile("rules.json", schema.Rules), compile("tests.json", schema.Tests)}
 }
 
-// judge is what the editor says of a file, which is a rule file if it has groups.
+// judge is what the editor says of a file, which is a rule file if it has groups, and has
+// tests of rules if it has tests.
 func (e editor) judge(data []byte) error {
 	var content any
 	if err := yaml.Unmarshal(data, &content); err != nil {
 		return err
 	}
-	if slices.Contains(yamlstrict.Keys(data), "groups") {
+	switch keys := yamlstrict.Keys(data); {
+	case slices.Contains(keys, "groups"):
 		return e.rules.Validate(content)
+	case slices.Contains(keys, "tests"):
+		return e.tests.Validate(content)
 	}
 	return e.config.Validate(content)
 }
@@ -61,9 +65,6 @@ func TestSchemaAcceptsWhatIsGood(t *testing.T) {
 	for _, root := range []string{"../examples", "../rules/presets", "../internal/e2e/testdata"} {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			name := filepath.Base(path)
-			if err == nil && d.IsDir() && name == "tests" {
-				return filepath.SkipDir // of rules: a file of its own kind
-			}
 			if err != nil || filepath.Ext(name) != ".yml" || strings.HasPrefix(name, "prometheus") || strings.HasPrefix(name, "alertmanager") {
 				return err
 			}
@@ -77,7 +78,7 @@ func TestSchemaAcceptsWhatIsGood(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, page := range []string{"../docs/rules.md", "../README.md"} {
+	for _, page := range []string{"../docs/rules.md", "../docs/testing.md", "../README.md"} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)

@@ -60,7 +60,7 @@ type Status struct {
 	BlindSince record.Instant `json:"blindSince"`
 	BlindWhy   string         `json:"blindWhy,omitempty"`
 
-	Failing []Failing `json:"failing,omitempty"` // rules whose expressions did when last evaluated
+	Expressions []Expression `json:"expressions,omitempty"` // of rules, the dearest first
 
 	Now record.Instant `json:"now"` // sample time reached; null before the first sample
 }
@@ -73,10 +73,18 @@ type Budget struct {
 	Threshold float64 `json:"threshold"` // raw score at which its series are anomalous
 }
 
-// Failing is a rule whose expression failed when it was last evaluated, and how.
-type Failing struct {
-	Rule  string `json:"rule"`
-	Error string `json:"error"`
+// Expression is what evaluating the expression of a rule came to, and what it cost.
+type Expression struct {
+	Rule         string  `json:"rule"`
+	EverySeconds float64 `json:"everySeconds"`
+	Evaluations  uint64  `json:"evaluations"`
+	Failed       uint64  `json:"failed"`  // of them
+	Missed       uint64  `json:"missed"`  // left out because a later one was due already
+	Seconds      float64 `json:"seconds"` // of work, in all
+	LastSeconds  float64 `json:"lastSeconds"`
+	LastSamples  int     `json:"lastSamples"`     // looked at
+	Series       int     `json:"series"`          // that it results in
+	Error        string  `json:"error,omitempty"` // of the last evaluation
 }
 
 // Series is one series as the detector holds it.

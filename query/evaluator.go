@@ -58,16 +58,21 @@ type Evaluator struct {
 
 	news chan struct{} // a token when reached has changed
 
-	mu       sync.Mutex          // never held for long
-	reached  int64               // ms
-	wanted   *[]rules.Expression // that are to replace the rules; nil when they are in place
-	failures map[string]error    // of the last evaluation, by rule, where it failed
+	mu      sync.Mutex          // never held for long
+	reached int64               // ms
+	wanted  *[]rules.Expression // that are to replace the rules; nil when they are in place
+	records map[string]Record   // by rule
 }
 
-// Failure is a rule whose expression failed when it was last evaluated.
-type Failure struct {
-	Rule string
-	Err  error
+// Record is what the evaluations of a rule's expression came to, and what they cost.
+type Record struct {
+	Rule                        string
+	Every                       time.Duration
+	Evaluations, Failed, Missed uint64
+	Took, LastTook              time.Duration // in all, and the last one
+	LastSamples                 int           // that the last one looked at
+	Series                      int           // that it resulted in
+	Err                         error         // why it failed; nil where it did not
 }
 
 // standing is an expression and where its evaluation stands.
@@ -81,9 +86,9 @@ type standing struct {
 func (q *Query) NewEvaluator(expressions []rules.Expression, append func(context.Context, *foreshock.Batch) error) *Evaluator {
 	e := &Evaluator{
 		query: q, append: append, news: make(chan struct{}, 1),
-		failures: map[string]error{},
-		pace:     pace{now: q.o.Now},
-		metrics:  newRuleMetrics(q.o.Registerer), log: logthrottle.New(logEvery, q.o.Now, q.o.Logger),
+		records: map[string]Record{},
+		pace:    pace{now: q.o.Now},
+		metrics: newRuleMetrics(q.o.Registerer), log: logthrottle.New(logEvery, q.o.Now, q.o.Logger),
 	}
 	e.SetExpressions(expressions)
 	e.replace()
@@ -120,6 +125,7 @@ func (e *Evaluator) replace() {
 		if i < 0 {
 			kept = append(kept, &standing{Expression: x, results: map[uint64]*foreshock.Series{}})
 			e.metrics.begin(x.Rule)
+			e.note(x.Rule, func(r *Record) { r.Every = x.Every })
 			continue
 		}
 		s := e.rules[i]
@@ -128,36 +134,40 @@ func (e *Evaluator) replace() {
 			s.last = 0
 		}
 		s.Expression = x
+		e.note(x.Rule, func(r *Record) { r.Every = x.Every })
 		kept = append(kept, s)
 	}
 	for _, gone := range e.rules {
 		e.end(gone, gone.last+1, nil)
 		e.metrics.end(gone.Rule)
-		e.note(gone.Rule, nil)
+		e.forget(gone.Rule)
 	}
 	e.rules = kept
 }
 
-// note remembers how the last evaluation of rule ended.
-func (e *Evaluator) note(rule string, err error) {
+// note has add write something down in the record of rule.
+func (e *Evaluator) note(rule string, add func(*Record)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err == nil {
-		delete(e.failures, rule)
-		return
-	}
-	e.failures[rule] = err
+	r := e.records[rule]
+	r.Rule = rule
+	add(&r)
+	e.records[rule] = r
 }
 
-// Failing are the rules whose expressions failed when they were last evaluated, by name.
-func (e *Evaluator) Failing() []Failure {
+func (e *Evaluator) forget(rule string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var all []Failure
-	for _, rule := range slices.Sorted(maps.Keys(e.failures)) {
-		all = append(all, Failure{rule, e.failures[rule]})
-	}
-	return all
+	delete(e.records, rule)
+}
+
+// Records are those of all rules with expressions, the dearest first.
+func (e *Evaluator) Records() []Record {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.SortedFunc(maps.Values(e.records), func(a, b Record) int {
+		return cmp.Or(cmp.Compare(b.Took, a.Took), cmp.Compare(a.Rule, b.Rule))
+	})
 }
 
 // Run evaluates what becomes due as Reached tells, until ctx ends.
@@ -206,20 +216,29 @@ func (e *Evaluator) Evaluate(ctx context.Context, now int64) error {
 	for i := 0; i < len(due) && !e.outdated(); i++ {
 		s := due[i].standing
 		if s.last != 0 && due[i].t > s.last {
-			e.metrics.missed.WithLabelValues(s.Rule).Add(float64((due[i].t-s.last)/s.Every.Milliseconds() - 1))
+			missed := (due[i].t-s.last)/s.Every.Milliseconds() - 1
+			e.metrics.missed.WithLabelValues(s.Rule).Add(float64(missed))
+			e.note(s.Rule, func(r *Record) { r.Missed += uint64(missed) })
 		}
 		s.last = due[i].t
 		before := e.pace.worked()
-		err := e.evaluate(ctx, s)
+		samples, err := e.evaluate(ctx, s)
 		if err != nil && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		e.note(s.Rule, err)
+		took := e.pace.worked() - before
+		e.note(s.Rule, func(r *Record) {
+			r.Evaluations++
+			r.Took, r.LastTook, r.LastSamples, r.Series, r.Err = r.Took+took, took, samples, len(s.results), err
+			if err != nil {
+				r.Failed++
+			}
+		})
 		if err != nil {
 			e.metrics.failed.WithLabelValues(s.Rule).Inc()
 			e.log.Log(slog.LevelWarn, "a rule's expression failed", "rule", s.Rule, "err", err)
 		}
-		e.metrics.seconds.WithLabelValues(s.Rule).Add((e.pace.worked() - before).Seconds())
+		e.metrics.seconds.WithLabelValues(s.Rule).Add(took.Seconds())
 		if len(e.batch.Samples) >= batchSamples {
 			if err := e.flush(ctx); err != nil {
 				return err
@@ -258,13 +277,14 @@ func (s *standing) due(now int64) (t int64, due bool) {
 	return t, t > s.last || s.last-t > comeback.Milliseconds()
 }
 
-// evaluate adds what s results in at its time to the batch.
-func (e *Evaluator) evaluate(ctx context.Context, s *standing) (err error) {
+// evaluate adds what s results in at its time to the batch, and says how many samples it
+// looked at.
+func (e *Evaluator) evaluate(ctx context.Context, s *standing) (samples int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, min(time.Duration(e.query.served.Load().config.Timeout), max(s.Every, time.Second)))
 	defer cancel()
 	q, err := e.query.NewInstantQuery(ctx, unhurried{e.query, &e.pace}, promql.NewPrometheusQueryOpts(false, 0), s.Expr.String(), time.UnixMilli(s.last))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer q.Close()
 	vector, err := vectorOf(q.Exec(ctx))
@@ -273,9 +293,10 @@ func (e *Evaluator) evaluate(ctx context.Context, s *standing) (err error) {
 	}
 	m := e.metrics
 	m.evaluations.WithLabelValues(s.Rule).Inc()
-	m.samples.WithLabelValues(s.Rule).Add(float64(q.Stats().Samples.TotalSamples))
+	samples = int(q.Stats().Samples.TotalSamples)
+	m.samples.WithLabelValues(s.Rule).Add(float64(samples))
 	m.series.WithLabelValues(s.Rule).Set(float64(len(s.results)))
-	return err
+	return samples, err
 }
 
 func vectorOf(r *promql.Result) (promql.Vector, error) {

@@ -137,8 +137,17 @@ func TestEvaluationsFail(t *testing.T) {
 	if failed := testutil.ToFloat64(e.metrics.failed.WithLabelValues("rule_1")); failed != 1 {
 		t.Errorf("two results of the same labels: %v failures", failed)
 	}
-	if failing := e.Failing(); len(failing) != 1 || failing[0].Rule != "rule_1" || !strings.Contains(failing[0].Err.Error(), "same labels") {
-		t.Errorf("failing are %v, want rule_1 alone", failing)
+	for _, r := range e.Records() {
+		failed := r.Rule == "rule_1"
+		if failed && !strings.Contains(fmt.Sprint(r.Err), "same labels") || !failed && r.Err != nil || (r.Failed == 1) != failed {
+			t.Errorf("%+v: want rule_1 alone to have failed", r)
+		}
+		if r.Evaluations != 1 || r.Every != 15*time.Second || !failed && r.Series != 1 || r.Rule == "rule_2" && r.LastSamples != 2 {
+			t.Errorf("%+v", r)
+		}
+	}
+	if len(e.Records()) != 3 {
+		t.Errorf("records are %+v, want three", e.Records())
 	}
 	if results := testutil.ToFloat64(e.metrics.results); results != 2 {
 		t.Errorf("%v results, want 2", results)
@@ -153,8 +162,8 @@ func TestEvaluationsFail(t *testing.T) {
 	e.refuse = nil
 	e.SetExpressions(expressions(t, "vector(1)"))
 	e.evaluate(t, 420)
-	if failing := e.Failing(); failing != nil {
-		t.Errorf("failing are %v though the rule is another", failing)
+	if records := e.Records(); len(records) != 1 || records[0].Err != nil || records[0].Evaluations != 3 {
+		t.Errorf("records are %+v though the only rule is another, evaluated for the third time", records)
 	}
 }
 

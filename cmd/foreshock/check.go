@@ -30,8 +30,8 @@ func addCheck(app *kingpin.Application) (name string, run func(stdout, stderr io
 	cmd := app.Command("check", "Check configuration and rule files, and say everything that is wrong with them.").HelpLong(aboutCheck)
 	files := cmd.Arg("file", "A configuration file, which is checked with the rule files it names, or a rule file.").Strings()
 	output := cmd.Flag("output", "How results are written: text, or json for editors and CI, an object a file.").Short('o').Default("text").Enum("text", "json")
-	form := cmd.Flag("schema", "Print the JSON Schema of configuration files (config) or of rule files (rules), for editors, and check nothing.").
-		PlaceHolder("config|rules").Enum("config", "rules")
+	form := cmd.Flag("schema", "Print the JSON Schema of configuration files (config), of rule files (rules) or of their unit tests (tests), for editors, and check nothing.").
+		PlaceHolder("config|rules|tests").Enum("config", "rules", "tests")
 	return cmd.FullCommand(), func(stdout, stderr io.Writer) int {
 		switch {
 		case *form != "":
@@ -58,10 +58,7 @@ func addCheck(app *kingpin.Application) (name string, run func(stdout, stderr io
 
 // printSchema prints what docs/schema publishes.
 func printSchema(of string, stdout io.Writer) int {
-	data := schema.Config
-	if of == "rules" {
-		data = schema.Rules
-	}
+	data := map[string][]byte{"config": schema.Config, "rules": schema.Rules, "tests": schema.Tests}[of]
 	_, _ = stdout.Write(data) // as with all output, nobody to tell
 	return 0
 }

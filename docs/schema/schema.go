@@ -14,3 +14,8 @@ var Config []byte
 //
 //go:embed rules.schema.json
 var Rules []byte
+
+// Tests is the schema of a file of unit tests of rules.
+//
+//go:embed tests.schema.json
+var Tests []byte

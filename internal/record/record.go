@@ -203,6 +203,8 @@ type Incident struct {
 	MemberCount int      `json:"memberCount"`
 	// Evidence is what logs say, of every source that was asked by now.
 	Evidence []Evidence `json:"evidence,omitempty"`
+	// Causes are what it likely comes from, the likeliest first.
+	Causes []Cause `json:"causes,omitempty"`
 }
 
 // Evidence is what one source of logs says about the time around the onset.
@@ -238,6 +240,13 @@ func newLines(counts []foreshock.Count) []Lines {
 	return all
 }
 
+// Cause is a place that an incident may come from.
+type Cause struct {
+	Place      string   `json:"place"`
+	Confidence Number   `json:"confidence"` // how often one that looked like this was it
+	Evidence   []string `json:"evidence"`   // the weightiest reason first
+}
+
 // Member is one series' part in an incident.
 type Member struct {
 	Series
@@ -261,6 +270,9 @@ func NewIncident(i foreshock.Incident, maxMembers int) Incident {
 		StartsAt: Instant(i.StartsAt), EndsAt: Instant(i.EndsAt), UpdatedAt: Instant(i.Updated),
 		Labels: i.Labels, Alerting: i.Alerting, Rule: i.Rule,
 		Members: make([]Member, min(len(i.Members), maxMembers)), MemberCount: len(i.Members) + i.Dropped,
+	}
+	for _, c := range i.Causes {
+		r.Causes = append(r.Causes, Cause{Place: c.Place, Confidence: Number(c.Confidence), Evidence: c.Evidence})
 	}
 	for k := range r.Members {
 		r.Members[k] = newMember(i.Kind, &i.Members[k])

@@ -1,15 +1,35 @@
 package ruletest
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/foreshock/foreshock/docs/schema"
+	"github.com/foreshock/foreshock/internal/jsonschema"
 )
 
 var block = regexp.MustCompile("(?s)```(yaml|text)\n(.*?)```")
+
+var update = flag.Bool("update", false, "rewrite the schema of test files in docs/schema")
+
+// The schema of test files is what the code says.
+func TestDocsOfTestFiles(t *testing.T) {
+	const page = "../../docs/schema/tests.schema.json"
+	want := jsonschema.Of("Unit tests of Foreshock's rules", Shape())
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := string(schema.Tests); !*update && got != want {
+		t.Errorf("%s is not what the code says; run make docs", page)
+	}
+}
 
 // TestPage runs the examples of docs/testing.md, and holds the answers it shows against
 // what the tests say.

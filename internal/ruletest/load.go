@@ -113,6 +113,9 @@ type test struct {
 	Remedies  []remedy   `yaml:"remedies"`
 }
 
+// Shape is what a test file is decoded into, for who describes it.
+func Shape() any { return new(file) }
+
 // Load reads a test file and the rules it names. The error is yamlstrict.Mistakes: all
 // of them, in all files.
 func Load(name string) ([]*Test, error) {

@@ -1,4 +1,4 @@
-package config
+package jsonschema
 
 import (
 	"go/ast"

@@ -1,4 +1,8 @@
-package config
+// Package jsonschema makes the JSON Schemas of the files that people write from the types
+// that yamlstrict decodes them into: the editor then refuses what the program does, and
+// says of each key what its doc comment says. It reads the sources, which a built program
+// does not have: `make docs` and the tests that hold docs/schema use it.
+package jsonschema
 
 import (
 	"bytes"
@@ -10,7 +14,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/alecthomas/units"
@@ -44,9 +47,9 @@ type form struct {
 	OneOf       []*form     `json:"oneOf,omitempty"`
 }
 
-// schemaOf is the schema of the files that are decoded into what into points to.
-func schemaOf(t *testing.T, title string, into any) string {
-	t.Helper()
+// Of is the schema of the files that are decoded into what into points to. It panics where
+// the sources cannot be read, or a type is met that no file is to hold.
+func Of(title string, into any) string {
 	d := describer{sources{}}
 	v := reflect.ValueOf(into).Elem()
 	s := d.of(v, v.Type())
@@ -56,7 +59,7 @@ func schemaOf(t *testing.T, title string, into any) string {
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", " ")
 	if err := encoder.Encode(s); err != nil {
-		t.Fatal(err)
+		panic(err) // strings, numbers and what is made of them
 	}
 	return b.String()
 }
