@@ -11,7 +11,7 @@ LDFLAGS := -s -w \
 	-X github.com/prometheus/common/version.Version=$(VERSION) \
 	-X github.com/prometheus/common/version.Revision=$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-PROGRAMS := $(TOOLS)/prometheus $(TOOLS)/alertmanager $(TOOLS)/node_exporter
+PROGRAMS := $(TOOLS)/prometheus $(TOOLS)/alertmanager $(TOOLS)/node_exporter $(TOOLS)/victoria-logs
 LINTERS  := $(TOOLS)/gofumpt $(TOOLS)/staticcheck
 
 # Packages whose simulations of many series and weeks leave the race detector out: their
@@ -96,6 +96,9 @@ $(TOOLS)/alertmanager: tools/alertmanager/go.sum
 
 $(TOOLS)/node_exporter: tools/node_exporter/go.sum
 	@tools/build.sh node_exporter github.com/prometheus/node_exporter $@
+
+$(TOOLS)/victoria-logs: tools/victorialogs/go.sum
+	@tools/build.sh victorialogs github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs $@
 
 $(TOOLS)/gofumpt: tools/dev/go.sum
 	@tools/build.sh dev mvdan.cc/gofumpt $@

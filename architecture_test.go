@@ -52,6 +52,7 @@ var floors = map[string]int{
 	"detector":               2,
 	"incident":               2,
 	"emitter":                2,
+	"evidence":               2,
 	"remediation":            2,
 	"console":                2,
 	"query":                  2,

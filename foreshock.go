@@ -385,6 +385,8 @@ type Incident struct {
 	Members []Member // by onset, then labels
 	// Dropped counts members beyond the bound an incident keeps.
 	Dropped int
+	// Evidence is what logs say, as far as it was looked up by now. No correlator sets it.
+	Evidence []Evidence
 	// Causes are what it likely comes from, the likeliest first; none until they are known.
 	Causes []Cause
 }

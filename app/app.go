@@ -39,6 +39,7 @@ import (
 	"github.com/foreshock/foreshock/config"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
+	"github.com/foreshock/foreshock/evidence"
 	"github.com/foreshock/foreshock/internal/inquest"
 	"github.com/foreshock/foreshock/internal/warmstart"
 	"github.com/foreshock/foreshock/query"
@@ -86,6 +87,7 @@ type App struct {
 	handover    handover // of observe
 	query       *query.Query
 	evaluator   *query.Evaluator
+	evidence    *evidence.Evidence
 	incidents   *incidents
 	inquest     *inquest.Inquest
 	emitter     *emitter.Emitter
@@ -145,6 +147,15 @@ func New(o Options) (*App, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up remediation: %w", err)
+	}
+	a.evidence, err = evidence.New(evidence.Options{
+		Config:     cfg.Evidence,
+		Now:        time.Now,
+		Registerer: a.registry,
+		Logger:     o.Logger.With("component", "evidence"),
+	})
+	if err != nil {
+		return nil, err
 	}
 	a.incidents = newIncidents(cfg.Incident, cfg.Rules, a.registry)
 	a.detector = detector.New(detector.Options{
@@ -233,6 +244,8 @@ func (a *App) observe(f foreshock.Findings) {
 	a.sight.reached(f.Now)
 	a.evaluator.Reached(f.Now)
 	changed := a.incidents.observe(f)
+	a.evidence.Offer(changed)
+	a.evidence.Attach(changed) // what was found since; nothing waits for it
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: changed})
 	a.inquest.Heard(changed, f.Now)
 }
@@ -281,6 +294,7 @@ func (a *App) start() (stopped stages) {
 			<-known
 			a.detector.Run()
 		}),
+		evidence:      background(a.evidence.Run),
 		evaluator:     background(func() { a.evaluator.Run(evaluating) }),
 		stopEvaluator: stopEvaluator,
 		inquest:       background(func() { a.inquest.Run(inquiring) }),
@@ -302,8 +316,8 @@ func (a *App) start() (stopped stages) {
 }
 
 type stages struct {
-	detector, emitter, remediation, evaluator, inquest, warmStart, keeper <-chan struct{}
-	stopEvaluator, stopInquest, stopWarming, stopKeeper                   context.CancelFunc
+	detector, emitter, remediation, evidence, evaluator, inquest, warmStart, keeper <-chan struct{}
+	stopEvaluator, stopInquest, stopWarming, stopKeeper                             context.CancelFunc
 }
 
 func background(run func()) <-chan struct{} {
@@ -341,6 +355,8 @@ func (a *App) stop(stopped stages) error {
 	if err := a.keeper.close(); err != nil {
 		a.logger.Warn("the ingest log did not end well", "err", err)
 	}
+	a.evidence.Close()
+	<-stopped.evidence
 
 	var last errgroup.Group
 	last.Go(func() error {

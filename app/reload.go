@@ -25,7 +25,7 @@ func (a *App) applyConfig() (err error) {
 		return err
 	}
 
-	// The two that can refuse come first, so that a refusal leaves all as it was.
+	// The three that can refuse come first, so that a refusal leaves all as it was.
 	commitRemediation, err := a.remediation.Prepare(next.Remediation, next.Rules.Remedies)
 	if err != nil {
 		return fmt.Errorf("prepare remediation: %w", err)
@@ -34,8 +34,13 @@ func (a *App) applyConfig() (err error) {
 	if err != nil {
 		return fmt.Errorf("prepare the emitter: %w", err)
 	}
+	commitEvidence, err := a.evidence.Prepare(next.Evidence)
+	if err != nil {
+		return err
+	}
 	commitRemediation()
 	commitEmitter()
+	commitEvidence()
 	a.receiver.SetConfig(next.Receiver)
 	a.detector.SetConfig(next.Detector)
 	a.detector.SetRules(next.Rules)

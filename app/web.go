@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/console"
 	"github.com/foreshock/foreshock/internal/record"
 	"github.com/foreshock/foreshock/query"
@@ -82,7 +83,7 @@ func (a *App) routes() http.Handler {
 
 	mux.Handle("/", console.New(console.Options{
 		Status:    a.status,
-		Incidents: a.incidents.list,
+		Incidents: a.told,
 		Series:    a.series,
 		Explain:   a.explain,
 		Logger:    a.logger.With("component", "console"),
@@ -161,6 +162,13 @@ func (a *App) status() console.Status {
 		shown.Now = record.Instant(s.Now.UnixMilli())
 	}
 	return shown
+}
+
+// told are the incidents with what logs say of them by now.
+func (a *App) told() []foreshock.Incident {
+	all := a.incidents.list()
+	a.evidence.Attach(all)
+	return all
 }
 
 // series shows the console what the detector's shards hold.

@@ -26,6 +26,9 @@ func (j *judge) clients(c *Config) {
 		j.client(fmt.Sprintf("alerting.alertmanagers[%d]", i), reflect.ValueOf(am))
 	}
 	j.client("warm_start.http_config", reflect.ValueOf(c.WarmStart.HTTPConfig))
+	for i, s := range c.Evidence.Sources {
+		j.client(fmt.Sprintf("evidence.sources[%d].http_config", i), reflect.ValueOf(s.HTTPConfig))
+	}
 	for i, a := range c.Remediation.Actions {
 		if a.Webhook != nil {
 			j.client(fmt.Sprintf("remediation.actions[%d].webhook.http_config", i), reflect.ValueOf(a.Webhook.HTTPConfig))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
+	"github.com/foreshock/foreshock/evidence"
 	"github.com/foreshock/foreshock/incident"
 	"github.com/foreshock/foreshock/internal/warmstart"
 	"github.com/foreshock/foreshock/query"
@@ -41,6 +42,9 @@ type Config struct {
 
 	// Incident joins what happens together.
 	Incident incident.Config `yaml:"incident"`
+
+	// Evidence looks up what logs say about the onset of an incident.
+	Evidence evidence.Config `yaml:"evidence"`
 
 	// Emitter writes out what was found.
 	Emitter emitter.Config `yaml:"emitter"`
@@ -81,6 +85,7 @@ func Default() *Config {
 		Detector:    detector.DefaultConfig(),
 		WarmStart:   warmstart.DefaultConfig(),
 		Incident:    incident.DefaultConfig(),
+		Evidence:    evidence.DefaultConfig(),
 		Emitter:     emitter.DefaultConfig(),
 		Query:       query.DefaultConfig(),
 		Remediation: remediation.DefaultConfig(),

@@ -78,6 +78,17 @@ rule_files: ["rules/*.yml"]
 detector: {max_series: 1000, window: 2h}
 receiver: {max_body: 8MiB}
 incident: {join_within: 5m, affinity: [[instance]]}
+evidence:
+  before: 10m
+  sources:
+    - name: loki
+      kind: loki
+      url: http://loki:3100
+      queries: ['{namespace=${namespace}} |= "error"']
+      http_config:
+        basic_auth: {username: me, password: canary}
+        http_headers: {X-Scope-OrgID: {secrets: [canary]}}
+    - {name: splunk, kind: splunk, url: "https://splunk:8089", http_config: {authorization: {credentials_file: secret}}}
 emitter: {names: vmanomaly, json_lines: {file: out.jsonl, max_size: 2MiB}}
 remote_write:
   - url: http://me:canary@localhost:9090/api/v1/write
@@ -140,6 +151,8 @@ func TestLoad(t *testing.T) {
 		{"a list replaces the default", c.Incident.Affinity, [][]string{{"instance"}}},
 		{"a relative path", c.Emitter.JSONLines.File, filepath.Join(dir, "out.jsonl")},
 		{"a relative path in Prometheus's block", c.RemoteWrite[1].HTTPClientConfig.Authorization.CredentialsFile, filepath.Join(dir, "secret")},
+		{"a relative path of a source of logs", c.Evidence.Sources[1].HTTPConfig.Authorization.CredentialsFile, filepath.Join(dir, "secret")},
+		{"a source's default", c.Evidence.Sources[0].Timeout, model.Duration(10 * time.Second)},
 		{"Prometheus's own default", c.RemoteWrite[0].RemoteTimeout, model.Duration(30 * time.Second)},
 		{"within a partly given block", c.RemoteWrite[0].QueueConfig.Capacity, 10000},
 		{"service discoveries", len(c.Alerting.AlertmanagerConfigs[0].ServiceDiscoveryConfigs), 2},

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/foreshock/foreshock/evidence"
 	"github.com/foreshock/foreshock/internal/jsonschema"
 	"github.com/foreshock/foreshock/remediation"
 	"github.com/foreshock/foreshock/rules"
@@ -25,7 +26,7 @@ var update = flag.Bool("update", false, "rewrite the pages in docs and the expec
 // TestDocs holds the reference pages against the doc comments, tags and defaults
 // they are made from.
 func TestDocs(t *testing.T) {
-	house := parseHouse(t, "config", "receiver", "detector", "incident", "emitter", "query", "remediation", "rules", "internal/warmstart")
+	house := parseHouse(t, "config", "receiver", "detector", "incident", "emitter", "evidence", "query", "remediation", "rules", "internal/warmstart")
 	for file, text := range map[string]string{
 		"../docs/configuration.md":             configurationPage(t, house),
 		"../docs/presets.md":                   presetsPage(t),
@@ -54,6 +55,7 @@ func configurationPage(t *testing.T, h house) string {
 	c := Default()
 	webhook, exec := remediation.DefaultWebhookConfig(), remediation.DefaultExecConfig()
 	c.Remediation.Actions = []remediation.ActionConfig{{Webhook: &webhook, Exec: &exec}}
+	c.Evidence.Sources = []evidence.SourceConfig{evidence.DefaultSourceConfig()}
 	return template(t, "configuration.md.in", map[string]string{
 		"CONFIG": h.write("config", "Config", tree(t, c)),
 	})

@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/foreshock/foreshock/emitter"
+	"github.com/foreshock/foreshock/evidence"
 	"github.com/foreshock/foreshock/remediation"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -31,6 +33,9 @@ func TestExamples(t *testing.T) {
 			if c.Rules.Len() == 0 {
 				t.Error("has no rules")
 			}
+			if name == "foreshock.yml" && len(c.Evidence.Sources) == 0 {
+				t.Error("shows no source of evidence")
+			}
 			begin(t, c)
 		})
 	}
@@ -50,6 +55,11 @@ func begin(t *testing.T, c *Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	v, err := evidence.New(evidence.Options{Config: c.Evidence, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Close()
 	for _, end := range []func(context.Context) error{e.Close, r.Close} {
 		if err := end(t.Context()); err != nil {
 			t.Error(err)

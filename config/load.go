@@ -38,7 +38,7 @@ func Load(path string) (*Config, error) {
 	c := Default()
 	j := judge{File: yamlstrict.Decode(path, data, c)}
 	j.global(&c.Global)
-	j.rejectAll(c.Receiver.Validate(), c.Detector.Validate(), c.WarmStart.Validate(), c.Incident.Validate(), c.Emitter.Validate(), c.Query.Validate(), c.Remediation.Validate())
+	j.rejectAll(c.Receiver.Validate(), c.Detector.Validate(), c.WarmStart.Validate(), c.Incident.Validate(), c.Evidence.Validate(), c.Emitter.Validate(), c.Query.Validate(), c.Remediation.Validate())
 	presets := j.presets(c.Presets)
 
 	set, err := rules.Load(presets, c.RuleFiles, filepath.Dir(path))
@@ -52,7 +52,7 @@ func Load(path string) (*Config, error) {
 	}
 	j.setDirectory(c, dir)
 	if j.few("remote_write", len(c.RemoteWrite)) && j.few("alerting.alertmanagers", len(c.Alerting.AlertmanagerConfigs)) &&
-		j.few("remediation.actions", len(c.Remediation.Actions)) {
+		j.few("remediation.actions", len(c.Remediation.Actions)) && j.few("evidence.sources", len(c.Evidence.Sources)) {
 		j.clients(c)
 	}
 	j.remoteWrite(c)
@@ -79,6 +79,7 @@ func (j *judge) setDirectory(c *Config, dir string) {
 	c.Emitter.SetDirectory(dir)
 	c.Remediation.SetDirectory(dir)
 	c.WarmStart.SetDirectory(dir)
+	c.Evidence.SetDirectory(dir)
 	if j.Sound("alerting") {
 		c.Alerting.SetDirectory(dir)
 	}

@@ -118,6 +118,7 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 			delete(texts, "score")
 		}
 	}
+	texts["evidence"] = evidenceText(i.Evidence)
 	texts["cause"] = likely(i.Causes)
 	if link := c.link(i.ID); link != "" {
 		texts["console"] = link

@@ -155,3 +155,24 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 		}
 	}
 }
+
+// The counts are told, and why there are none; what lines say is not for everyone.
+func TestAnAlertTellsTheEvidence(t *testing.T) {
+	i := firingIncident()
+	c := newComposer(nil, labels.EmptyLabels(), "")
+	if got, err := c.annotations(&i, c.labels(&i)); err != nil || got.Has("evidence") {
+		t.Errorf("got %s, %v", got, err)
+	}
+	i.Evidence = []foreshock.Evidence{
+		{
+			Source: "loki", From: t0, To: t0 + 600_000, Total: 1300,
+			By:       []foreshock.Count{{Name: "cart", Lines: 1268}, {Name: "pay", Lines: 29}, {Name: "a", Lines: 2}, {Name: "b", Lines: 1}},
+			Patterns: []foreshock.Count{{Name: "password canary", Lines: 3}},
+		},
+		{Source: "splunk", Missing: "no answer within 10s"},
+	}
+	want := "loki: 1300 lines from 14:00:00 to 14:10:00 UTC: 1268 of cart, 29 of pay, 2 of a\nsplunk: not available: no answer within 10s"
+	if got, err := c.annotations(&i, c.labels(&i)); err != nil || got.Get("evidence") != want {
+		t.Errorf("got %q, %v, want %q", got.Get("evidence"), err, want)
+	}
+}

@@ -131,6 +131,15 @@ function placeOf(metric) {
 	return Object.entries(metric).filter(([k]) => k !== '__name__' && k !== 'rule').map(([k, v]) => `${k} ${v}`).join(', ');
 }
 
+// logs says what one source of logs knows about the time around the onset.
+function logs(e) {
+	if (e.notAvailable) return element('div', {class: 'quiet'}, `logs of ${e.source}: not available: ${e.notAvailable}`);
+	const lines = (all) => (all || []).map((c) => element('li', {}, `${number(c.lines)} × ${c.name}`));
+	return element('div', {},
+		`logs of ${e.source}: ${number(e.lines)} lines from `, moment(e.from), ' to ', moment(e.to),
+		element('ul', {}, ...lines(e.by), ...lines(e.patterns)));
+}
+
 function incidentItem(i, open) {
 	const {lead} = i;
 	const others = i.memberCount - 1;
@@ -144,6 +153,7 @@ function incidentItem(i, open) {
 	if (unlisted > 0) members.push(element('li', {}, `and ${unlisted} more`));
 	const more = element('details', {'data-id': i.id}, element('summary', {}, others > 0 ? `${others + 1} series, first to last` : 'the series'), element('ul', {}, ...members));
 	more.open = open;
+	more.append(...(i.evidence || []).map(logs));
 	return element('li', {class: i.state},
 		element('div', {},
 			element('span', {class: 'what'}, others > 0 && !lead.company ? `${name} and ${others} more` : name), ' ',

@@ -201,8 +201,43 @@ type Incident struct {
 	// Members are the first of MemberCount.
 	Members     []Member `json:"members"`
 	MemberCount int      `json:"memberCount"`
+	// Evidence is what logs say, of every source that was asked by now.
+	Evidence []Evidence `json:"evidence,omitempty"`
 	// Causes are what it likely comes from, the likeliest first.
 	Causes []Cause `json:"causes,omitempty"`
+}
+
+// Evidence is what one source of logs says about the time around the onset.
+type Evidence struct {
+	Source       string  `json:"source"`
+	NotAvailable string  `json:"notAvailable,omitempty"` // why; else the rest is there
+	Query        string  `json:"query,omitempty"`        // in the source's language
+	From         Instant `json:"from"`
+	To           Instant `json:"to"`
+	Lines        int64   `json:"lines"` // that match
+	By           []Lines `json:"by,omitempty"`
+	Patterns     []Lines `json:"patterns,omitempty"`
+}
+
+// Lines are lines of a log that have their name in common.
+type Lines struct {
+	Name  string `json:"name"`
+	Lines int64  `json:"lines"`
+}
+
+func newEvidence(e foreshock.Evidence) Evidence {
+	return Evidence{
+		Source: e.Source, NotAvailable: e.Missing, Query: e.Query, From: Instant(e.From), To: Instant(e.To),
+		Lines: e.Total, By: newLines(e.By), Patterns: newLines(e.Patterns),
+	}
+}
+
+func newLines(counts []foreshock.Count) []Lines {
+	var all []Lines
+	for _, c := range counts {
+		all = append(all, Lines(c))
+	}
+	return all
 }
 
 // Cause is a place that an incident may come from.
@@ -241,6 +276,9 @@ func NewIncident(i foreshock.Incident, maxMembers int) Incident {
 	}
 	for k := range r.Members {
 		r.Members[k] = newMember(i.Kind, &i.Members[k])
+	}
+	for _, e := range i.Evidence {
+		r.Evidence = append(r.Evidence, newEvidence(e))
 	}
 	if lead := i.Lead(); lead != nil {
 		r.Lead = new(newMember(i.Kind, lead))

@@ -41,6 +41,12 @@ func TestForms(t *testing.T) {
 		}, 1), `{"id":"1f","kind":"outlier","state":"firing","startsAt":"2026-03-01T12:00:00.000Z","endsAt":null,"updatedAt":"2026-03-01T12:00:01.500Z","labels":{"instance":"a"},"alerting":true,"rule":"load",` +
 			`"lead":{"series":"load{instance=\"a\"}","metric":{"__name__":"load","instance":"a"},"rule":"load","onset":"2026-03-01T12:00:00.001Z","endedAt":null,"peak":3,"value":7,"expected":1,"lower":0,"upper":2},` +
 			`"members":[{"series":"disk{instance=\"a\"}","metric":{"__name__":"disk","instance":"a"},"onset":"2026-03-01T12:00:00.000Z","endedAt":"2026-03-01T12:00:01.000Z","peak":1.5,"value":1,"expected":null,"lower":null,"upper":null}],"memberCount":4}`},
+		{"an incident of which one log says something", NewIncident(foreshock.Incident{Evidence: []foreshock.Evidence{
+			{Source: "loki", Query: "{a=\"b\"}", From: noon, To: noon + 1, Total: 3, By: []foreshock.Count{{Name: "cart", Lines: 3}}, Patterns: []foreshock.Count{{Name: "order <N>", Lines: 2}}},
+			{Source: "splunk", Missing: "connection refused"},
+		}}, 1), `{"id":"","kind":"outlier","state":"pending","startsAt":null,"endsAt":null,"updatedAt":null,"labels":{},"alerting":false,"lead":null,"members":[],"memberCount":0,` +
+			`"evidence":[{"source":"loki","query":"{a=\"b\"}","from":"2026-03-01T12:00:00.000Z","to":"2026-03-01T12:00:00.001Z","lines":3,"by":[{"name":"cart","lines":3}],"patterns":[{"name":"order \u003cN\u003e","lines":2}]},` +
+			`{"source":"splunk","notAvailable":"connection refused","from":null,"to":null,"lines":0}]}`},
 		{"nothing", NewIncident(foreshock.Incident{}, 1), `{"id":"","kind":"outlier","state":"pending","startsAt":null,"endsAt":null,"updatedAt":null,"labels":{},"alerting":false,"lead":null,"members":[],"memberCount":0}`},
 	} {
 		got, err := json.Marshal(c.form)
