@@ -374,6 +374,14 @@ type Incident struct {
 	Members []Member // by onset, then labels
 	// Dropped counts members beyond the bound an incident keeps.
 	Dropped int
+	// Dismissal is who said that it was a false alarm; nil where nobody did.
+	Dismissal *Dismissal
+}
+
+// Dismissal is a person's word that an incident was a false alarm.
+type Dismissal struct {
+	At         int64 // sample time, ms
+	By, Reason string
 }
 
 // Lead is the member to speak of: the first that the incident's rule selected, or the

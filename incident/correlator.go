@@ -31,6 +31,12 @@ type Correlator struct {
 
 	resolved []foreshock.Incident // oldest first, at most config.KeepResolved
 	refused  uint64
+
+	now        int64                 // sample time of the last Tick, ms
+	precedents map[string]*precedent // what was dismissed, by likeness; at most maxPrecedents
+	tallies    map[string]*Tally     // by rule
+	withheld   uint64
+
 	buf      []byte // scratch for keys
 }
 
@@ -44,6 +50,9 @@ func New(c Config) *Correlator {
 		parts:   map[string]*part{},
 		nearby:  map[string]*incident{},
 		alerts:  map[string]*incident{},
+
+		precedents: map[string]*precedent{},
+		tallies:    map[string]*Tally{},
 	}
 }
 
@@ -96,7 +105,12 @@ func (c *Correlator) Add(a foreshock.Anomaly) {
 
 // add takes in a, which rule selects now, or none yet.
 func (c *Correlator) add(a foreshock.Anomaly, rule string) {
-	if p := c.parts[string(c.partKey(&a))]; p != nil {
+	p := c.parts[string(c.partKey(&a))]
+	if rule != "" && a.Phase != foreshock.Ended && (p == nil || !p.selected) && c.doubts(&a, rule) {
+		c.withheld++
+		rule = ""
+	}
+	if p != nil {
 		c.settle(p.in, a.T)
 		if p.in.State != foreshock.Resolved {
 			c.touch(p.in)
@@ -125,6 +139,7 @@ func (c *Correlator) add(a foreshock.Anomaly, rule string) {
 // It returns the incidents that changed since the last Tick, whole, oldest first;
 // they are not touched again and must not be changed.
 func (c *Correlator) Tick(now int64) []foreshock.Incident {
+	c.now = max(c.now, now)
 	c.mature(now)
 	for _, in := range c.open {
 		c.fireIfDue(in, now)
@@ -199,6 +214,9 @@ func (c *Correlator) begin(a *foreshock.Anomaly, rule string) *incident {
 		c.sweep()
 	}
 	in := newIncident(a)
+	if c.wasDismissed(in.ID) {
+		in.ID = again(in.ID, a.T) // it goes on, and grew beyond what was dismissed
+	}
 	c.open = append(c.open, in)
 	return in
 }
@@ -242,6 +260,7 @@ func (c *Correlator) fireIfDue(in *incident, t int64) {
 		}
 	}
 	in.State = foreshock.Firing
+	c.tally(in.Rule).Fired++
 	c.alerts[alert] = in
 }
 
