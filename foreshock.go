@@ -394,6 +394,26 @@ func (i *Incident) Lead() *Member {
 	return &i.Members[max(k, 0)]
 }
 
+// A picture of an incident shows what was before and after for as long as it lasted, but
+// at least and at most this, in ms.
+const (
+	leastAround = int64(30 * time.Minute / time.Millisecond)
+	mostAround  = int64(6 * time.Hour / time.Millisecond)
+)
+
+// Around is the time, ms, that a picture of the incident shows.
+func (i *Incident) Around() (from, to int64) {
+	ends := i.EndsAt
+	if ends == 0 {
+		ends = i.Updated
+	}
+	margin := min(max(ends-i.StartsAt, leastAround), mostAround)
+	if i.StartsAt < math.MinInt64+margin || ends > math.MaxInt64-margin {
+		margin = 0
+	}
+	return i.StartsAt - margin, ends + margin
+}
+
 // Report is what leaves the process after one Batch.
 type Report struct {
 	Findings

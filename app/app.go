@@ -125,7 +125,10 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up remediation: %w", err)
 	}
-	a.incidents = newIncidents(cfg.Incident, cfg.Rules, a.registry)
+	a.incidents, err = newIncidents(cfg.Incident, cfg.Rules, filepath.Join(o.StoragePath, "dismissals"), a.registry, o.Logger.With("component", "incident"))
+	if err != nil {
+		return nil, fmt.Errorf("set up incidents: %w", err)
+	}
 	a.detector = detector.New(detector.Options{
 		Config:     cfg.Detector,
 		Rules:      cfg.Rules,
@@ -305,5 +308,5 @@ func (a *App) stop(stopped stages) error {
 		}
 		return nil
 	})
-	return last.Wait()
+	return errors.Join(last.Wait(), a.incidents.close())
 }

@@ -81,6 +81,9 @@ func (a *App) routes() http.Handler {
 		Incidents: a.incidents.list,
 		Series:    a.series,
 		Explain:   a.explain,
+		Curve:     a.curve,
+		Dismiss:   a.incidents.dismiss,
+		Guard:     a.remediation.Guard,
 		Logger:    a.logger.With("component", "console"),
 	}))
 	return mux

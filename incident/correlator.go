@@ -37,7 +37,7 @@ type Correlator struct {
 	tallies    map[string]*Tally     // by rule
 	withheld   uint64
 
-	buf      []byte // scratch for keys
+	buf []byte // scratch for keys
 }
 
 // New returns a Correlator that knows no incident and no rules. c must be valid.

@@ -201,6 +201,15 @@ type Incident struct {
 	// Members are the first of MemberCount.
 	Members     []Member `json:"members"`
 	MemberCount int      `json:"memberCount"`
+	// Dismissed is there where somebody said that it was a false alarm.
+	Dismissed *Dismissal `json:"dismissed,omitempty"`
+}
+
+// Dismissal is who called an incident a false alarm, when and why.
+type Dismissal struct {
+	At     Instant `json:"at"`
+	By     string  `json:"by"`
+	Reason string  `json:"reason,omitempty"`
 }
 
 // Member is one series' part in an incident.
@@ -229,6 +238,9 @@ func NewIncident(i foreshock.Incident, maxMembers int) Incident {
 	}
 	for k := range r.Members {
 		r.Members[k] = newMember(i.Kind, &i.Members[k])
+	}
+	if d := i.Dismissal; d != nil {
+		r.Dismissed = &Dismissal{Instant(d.At), d.By, d.Reason}
 	}
 	if lead := i.Lead(); lead != nil {
 		r.Lead = new(newMember(i.Kind, lead))
