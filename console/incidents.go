@@ -149,28 +149,6 @@ func (c *console) find(id string) (foreshock.Incident, error) {
 	return foreshock.Incident{}, notFound{fmt.Errorf("no incident %q%s", id, cmp.Or(why, "; none is known"))}
 }
 
-// timelineJSON is how the series of an incident went around it.
-type timelineJSON struct {
-	ID       string         `json:"id"`
-	From     record.Instant `json:"from"`
-	To       record.Instant `json:"to"`
-	Series   []curveJSON    `json:"series"` // by onset
-	Unlisted int            `json:"unlisted"`
-}
-
-// curveJSON is one member and its points, oldest first.
-type curveJSON struct {
-	record.Member
-	Points []pointJSON `json:"points"`
-}
-
-type pointJSON struct {
-	At    record.Instant `json:"at"`
-	Value record.Number  `json:"value"`
-	record.Band
-	Score record.Number `json:"score"` // null where nothing was noted: below one half
-}
-
 // timeline answers /api/v1/incidents/{id}/timeline.
 func (c *console) timeline(r *http.Request) (any, error) {
 	in, err := c.find(r.PathValue("id"))
@@ -181,8 +159,8 @@ func (c *console) timeline(r *http.Request) (any, error) {
 	defer cancel()
 	from, to := in.Around()
 	members := in.Members[:min(len(in.Members), maxCurves)]
-	answer := timelineJSON{
-		ID: in.ID, From: record.Instant(from), To: record.Instant(to), Series: make([]curveJSON, len(members)),
+	answer := record.Timeline{
+		ID: in.ID, From: record.Instant(from), To: record.Instant(to), Series: make([]record.Curve, len(members)),
 		Unlisted: len(in.Members) + in.Dropped - len(members),
 	}
 	named := record.NewIncident(in, len(members))
@@ -191,21 +169,21 @@ func (c *console) timeline(r *http.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		answer.Series[i] = curveJSON{named.Members[i], newPointsJSON(points, members[i].Onset)}
+		answer.Series[i] = record.Curve{Member: named.Members[i], Points: newPoints(points, members[i].Onset)}
 	}
 	return answer, nil
 }
 
-// newPointsJSON are points, or those around onset where they are too many.
-func newPointsJSON(points []foreshock.Moment, onset int64) []pointJSON {
+// newPoints are points, or those around onset where they are too many.
+func newPoints(points []foreshock.Moment, onset int64) []record.Point {
 	if beyond := len(points) - maxSamples; beyond > 0 {
 		at, _ := slices.BinarySearchFunc(points, onset, func(m foreshock.Moment, t int64) int { return cmp.Compare(m.T, t) })
 		first := min(max(at-maxSamples/2, 0), beyond)
 		points = points[first : first+maxSamples]
 	}
-	shown := make([]pointJSON, len(points))
+	shown := make([]record.Point, len(points))
 	for i, m := range points {
-		shown[i] = pointJSON{record.Instant(m.T), record.Number(m.Value), record.NewBand(m.Band), record.Number(m.Score)}
+		shown[i] = record.Point{At: record.Instant(m.T), Value: record.Number(m.Value), Band: record.NewBand(m.Band), Score: record.Number(m.Score)}
 	}
 	return shown
 }
