@@ -186,6 +186,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		Rules:          cfg.Rules,
 		Recall:         time.Duration(cfg.Detector.Window),
 		Blindness:      a.sight.blindness,
+		Silenced:       func(id, by, why string) { a.incidents.silenced(id, by, why) },
 		Registerer:     a.registry,
 		Logger:         a.logger.With("component", "emitter"),
 	}

@@ -2,9 +2,11 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,6 +99,15 @@ func (i *incidents) dismiss(id, by, reason string) error {
 		i.logger.Error("a dismissal will be forgotten at the next restart", "incident", id, "err", err)
 	}
 	return nil
+}
+
+// silenced takes a silence for a dismissal. It comes again and again, and also of incidents
+// that are over: only the first counts.
+func (i *incidents) silenced(id, by, why string) {
+	err := i.dismiss(id, cmp.Or(strings.TrimSpace(by), "Alertmanager"), strings.TrimSpace("silenced "+why))
+	if conflict := (console.Conflict{}); err != nil && !errors.As(err, &conflict) {
+		i.logger.Debug("silence without an incident", "incident", id, "err", err)
+	}
 }
 
 func (i *incidents) close() error { return i.journal.Close() }

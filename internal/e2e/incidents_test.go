@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,21 +14,70 @@ import (
 	"github.com/foreshock/foreshock/internal/stack"
 )
 
-// TestFalseAlarm: a real fault raises an incident; somebody looks at it from the terminal
-// and dismisses it. Its alert is gone from Alertmanager although the fault goes on.
-func TestFalseAlarm(t *testing.T) {
+// warm starts an app, what watches it and Foreshock, and waits until that knows it.
+func warm(t *testing.T) (*app, *stack.Stack) {
 	a := newApp(t)
 	a.latency.Store(20)
 	s := start(t, "testdata/stack")
 	write(t, s, "prometheus.yml", s.Local(prometheusYML(a, "prometheus.WriteRequest")))
-	write(t, s, "client.yml", "authorization: {credentials_file: webhook.token}\n")
 	must[*stack.Process](t)(s.Alertmanager(t.Context()))
 	sidecar(t, s)
 	must[*stack.Process](t)(s.Prometheus(t.Context()))
 	eventually(t, time.Minute, "the end of the warm-up", func() bool {
 		return query(t, s, `count_over_time(app_latency_seconds[5m]) > 200`) == 1
 	})
+	return a, s
+}
 
+// TestSilenceIsADismissal: whoever silences an alert in Alertmanager says that it is none,
+// unless they did so before it was raised.
+func TestSilenceIsADismissal(t *testing.T) {
+	a, s := warm(t)
+	silence := func(by, matcher string) {
+		now := time.Now()
+		body := fmt.Sprintf(`{"matchers":[%s],"startsAt":%q,"endsAt":%q,"createdBy":%q,"comment":"known"}`,
+			matcher, now.Format(time.RFC3339Nano), now.Add(time.Hour).Format(time.RFC3339Nano), by)
+		r := must[*http.Response](t)(http.Post(s.URL(9093, "/api/v2/silences"), "application/json", strings.NewReader(body)))
+		defer r.Body.Close()
+		if r.StatusCode != http.StatusOK {
+			t.Fatalf("silence: %s", r.Status)
+		}
+	}
+	silence("before", `{"name":"alertname","value":"Foreshock.*","isRegex":true,"isEqual":true}`)
+	a.latency.Store(900)
+	var list struct {
+		Data []struct {
+			State     string
+			Dismissed struct{ By, Reason string }
+		}
+	}
+	incidents := s.URL(9797, "/api/v1/incidents?match[]=app_latency_seconds")
+	eventually(t, time.Minute, "the alert, silenced before it was raised", func() bool {
+		var alerts []json.RawMessage
+		getJSON(t, s.URL(9093, "/api/v2/alerts?silenced=true"), &alerts)
+		return len(alerts) == 1
+	})
+	time.Sleep(20 * time.Second) // one look at the silences
+	if getJSON(t, incidents, &list); len(list.Data) == 0 || list.Data[0].State != "firing" {
+		t.Fatalf("%+v: not firing any more", list.Data)
+	}
+	silence("kim", `{"name":"rule","value":"latency","isRegex":false,"isEqual":true}`)
+	eventually(t, time.Minute, "the dismissal", func() bool {
+		getJSON(t, incidents, &list)
+		for _, in := range list.Data {
+			if in.State == "resolved" && in.Dismissed.By == "kim" && in.Dismissed.Reason == "silenced known" {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// TestFalseAlarm: a real fault raises an incident; somebody looks at it from the terminal
+// and dismisses it. Its alert is gone from Alertmanager although the fault goes on.
+func TestFalseAlarm(t *testing.T) {
+	a, s := warm(t)
+	write(t, s, "client.yml", "authorization: {credentials_file: webhook.token}\n")
 	ask := func(args ...string) (string, error) {
 		cmd := exec.CommandContext(t.Context(), program(t), append([]string{"incidents"}, append(args, "--url", s.URL(9797, ""))...)...)
 		cmd.Dir = s.Dir
