@@ -389,6 +389,8 @@ type Incident struct {
 	Evidence []Evidence
 	// Causes are what it likely comes from, the likeliest first; none until they are known.
 	Causes []Cause
+	// Dismissal is who said that it was a false alarm; nil where nobody did.
+	Dismissal *Dismissal
 }
 
 // Cause is a place that an incident may come from. Nobody can be certain of it.
@@ -396,6 +398,12 @@ type Cause struct {
 	Place      string
 	Confidence float64  // how often one that looked like this was it, 0–1
 	Evidence   []string // why it is suspected, the weightiest reason first
+}
+
+// Dismissal is a person's word that an incident was a false alarm.
+type Dismissal struct {
+	At         int64 // sample time, ms
+	By, Reason string
 }
 
 // Lead is the member to speak of: the first that the incident's rule selected, or the
@@ -406,6 +414,26 @@ func (i *Incident) Lead() *Member {
 	}
 	k := slices.IndexFunc(i.Members, func(m Member) bool { return m.Rule == i.Rule })
 	return &i.Members[max(k, 0)]
+}
+
+// A picture of an incident shows what was before and after for as long as it lasted, but
+// at least and at most this, in ms.
+const (
+	leastAround = int64(30 * time.Minute / time.Millisecond)
+	mostAround  = int64(6 * time.Hour / time.Millisecond)
+)
+
+// Around is the time, ms, that a picture of the incident shows.
+func (i *Incident) Around() (from, to int64) {
+	ends := i.EndsAt
+	if ends == 0 {
+		ends = i.Updated
+	}
+	margin := min(max(ends-i.StartsAt, leastAround), mostAround)
+	if i.StartsAt < math.MinInt64+margin || ends > math.MaxInt64-margin {
+		margin = 0
+	}
+	return i.StartsAt - margin, ends + margin
 }
 
 // Report is what leaves the process after one Batch.

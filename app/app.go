@@ -157,7 +157,10 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.incidents = newIncidents(cfg.Incident, cfg.Rules, a.registry)
+	a.incidents, err = newIncidents(cfg.Incident, cfg.Rules, filepath.Join(o.StoragePath, "dismissals"), a.registry, o.Logger.With("component", "incident"))
+	if err != nil {
+		return nil, fmt.Errorf("set up incidents: %w", err)
+	}
 	a.detector = detector.New(detector.Options{
 		Config:     cfg.Detector,
 		Rules:      cfg.Rules,
@@ -221,6 +224,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		Rules:          cfg.Rules,
 		Recall:         time.Duration(cfg.Detector.Window),
 		Blindness:      a.sight.blindness,
+		Silenced:       func(id, by, why string) { a.incidents.silenced(id, by, why) },
 		Registerer:     a.registry,
 		Logger:         a.logger.With("component", "emitter"),
 	}
@@ -378,5 +382,5 @@ func (a *App) stop(stopped stages) error {
 		}
 		return nil
 	})
-	return last.Wait()
+	return errors.Join(last.Wait(), a.incidents.close())
 }

@@ -86,6 +86,9 @@ func (a *App) routes() http.Handler {
 		Incidents: a.told,
 		Series:    a.series,
 		Explain:   a.explain,
+		Curve:     a.curve,
+		Dismiss:   a.incidents.dismiss,
+		Guard:     a.remediation.Guard,
 		Logger:    a.logger.With("component", "console"),
 	}))
 	return mux

@@ -3,8 +3,8 @@
 //
 // Everything is embedded and nothing is fetched from elsewhere; the page's policy
 // lets the browser run its one module and no other script. Every request is a GET
-// and changes nothing. What it shows it asks for, through Options, and keeps
-// nothing itself.
+// and changes nothing, but for a dismissal, which Options.Guard must let through. What it
+// shows it asks for, through Options, and keeps nothing itself.
 package console
 
 import (
@@ -36,7 +36,15 @@ type Options struct {
 	// Explain says why at most limit series that all matchers match did or did not alert
 	// at a time, ms, or at their newest sample where that is foreshock.Newest.
 	Explain func(ctx context.Context, matchers []*labels.Matcher, at int64, limit int) ([]foreshock.Explanation, error)
-	Logger  *slog.Logger // nil means none
+	// Curve is how the series of a member of an incident went from one time to another,
+	// ms, as scored; what is not known of a sample is NaN.
+	Curve func(ctx context.Context, m *foreshock.Member, from, to int64) ([]foreshock.Moment, error)
+	// Dismiss marks the incident with that ID as a false alarm, or returns an error that is a
+	// Conflict where that makes no sense.
+	Dismiss func(id, by, reason string) error
+	// Guard lets through who may change something; nil lets nobody.
+	Guard  func(http.Handler) http.Handler
+	Logger *slog.Logger // nil means none
 }
 
 // Status is where the detector stands since it was made, in JSON as it is here.
@@ -124,7 +132,7 @@ var assets embed.FS
 type console struct{ Options }
 
 // New returns the handler of /, /assets/… and /api/v1/{status,incidents,windows,explain}. It
-// answers 405 to anything but GET and HEAD.
+// answers 405 to anything but GET and HEAD, and POST of a dismissal.
 func New(o Options) http.Handler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -141,6 +149,11 @@ func New(o Options) http.Handler {
 	}
 	mux.Handle("GET /api/v1/status", c.answer(c.status))
 	mux.Handle("GET /api/v1/incidents", c.answer(c.incidents))
+	mux.Handle("GET /api/v1/incidents/{id}", c.answer(c.incident))
+	mux.Handle("GET /api/v1/incidents/{id}/timeline", c.answer(c.timeline))
+	if o.Guard != nil {
+		mux.Handle("POST /api/v1/incidents/{id}/dismiss", o.Guard(http.HandlerFunc(c.dismiss)))
+	}
 	mux.Handle("GET /api/v1/windows", c.answer(c.series))
 	mux.Handle("GET /api/v1/explain", c.answer(c.explain))
 	return secured(mux)
@@ -163,20 +176,6 @@ func secured(h http.Handler) http.Handler {
 }
 
 func (c *console) status(*http.Request) (any, error) { return c.Status(), nil }
-
-// incidents answers ?limit=N: the newest incidents.
-func (c *console) incidents(r *http.Request) (any, error) {
-	limit, err := limitOf(r, defaultIncidents, maxIncidents)
-	if err != nil {
-		return nil, err
-	}
-	all := c.Incidents()
-	shown := make([]record.Incident, min(len(all), limit))
-	for k := range shown {
-		shown[k] = record.NewIncident(all[k], maxMembers)
-	}
-	return shown, nil
-}
 
 // limitOf is how many of something r asks for: 1 to most, or usual where it does not
 // say.
@@ -249,11 +248,14 @@ type notFound struct{ error }
 func statusOf(err error) int {
 	var bad badRequest
 	var missing notFound
+	var conflict Conflict
 	switch {
 	case errors.As(err, &bad):
 		return http.StatusBadRequest
 	case errors.As(err, &missing):
 		return http.StatusNotFound
+	case errors.As(err, &conflict):
+		return http.StatusConflict
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusGatewayTimeout
 	case errors.Is(err, context.Canceled):

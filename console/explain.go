@@ -36,7 +36,7 @@ func (c *console) explain(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	at, err := timeOf(r.URL.Query().Get("at"))
+	at, err := timeOf("at", r.URL.Query().Get("at"))
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +98,9 @@ func selectorOf(text string) (rules.Matchers, error) {
 	return matchers, nil
 }
 
-// timeOf is the time text names in ms, as in Prometheus's API: RFC 3339 or seconds
+// timeOf is the time that text, the parameter of that name, tells in ms, as in Prometheus's API: RFC 3339 or seconds
 // since the epoch; the newest sample's where there is none.
-func timeOf(text string) (int64, error) {
+func timeOf(name, text string) (int64, error) {
 	if text == "" {
 		return foreshock.Newest, nil
 	}
@@ -111,7 +111,7 @@ func timeOf(text string) (int64, error) {
 	}
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return 0, badRequest{fmt.Errorf("at: must be a time as in RFC 3339 or seconds since 1970, got %q", text)}
+		return 0, badRequest{fmt.Errorf("%s: must be a time as in RFC 3339 or seconds since 1970, got %q", name, text)}
 	}
 	return at.UnixMilli(), nil
 }

@@ -49,11 +49,14 @@ type alertLine struct {
 	posting   sync.RWMutex                 // held for reading by every request under way
 	life      context.Context              // in which requests may be made
 	end       context.CancelFunc           // ends it
+
+	reachedMu sync.Mutex
+	reached   map[string]*reached // Alertmanagers that took an alert, by where their silences are
 }
 
 // newAlertLine returns a line of which nothing runs yet.
 func newAlertLine(alerting promconfig.AlertingConfig, external labels.Labels, logger *slog.Logger) (*alertLine, error) {
-	l := &alertLine{logger: logger, registry: prometheus.NewRegistry(), found: map[string]discovery.Configs{}}
+	l := &alertLine{logger: logger, registry: prometheus.NewRegistry(), found: map[string]discovery.Configs{}, reached: map[string]*reached{}}
 	l.life, l.end = context.WithCancel(context.Background())
 	l.notifier = notifier.NewManager(&notifier.Options{
 		QueueCapacity:   notifierCapacity,
@@ -131,6 +134,7 @@ func (l *alertLine) post(ctx context.Context, client *http.Client, req *http.Req
 	if resp.StatusCode/100 != 2 {
 		return nil, fmt.Errorf("server returned HTTP status %s: %s", resp.Status, answer)
 	}
+	l.reach(client, req.URL)
 	resp.Body = http.NoBody
 	return resp, nil
 }

@@ -36,6 +36,9 @@ type alertmanager struct {
 	lines     sync.WaitGroup // that run
 	blindness func() foreshock.Blindness
 
+	silenceCheck time.Duration
+	silenced     func(incident, by, why string) // nil: nobody asks
+
 	mu       sync.Mutex      // guards what follows
 	running  context.Context // of run; nil before it
 	alerting promconfig.AlertingConfig
@@ -43,6 +46,8 @@ type alertmanager struct {
 	alerts   *alerts
 	blind    blindAlert
 	line     *alertLine
+
+	dismissSilenced bool
 }
 
 // newAlertmanager returns a destination that has no line until it is prepared.
@@ -53,6 +58,7 @@ func newAlertmanager(reg prometheus.Registerer, o destinationOptions, blindness 
 		errors:             logthrottle.New(logEvery, o.now, o.logger),
 		alerts:             newAlerts(o.metrics),
 		blindness:          blindness,
+		silenceCheck:       silenceCheck,
 	}
 	if reg != nil {
 		reg.MustRegister(lineMetrics{a})
@@ -81,6 +87,7 @@ func (a *alertmanager) prepare(o Options) (commit func(), err error) {
 		defer a.mu.Unlock()
 		a.alerts.composer, a.alerts.freshness = composer, time.Duration(o.Config.Freshness)
 		a.alerting, a.external = o.Alerting, o.ExternalLabels
+		a.dismissSilenced = o.Config.DismissSilenced
 		if next != a.line {
 			a.change(next)
 		}
@@ -125,6 +132,11 @@ func (a *alertmanager) run(ctx context.Context) {
 	a.running = ctx
 	a.start()
 	a.mu.Unlock()
+	listening, deaf := context.WithCancel(ctx)
+	defer deaf()
+	if a.silenced != nil {
+		a.lines.Go(func() { a.listen(listening) })
+	}
 
 	ticker := time.NewTicker(alertCheck)
 	defer ticker.Stop()
@@ -141,6 +153,7 @@ func (a *alertmanager) run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
+	deaf()
 	a.mu.Lock()
 	a.line.close()
 	a.mu.Unlock()

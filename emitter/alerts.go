@@ -38,6 +38,7 @@ type alert struct {
 	incident   foreshock.Incident
 	labels     labels.Labels // the identity, from when it is first told
 	told       bool          // that it fires
+	toldAt     time.Time     // when first
 	held       bool
 	nextAt     time.Time // when to tell it again
 	resolvedAt time.Time // by our clock; zero while firing
@@ -125,7 +126,9 @@ func (s *alerts) due(now time.Time, lag time.Duration, reachable bool) ([]*notif
 		if over || !a.resolved() {
 			a.nextAt = now.Add(resendDelay)
 		}
-		a.told = true
+		if !a.told {
+			a.told, a.toldAt = true, now
+		}
 		if speaker[a.key()] == a {
 			n, err := s.notification(a, now, over)
 			errs = append(errs, err)

@@ -37,6 +37,12 @@ type Config struct {
 	// told then.
 	Freshness model.Duration `yaml:"freshness"`
 
+	// DismissSilenced takes a silence in Alertmanager that begins after an alert was told,
+	// and matches it, for somebody's word that it is a false alarm: the incident is over,
+	// and what is like it must be stronger to be told. Turn it off where people silence
+	// what they work on.
+	DismissSilenced bool `yaml:"dismiss_silenced"`
+
 	// JSONLines writes anomalies, incidents and forecasts to a file.
 	JSONLines JSONLinesConfig `yaml:"json_lines"`
 }
@@ -70,7 +76,9 @@ func DefaultConfig() Config {
 		// 200 000 scores × 64 B ≈ 13 MB, or 100 batches of Prometheus's 2 000.
 		QueueCapacity: 200_000,
 		Freshness:     model.Duration(10 * time.Minute),
-		JSONLines:     JSONLinesConfig{MaxSize: 64 * units.MiB},
+
+		DismissSilenced: true,
+		JSONLines:       JSONLinesConfig{MaxSize: 64 * units.MiB},
 	}
 }
 

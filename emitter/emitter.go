@@ -45,6 +45,9 @@ type Options struct {
 	ExternalURL string
 	// Rules say which series are emitted and what alerts add.
 	Rules *rules.Set
+	// Silenced is told of each incident whose alert somebody silenced after it was told, and
+	// who and why; more than once, maybe. Nil has nobody ask Alertmanager.
+	Silenced func(incident, by, why string)
 	// Blindness says whether Foreshock sees anything: while it does not, an alert says
 	// so. Nil means that it does.
 	Blindness func() foreshock.Blindness
@@ -101,6 +104,7 @@ func New(o Options) (*Emitter, error) {
 	}
 	e.life, e.end = context.WithCancel(context.Background())
 	e.alertmanager = newAlertmanager(o.Registerer, e.destinationOptions, o.Blindness)
+	e.alertmanager.silenced = o.Silenced
 	commit, err := e.Prepare(o)
 	if err != nil {
 		return nil, err

@@ -39,7 +39,13 @@ type Correlator struct {
 
 	resolved []foreshock.Incident // oldest first, at most config.KeepResolved
 	refused  uint64
-	buf      []byte `image:"-"` // scratch for keys
+
+	now        int64                 // sample time of the last Tick, ms
+	precedents map[string]*precedent `image:"-"` // what was dismissed, by likeness; at most maxPrecedents
+	tallies    map[string]*Tally     `image:"-"` // by rule
+	withheld   uint64
+
+	buf []byte `image:"-"` // scratch for keys
 }
 
 // New returns a Correlator that knows no incident and no rules. c must be valid.
@@ -55,6 +61,9 @@ func New(c Config) *Correlator {
 		alerts:  map[string]*incident{},
 		scopes:  newLore[scope](maxScopes),
 		history: newLore[company](maxThings),
+
+		precedents: map[string]*precedent{},
+		tallies:    map[string]*Tally{},
 	}
 }
 
@@ -108,7 +117,12 @@ func (c *Correlator) Add(a foreshock.Anomaly) {
 
 // add takes in a, which rule selects now, or none yet.
 func (c *Correlator) add(a foreshock.Anomaly, rule string) {
-	if p := c.parts[string(c.partKey(&a))]; p != nil {
+	p := c.parts[string(c.partKey(&a))]
+	if rule != "" && a.Phase != foreshock.Ended && (p == nil || !p.selected) && c.doubts(&a, rule) {
+		c.withheld++
+		rule = ""
+	}
+	if p != nil {
 		c.settle(p.in, a.T)
 		if p.in.State != foreshock.Resolved && !c.anew(p, &a) {
 			c.touch(p.in)
@@ -158,6 +172,7 @@ func (c *Correlator) room(rule string) int {
 // It returns the incidents that changed since the last Tick, whole, oldest first;
 // they are not touched again and must not be changed.
 func (c *Correlator) Tick(now int64) []foreshock.Incident {
+	c.now = max(c.now, now)
 	c.mature(now)
 	for _, in := range c.open {
 		c.fireIfDue(in, now)
@@ -283,6 +298,9 @@ func (c *Correlator) found(a *foreshock.Anomaly, rule string) *incident {
 		c.sweep()
 	}
 	in := newIncident(a)
+	if c.wasDismissed(in.ID) {
+		in.ID = again(in.ID, a.T) // it goes on, and grew beyond what was dismissed
+	}
 	c.open = append(c.open, in)
 	return in
 }
@@ -326,6 +344,7 @@ func (c *Correlator) fireIfDue(in *incident, t int64) {
 		}
 	}
 	in.State = foreshock.Firing
+	c.tally(in.Rule).Fired++
 	c.alerts[alert] = in
 }
 

@@ -27,6 +27,9 @@
 // else, so an incident whose input stops stays open until the series come back or
 // the detector gives them up.
 //
+// An incident that somebody dismisses as a false alarm is over, and what is like it must
+// be stronger to be told: a lesson that fades.
+//
 // A Correlator is plain data: no clock, no goroutine, no I/O, not safe for
 // concurrent use. It knows sample time only, and the same anomalies give the same
 // incidents.
@@ -95,6 +98,11 @@ func id(a *foreshock.Anomaly) string {
 	b = binary.BigEndian.AppendUint64(b, uint64(a.Onset))
 	b = append(append(b, byte(a.Kind)), apart(a.Kind, a.Rule)...)
 	return fmt.Sprintf("%012x", xxhash.Sum64(b)>>16)
+}
+
+// again is the name of what goes on at t after the incident with that name was dismissed.
+func again(name string, t int64) string {
+	return fmt.Sprintf("%012x", xxhash.Sum64(binary.BigEndian.AppendUint64([]byte(name), uint64(t)))>>16)
 }
 
 // add makes the series of a, which rule selects now, a part of the incident.
@@ -178,10 +186,7 @@ func (in *incident) tell(now int64) foreshock.Incident {
 	if in.into != nil {
 		return in.Incident
 	}
-	in.Members = make([]foreshock.Member, len(in.kept))
-	for i, p := range in.kept {
-		in.Members[i] = *p.member
-	}
+	in.Members = in.members()
 	return in.Incident
 }
 
@@ -191,6 +196,15 @@ func (in *incident) close() {
 	if in.State == foreshock.Resolved {
 		in.parts, in.kept, in.keys, in.Members = nil, nil, nil, nil
 	}
+}
+
+// members are those there are now.
+func (in *incident) members() []foreshock.Member {
+	all := make([]foreshock.Member, len(in.kept))
+	for i, p := range in.kept {
+		all[i] = *p.member
+	}
+	return all
 }
 
 // update takes in what happened to a series that is part of the incident already,

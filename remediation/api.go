@@ -80,7 +80,7 @@ func (r *Remediation) serveDecision(w http.ResponseWriter, req *http.Request, ye
 	if !r.authorized(w, req) {
 		return
 	}
-	body, ok := readJSON(w, req, maxDecision)
+	body, ok := api.Body(w, req, maxDecision)
 	if !ok {
 		return
 	}

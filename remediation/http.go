@@ -4,9 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"fmt"
-	"io"
-	"mime"
 	"net/http"
 	"strings"
 
@@ -31,6 +28,16 @@ func (r *Remediation) authorized(w http.ResponseWriter, req *http.Request) bool 
 	return false
 }
 
+// Guard lets through to h who may act: whoever has the webhook's token, as for a decision
+// about a plan.
+func (r *Remediation) Guard(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if r.authorized(w, req) {
+			h.ServeHTTP(w, req)
+		}
+	})
+}
+
 // authorize returns 200, 401, or 403 where nobody can be let in. Where there is a
 // token it is demanded of everybody: a certificate good for sending samples is not
 // a permission to act.
@@ -49,26 +56,6 @@ func (r *Remediation) authorize(req *http.Request) int {
 		return http.StatusUnauthorized
 	}
 	return http.StatusForbidden
-}
-
-// readJSON reads a JSON body, or answers the request itself. A browser cannot send
-// that content type across origins unasked, so no page can act with a visitor's
-// client certificate.
-func readJSON(w http.ResponseWriter, req *http.Request, limit int64) ([]byte, bool) {
-	if kind, _, err := mime.ParseMediaType(req.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		api.Refuse(w, http.StatusUnsupportedMediaType, "content type must be application/json")
-		return nil, false
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, limit))
-	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		api.Refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("body must be at most %d bytes", limit))
-		return nil, false
-	}
-	if err != nil {
-		api.Refuse(w, http.StatusBadRequest, "body could not be read")
-		return nil, false
-	}
-	return body, true
 }
 
 // statusOf is the answer for what we, not the client, failed at.

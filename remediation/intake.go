@@ -108,7 +108,7 @@ func (r *Remediation) Webhook() http.Handler {
 		if !r.authorized(w, req) {
 			return
 		}
-		body, ok := readJSON(w, req, maxNotification)
+		body, ok := api.Body(w, req, maxNotification)
 		if !ok {
 			r.metrics.rejected.Inc()
 			return

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
-	"github.com/prometheus/common/config"
 
 	"github.com/foreshock/foreshock/internal/record"
 )
@@ -25,10 +23,7 @@ the threshold, what held it back, and what moved with it.
   foreshock explain --at 03:00 'node_load1{instance="web-1:9100"}'`
 )
 
-const (
-	explainPatience = 10 * time.Second
-	maxExplanation  = 8 << 20 // bytes of answer
-)
+const explainPatience = 10 * time.Second
 
 // explainer is a question to a running Foreshock.
 type explainer struct {
@@ -68,10 +63,6 @@ func addExplain(app *kingpin.Application) (string, command) {
 
 // ask returns the API's answer to the question, asked at now.
 func (e *explainer) ask(ctx context.Context, now time.Time) (json.RawMessage, error) {
-	where, err := url.Parse(e.url)
-	if err != nil || where.Scheme != "http" && where.Scheme != "https" || where.Host == "" {
-		return nil, fmt.Errorf("--url %s: want an address such as http://localhost:9797", e.url)
-	}
 	query := url.Values{"series": {e.series}}
 	if e.at != "" {
 		at, err := momentOf("--at", e.at, now)
@@ -80,56 +71,7 @@ func (e *explainer) ask(ctx context.Context, now time.Time) (json.RawMessage, er
 		}
 		query.Set("at", at.Format(time.RFC3339Nano))
 	}
-	client, err := e.client()
-	if err != nil {
-		return nil, err
-	}
-	defer client.CloseIdleConnections()
-	named := where.Redacted()
-	where = where.JoinPath("api/v1/explain")
-	where.RawQuery = query.Encode()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, where.String(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("--url: %w", err)
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		var outer *url.Error
-		if errors.As(err, &outer) {
-			err = outer.Err // the rest is the whole query once more
-		}
-		return nil, fmt.Errorf("ask %s: %w; is foreshock serving there? --url says where it listens", named, err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxExplanation))
-	if err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
-	}
-	var answer struct {
-		Status, Error string
-		Data          json.RawMessage
-	}
-	switch err := json.Unmarshal(body, &answer); {
-	case response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden:
-		return nil, fmt.Errorf("%s answered %s: give credentials in --http.config.file", where.Host, response.Status)
-	case err != nil || answer.Status == "":
-		return nil, fmt.Errorf("%s answered %s, but not as foreshock does: is it what listens there? --url says where to ask", where.Host, response.Status)
-	case answer.Status != "success":
-		return nil, errors.New(answer.Error)
-	}
-	return answer.Data, nil
-}
-
-func (e *explainer) client() (*http.Client, error) {
-	settings, err := clientSettings(e.clientFile)
-	if err != nil {
-		return nil, err
-	}
-	client, err := config.NewClientFromConfig(*settings, "explain")
-	if err != nil {
-		return nil, fmt.Errorf("--http.config.file: %w", err)
-	}
-	return client, nil
+	return server{e.url, e.clientFile}.ask(ctx, http.MethodGet, "api/v1/explain", query, nil)
 }
 
 func writeIndented(w io.Writer, data json.RawMessage) error {

@@ -15,6 +15,6 @@ func TestMain(m *testing.M) {
 func TestTranscripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"history": startHistory},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"history": startHistory, "incident": incidentOf},
 	})
 }

@@ -1,9 +1,7 @@
 package backtest
 
 import (
-	"math"
 	"slices"
-	"time"
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/internal/flow"
@@ -11,15 +9,8 @@ import (
 	"github.com/foreshock/foreshock/internal/plot"
 )
 
-const (
-	// maxPoints bounds what is kept to be drawn: 2^21 × 64 B = 128 MiB.
-	maxPoints = 1 << 21
-
-	// A picture shows what was before and after as long as the incident lasted, but at
-	// least and at most this.
-	leastAround = int64(30 * time.Minute / time.Millisecond)
-	mostAround  = int64(6 * time.Hour / time.Millisecond)
-)
+// maxPoints bounds what is kept to be drawn: 2^21 × 64 B = 128 MiB.
+const maxPoints = 1 << 21
 
 // canvas collects the points of curves to be drawn.
 type canvas struct {
@@ -149,13 +140,6 @@ func (c *canvas) within(x *foreshock.Series, span history.Span) (p plot.Panel, o
 
 // around is the time that the picture of an incident shows.
 func around(in *foreshock.Incident) history.Span {
-	ends := in.EndsAt
-	if ends == 0 {
-		ends = in.Updated
-	}
-	margin := min(max(ends-in.StartsAt, leastAround), mostAround)
-	if in.StartsAt < math.MinInt64+margin || ends > math.MaxInt64-margin {
-		margin = 0
-	}
-	return history.Span{From: in.StartsAt - margin, To: ends + margin}
+	from, to := in.Around()
+	return history.Span{From: from, To: to}
 }

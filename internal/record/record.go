@@ -66,8 +66,8 @@ func NewBand(b foreshock.Band) Band {
 	return Band{Number(b.Expected), Number(b.Lower), Number(b.Upper)}
 }
 
-// breach is there for a breach only.
-type breach struct {
+// Breach is there for a breach only.
+type Breach struct {
 	Limit      Number `json:"limit"`
 	ETASeconds Number `json:"etaSeconds"`
 	// From the soonest to the latest, which is null where it may be never.
@@ -75,38 +75,38 @@ type breach struct {
 	LatestSeconds  Number `json:"latestSeconds"`
 }
 
-func newBreach(k foreshock.Kind, limit float64, a foreshock.Arrival) *breach {
+func newBreach(k foreshock.Kind, limit float64, a foreshock.Arrival) *Breach {
 	if k != foreshock.Breach {
 		return nil
 	}
-	return &breach{Number(limit), seconds(a.ETA), seconds(a.Soonest), seconds(a.Latest)}
+	return &Breach{Number(limit), seconds(a.ETA), seconds(a.Soonest), seconds(a.Latest)}
 }
 
-// crossing is there for a crossing only.
-type crossing struct {
+// Crossing is there for a crossing only.
+type Crossing struct {
 	Bound Number `json:"bound"`
 	Above bool   `json:"above"` // it was crossed upwards
 }
 
-func newCrossing(k foreshock.Kind, limit float64, above bool) *crossing {
+func newCrossing(k foreshock.Kind, limit float64, above bool) *Crossing {
 	if k != foreshock.Crossing {
 		return nil
 	}
-	return &crossing{Number(limit), above}
+	return &Crossing{Number(limit), above}
 }
 
-// silence is there for an absence only.
-type silence struct {
+// Silence is there for an absence only.
+type Silence struct {
 	SilentTargets  int `json:"silentTargets"`  // 0 where it is the one series
 	SilentSeries   int `json:"silentSeries"`   // it among them
 	LivingSiblings int `json:"livingSiblings"` // series of its target that go on
 }
 
-func newSilence(k foreshock.Kind, s foreshock.Silence) *silence {
+func newSilence(k foreshock.Kind, s foreshock.Silence) *Silence {
 	if k != foreshock.Absence {
 		return nil
 	}
-	return &silence{s.Targets, s.Series, s.Siblings}
+	return &Silence{s.Targets, s.Series, s.Siblings}
 }
 
 // Company is there for a group only: Odd of its Of series are anomalous by themselves, and
@@ -147,9 +147,9 @@ type Anomaly struct {
 	Score   Number  `json:"score"`
 	Channel string  `json:"channel,omitempty"`
 	Band
-	*breach
-	*crossing
-	*silence
+	*Breach
+	*Crossing
+	*Silence
 	Company *Company `json:"company,omitempty"`
 }
 
@@ -163,8 +163,8 @@ func NewAnomaly(a foreshock.Anomaly) Anomaly {
 		Group: group, Company: newCompany(a.Company),
 		Series: NewSeries(a.Series), Kind: a.Kind.String(), Phase: a.Phase.String(), Rule: a.Rule,
 		Onset: Instant(a.Onset), Value: Number(a.Value), Score: Number(a.Score), Channel: a.Channel,
-		Band: NewBand(a.Band), breach: newBreach(a.Kind, a.Limit, a.Arrival), crossing: newCrossing(a.Kind, a.Limit, a.Above),
-		silence: newSilence(a.Kind, a.Silence),
+		Band: NewBand(a.Band), Breach: newBreach(a.Kind, a.Limit, a.Arrival), Crossing: newCrossing(a.Kind, a.Limit, a.Above),
+		Silence: newSilence(a.Kind, a.Silence),
 	}
 }
 
@@ -174,14 +174,14 @@ type Forecast struct {
 	Rule           string `json:"rule,omitempty"`
 	HorizonSeconds Number `json:"horizonSeconds"`
 	Band
-	breach // its time is null where no crossing is foreseen
+	Breach // its time is null where no crossing is foreseen
 }
 
 // NewForecast returns the record of f.
 func NewForecast(f foreshock.Forecast) Forecast {
 	return Forecast{
 		Series: NewSeries(f.Series), Rule: f.Rule, HorizonSeconds: seconds(f.Horizon), Band: NewBand(f.Band),
-		breach: *newBreach(foreshock.Breach, f.Limit, f.Arrival),
+		Breach: *newBreach(foreshock.Breach, f.Limit, f.Arrival),
 	}
 }
 
@@ -205,6 +205,8 @@ type Incident struct {
 	Evidence []Evidence `json:"evidence,omitempty"`
 	// Causes are what it likely comes from, the likeliest first.
 	Causes []Cause `json:"causes,omitempty"`
+	// Dismissed is there where somebody said that it was a false alarm.
+	Dismissed *Dismissal `json:"dismissed,omitempty"`
 }
 
 // Evidence is what one source of logs says about the time around the onset.
@@ -247,6 +249,13 @@ type Cause struct {
 	Evidence   []string `json:"evidence"`   // the weightiest reason first
 }
 
+// Dismissal is who called an incident a false alarm, when and why.
+type Dismissal struct {
+	At     Instant `json:"at"`
+	By     string  `json:"by"`
+	Reason string  `json:"reason,omitempty"`
+}
+
 // Member is one series' part in an incident.
 type Member struct {
 	Series
@@ -257,9 +266,9 @@ type Member struct {
 	Value   Number  `json:"value"` // at the peak
 	Channel string  `json:"channel,omitempty"`
 	Band            // at the peak
-	*breach
-	*crossing
-	*silence
+	*Breach
+	*Crossing
+	*Silence
 	Company *Company `json:"company,omitempty"`
 }
 
@@ -280,6 +289,9 @@ func NewIncident(i foreshock.Incident, maxMembers int) Incident {
 	for _, e := range i.Evidence {
 		r.Evidence = append(r.Evidence, newEvidence(e))
 	}
+	if d := i.Dismissal; d != nil {
+		r.Dismissed = &Dismissal{Instant(d.At), d.By, d.Reason}
+	}
 	if lead := i.Lead(); lead != nil {
 		r.Lead = new(newMember(i.Kind, lead))
 	}
@@ -290,7 +302,7 @@ func newMember(k foreshock.Kind, m *foreshock.Member) Member {
 	return Member{
 		Series: NewSeries(m.Series), Rule: m.Rule, Onset: Instant(m.Onset), EndedAt: Instant(m.EndedAt),
 		Peak: Number(m.Peak), Value: Number(m.Value), Channel: m.Channel,
-		Band: NewBand(m.Band), breach: newBreach(k, m.Limit, m.Arrival), crossing: newCrossing(k, m.Limit, m.Above),
-		silence: newSilence(k, m.Silence), Company: newCompany(m.Company),
+		Band: NewBand(m.Band), Breach: newBreach(k, m.Limit, m.Arrival), Crossing: newCrossing(k, m.Limit, m.Above),
+		Silence: newSilence(k, m.Silence), Company: newCompany(m.Company),
 	}
 }
