@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/foreshock/foreshock/internal/history"
+	"github.com/foreshock/foreshock/rules"
 )
 
 // Config says where to learn from before anything is scored. A reload changes nothing of
@@ -108,7 +109,10 @@ func (c Config) source(logger *slog.Logger) (history.Source, error) {
 	return history.NewPrometheus(history.Server{URL: where, HTTP: c.HTTPConfig, Logger: logger}, selectors)
 }
 
-// selector reads a PromQL series selector.
+// selector reads a PromQL series selector, which may hold no more than one of a rule.
 func selector(text string) ([]*labels.Matcher, error) {
+	if err := rules.BoundPromQL(text); err != nil {
+		return nil, err
+	}
 	return parser.NewParser(parser.Options{}).ParseMetricSelector(text)
 }
