@@ -72,6 +72,11 @@ eval: DATA := $(or $(FORESHOCK_EVAL_DATA),../shared/data)
 eval: build ## measure the detector and what people use instead on labelled sets and on the synthetic suite; FORESHOCK_EVAL_DATA names the sets' folder
 	@if [ -d "$(DATA)" ]; then bin/foreshock eval --baselines --synthetic "$(DATA)"; else echo "skipped the labelled sets: no data at $(DATA)"; bin/foreshock eval --synthetic; fi
 
+.PHONY: eval-rca
+eval-rca: DATA := $(or $(FORESHOCK_EVAL_DATA),../shared/data)
+eval-rca: build ## measure how often the cause of an incident is found, on seeded faults and on labelled sets; FORESHOCK_EVAL_DATA names the sets' folder
+	@if [ -d "$(DATA)/causes" ]; then bin/foreshock eval-rca "$(DATA)"; else echo "skipped the labelled sets: no data at $(DATA)/causes"; bin/foreshock eval-rca; fi
+
 .PHONY: docs
 docs: ## regenerate the reference pages that tests hold against the code
 	go test ./config ./cmd/foreshock ./internal/ruletest -run Docs -update

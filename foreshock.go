@@ -169,6 +169,17 @@ type Batch struct {
 	Samples    []Sample
 	Histograms []Histogram
 	Metadata   []Metadata
+
+	// Request is what the batch was decoded from.
+	Request Request
+}
+
+// Request is the body of a remote-write request as it was received. Its zero value is
+// that of a batch that was made here.
+type Request struct {
+	Version  uint8  // of the protocol: 1 or 2
+	Received int64  // ms
+	Body     []byte // compressed
 }
 
 // Len is the number of samples and histograms.
@@ -374,6 +385,15 @@ type Incident struct {
 	Members []Member // by onset, then labels
 	// Dropped counts members beyond the bound an incident keeps.
 	Dropped int
+	// Causes are what it likely comes from, the likeliest first; none until they are known.
+	Causes []Cause
+}
+
+// Cause is a place that an incident may come from. Nobody can be certain of it.
+type Cause struct {
+	Place      string
+	Confidence float64  // how often one that looked like this was it, 0–1
+	Evidence   []string // why it is suspected, the weightiest reason first
 }
 
 // Lead is the member to speak of: the first that the incident's rule selected, or the

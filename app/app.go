@@ -39,6 +39,7 @@ import (
 	"github.com/foreshock/foreshock/config"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
+	"github.com/foreshock/foreshock/internal/inquest"
 	"github.com/foreshock/foreshock/internal/warmstart"
 	"github.com/foreshock/foreshock/query"
 	"github.com/foreshock/foreshock/receiver"
@@ -57,6 +58,11 @@ const (
 type Options struct {
 	ConfigFile  string // "" runs on defaults
 	StoragePath string
+	// SyncAlways has a request be acknowledged only once the disk has it; else the disk
+	// has it within a second.
+	SyncAlways         bool
+	LogLimit           int64         // bytes of the ingest log; 0 means 4 GiB
+	CheckpointInterval time.Duration // 0 means 5 minutes
 	// Web holds the listen addresses and the exporter-toolkit file with TLS and
 	// authentication.
 	Web             *web.FlagConfig
@@ -74,19 +80,25 @@ type App struct {
 
 	receiver    *receiver.Receiver
 	sight       *sight
+	keeper      *keeper
 	detector    *detector.Detector
 	warmStart   *warmstart.WarmStart
 	handover    handover // of observe
 	query       *query.Query
 	evaluator   *query.Evaluator
 	incidents   *incidents
+	inquest     *inquest.Inquest
 	emitter     *emitter.Emitter
 	remediation *remediation.Remediation
 	server      *http.Server
 
-	config *config.Config // as last applied; Run's alone
-	ready  atomic.Bool
-	reload chan chan error
+	config   *config.Config // as last applied; Run's alone
+	restored atomic.Bool    // what was known is: there is something to ask
+	ready    atomic.Bool
+	found    string   // the checkpoint to begin with, "" for none
+	about    manifest // of it
+	known    int      // series that it brought back
+	reload   chan chan error
 }
 
 // New loads the configuration and builds every room; nothing runs yet.
@@ -97,6 +109,9 @@ func New(o Options) (*App, error) {
 	cfg, err := config.Load(o.ConfigFile)
 	if err != nil {
 		return nil, err
+	}
+	if o.CheckpointInterval < 0 || o.LogLimit < 0 {
+		return nil, errors.New("--storage.checkpoint-interval and --storage.log-limit must not be negative")
 	}
 	if err := os.MkdirAll(o.StoragePath, 0o755); err != nil {
 		return nil, fmt.Errorf("create the storage directory: %w", err)
@@ -109,6 +124,12 @@ func New(o Options) (*App, error) {
 	a := &App{opts: o, logger: o.Logger, registry: newRegistry(), config: cfg, reload: make(chan chan error)}
 	a.metrics = newMetrics(a.registry)
 
+	if a.keeper, err = newKeeper(o, time.Now, a.registry); err != nil {
+		return nil, err
+	}
+	if a.found, a.about, err = a.keeper.latest(); err != nil {
+		return nil, err
+	}
 	a.sight = newSight(time.Now, a.registry, o.Logger)
 	if a.emitter, err = emitter.New(a.emitterOptions(cfg)); err != nil {
 		return nil, fmt.Errorf("set up the emitter: %w", err)
@@ -130,9 +151,13 @@ func New(o Options) (*App, error) {
 		Config:     cfg.Detector,
 		Rules:      cfg.Rules,
 		Observe:    a.observe,
+		Taken:      a.keeper.taken,
+		Shards:     a.about.Shards, // models stay on the shard that learned them
 		Registerer: a.registry,
 		Logger:     o.Logger.With("component", "detector"),
 	})
+	a.inquest = inquest.New(a.detector, a.incidents.setCauses, o.Logger.With("component", "inquest"))
+	watchInquest(a.registry, a.inquest)
 	a.query = query.New(query.Options{
 		Config:     cfg.Query,
 		Sources:    []query.Source{a.detector, a.emitter},
@@ -141,7 +166,8 @@ func New(o Options) (*App, error) {
 		Registerer: a.registry,
 		Logger:     o.Logger.With("component", "query"),
 	})
-	a.sight.next = a.detector
+	a.sight.next = a.keeper
+	a.keeper.detector, a.keeper.incidents = a.detector, a.incidents
 	a.warmStart, err = warmstart.New(warmstart.Options{
 		Config:     cfg.WarmStart,
 		Append:     a.detector.Append,
@@ -160,6 +186,7 @@ func New(o Options) (*App, error) {
 		Registerer: a.registry,
 		Logger:     o.Logger.With("component", "receiver"),
 	})
+	a.keeper.receiver = a.receiver
 	a.server = a.newServer()
 	a.metrics.loaded()
 	a.tell(cfg)
@@ -194,10 +221,20 @@ func (a *App) observe(f foreshock.Findings) {
 		a.handover.note(f)
 		return // nobody is told what was
 	}
+	if a.keeper.replaying.Load() {
+		// Scores were written before, as far as they could be; of incidents Alertmanager
+		// knows which is which.
+		if told := a.incidents.observe(f); len(told) > 0 {
+			a.emitter.Offer(foreshock.Report{Findings: foreshock.Findings{Now: f.Now}, Incidents: told})
+		}
+		return
+	}
 	a.handover.begin(&f)
 	a.sight.reached(f.Now)
 	a.evaluator.Reached(f.Now)
-	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: a.incidents.observe(f)})
+	changed := a.incidents.observe(f)
+	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: changed})
+	a.inquest.Heard(changed, f.Now)
 }
 
 // Run serves until ctx ends, then stops everything in order. A value on hangup
@@ -234,26 +271,39 @@ func (a *App) Run(ctx context.Context, hangup <-chan os.Signal) error {
 // has finished.
 func (a *App) start() (stopped stages) {
 	evaluating, stopEvaluator := context.WithCancel(context.Background())
+	inquiring, stopInquest := context.WithCancel(context.Background())
 	warming, stopWarming := context.WithCancel(context.Background())
+	known := make(chan struct{})
+	keeping, stopKeeping := context.WithCancel(context.Background())
 	stopped = stages{
-		emitter: background(a.emitter.Run), remediation: background(a.remediation.Run), detector: background(a.detector.Run),
+		emitter: background(a.emitter.Run), remediation: background(a.remediation.Run),
+		detector: background(func() {
+			<-known
+			a.detector.Run()
+		}),
 		evaluator:     background(func() { a.evaluator.Run(evaluating) }),
 		stopEvaluator: stopEvaluator,
+		inquest:       background(func() { a.inquest.Run(inquiring) }),
+		stopInquest:   stopInquest,
 		warmStart: background(func() {
-			a.warmStart.Run(warming)
-			a.ready.Store(true)
+			defer a.ready.Store(true)
+			a.recall()
+			close(known)
+			a.learn(warming)
 		}),
 		stopWarming: stopWarming,
+		keeper:      background(func() { a.keep(keeping) }),
+		stopKeeper:  stopKeeping,
 	}
-	if !a.warmStart.Needed() {
+	if !a.warmStart.Needed() && a.found == "" && a.keeper.log.Size() == 0 {
 		<-stopped.warmStart
 	}
 	return stopped
 }
 
 type stages struct {
-	detector, emitter, remediation, evaluator, warmStart <-chan struct{}
-	stopEvaluator, stopWarming                           context.CancelFunc
+	detector, emitter, remediation, evaluator, inquest, warmStart, keeper <-chan struct{}
+	stopEvaluator, stopInquest, stopWarming, stopKeeper                   context.CancelFunc
 }
 
 func background(run func()) <-chan struct{} {
@@ -282,8 +332,15 @@ func (a *App) stop(stopped stages) error {
 
 	stopped.stopEvaluator()
 	<-stopped.evaluator
+	stopped.stopInquest()
+	<-stopped.inquest
+	stopped.stopKeeper()
+	<-stopped.keeper
 	a.detector.Close()
 	<-stopped.detector
+	if err := a.keeper.close(); err != nil {
+		a.logger.Warn("the ingest log did not end well", "err", err)
+	}
 
 	var last errgroup.Group
 	last.Go(func() error {

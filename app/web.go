@@ -32,7 +32,7 @@ const (
 
 func (a *App) newServer() *http.Server {
 	return &http.Server{
-		Handler:           a.routes(),
+		Handler:           a.whenRestored(a.routes()),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       bodyTimeout,
 		WriteTimeout:      answerTimeout,
@@ -65,6 +65,10 @@ func (a *App) routes() http.Handler {
 		fmt.Fprintln(w, "Foreshock is healthy.")
 	})
 	mux.Handle("GET /-/ready", a.whenReady(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if a.keeper.failing.Load() {
+			fmt.Fprintln(w, "Foreshock is ready, but degraded: the ingest log cannot be written.")
+			return
+		}
 		fmt.Fprintln(w, "Foreshock is ready.")
 	})))
 	mux.HandleFunc("POST /-/reload", a.reloadHandler)
@@ -99,10 +103,32 @@ func (a *App) whenReady(h http.Handler) http.Handler {
 	})
 }
 
+// whenRestored lets nobody ask what is being taken up yet, but how the process is.
+func (a *App) whenRestored(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/metrics", "/-/healthy", "/-/ready":
+		default:
+			if !a.restored.Load() {
+				w.Header().Set("Retry-After", "5")
+				http.Error(w, "Foreshock is not ready: "+a.doing(), http.StatusServiceUnavailable)
+				return
+			}
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // doing is what keeps the process from being ready.
 func (a *App) doing() string {
 	if a.warmStart.Running() {
 		return fmt.Sprintf("warming up on history, %.0f %%", 100*a.warmStart.Progress())
+	}
+	if !a.restored.Load() {
+		return "taking up the checkpoint"
+	}
+	if a.keeper.replaying.Load() {
+		return "replaying the ingest log"
 	}
 	return "starting or stopping"
 }

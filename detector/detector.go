@@ -43,6 +43,10 @@ type Options struct {
 	// else is handed out. Nil means nobody is interested.
 	Observe func(foreshock.Findings)
 
+	// Taken is told of every batch that is taken, in the order that they are, before
+	// Append returns. Nothing else is taken while it runs; b stays the caller's.
+	Taken func(b *foreshock.Batch)
+
 	// Newborn grades series that are still warming up by the rule for short series:
 	// foreshock score sets it, because a file of ten points has nothing else to offer.
 	Newborn bool
@@ -64,6 +68,7 @@ const batchCost = 64
 // Detector is the shards and the way in and out of them. Its methods may be called
 // from any goroutine.
 type Detector struct {
+	options Options // Config and Rules as of the latest change; mu is held
 	observe func(foreshock.Findings)
 	logger  *slog.Logger
 	metrics *metrics
@@ -108,6 +113,7 @@ func New(o Options) *Detector {
 	capacity := max(int64(o.Config.QueueSamples), batchCost+1)
 	depth := int(capacity/batchCost) + 1
 	d := &Detector{
+		options:      o,
 		observe:      o.Observe,
 		logger:       o.Logger,
 		asking:       make(chan struct{}, 1),
@@ -122,16 +128,24 @@ func New(o Options) *Detector {
 		calibrator:   newCalibrator(o.Config, o.Rules),
 	}
 	for i := range o.Shards {
-		s := newShard(i, depth, share(o.Config, i, o.Shards), o.Rules, o.Newborn)
-		s.grading.without = o.Without
-		s.diaries.room = portion(maxDiaries, i, o.Shards)
-		d.shards = append(d.shards, s)
+		d.shards = append(d.shards, d.newShard(i, depth))
 	}
 	d.jobs.New = func() any { return newJob(o.Shards) }
 	d.limit(o.Config)
 	d.show(d.calibrator.choose())
 	return d
 }
+
+func (d *Detector) newShard(i, depth int) *shard {
+	o := &d.options
+	s := newShard(i, depth, share(o.Config, i, o.Shards), o.Rules, o.Newborn)
+	s.grading.without = o.Without
+	s.diaries.room = portion(maxDiaries, i, o.Shards)
+	return s
+}
+
+// Shards is how many goroutines score.
+func (d *Detector) Shards() int { return len(d.shards) }
 
 // limit notes how many series may be known, and how much may be held for them.
 func (d *Detector) limit(c Config) {
@@ -208,11 +222,21 @@ func (d *Detector) pass(j *job, b *foreshock.Batch) error {
 	before := d.clock.awake
 	if b != nil {
 		d.clock.advance(b)
+		if d.options.Taken != nil {
+			d.options.Taken(b)
+		}
 	}
 	j.now, j.awake, j.flow, j.leaps = d.clock.now, d.clock.awake, d.clock.flow, d.clock.leaps
 	j.meeting = d.convene(before, j)
 	j.working.Add(len(d.shards))
 	d.metrics.queue.Add(float64(j.cost))
+	if j.note != nil {
+		j.note()
+	}
+	if j.save != nil {
+		j.save.clock, j.save.judged = d.clock, judgedBy(d.options.Config, d.options.Rules)
+		j.save.Cut()
+	}
 	d.order <- j
 	for i, s := range d.shards {
 		s.in <- task{job: j, part: &j.parts[i]}
@@ -223,12 +247,12 @@ func (d *Detector) pass(j *job, b *foreshock.Batch) error {
 // change has every shard apply f, and the calibrator k, after the batches appended before and ahead of those
 // appended later. It waits for its turn in the queue, however long; a closed detector
 // changes no more.
-func (d *Detector) change(f func(*shard), k func(*calibrator)) {
+func (d *Detector) change(f func(*shard), k func(*calibrator), note func()) {
 	if d.queue.Acquire(context.Background(), batchCost) != nil {
 		return // never: the background does not end
 	}
 	j := d.jobs.Get().(*job)
-	j.cost, j.change, j.recalibrate = batchCost, f, k
+	j.cost, j.change, j.recalibrate, j.note = batchCost, f, k, note
 	_ = d.pass(j, nil) // ErrClosed: nothing is left to judge
 }
 
@@ -241,7 +265,8 @@ func (d *Detector) SetRules(s *rules.Set) {
 	d.standingMu.Lock()
 	d.standing.foretold.follow(s)
 	d.standingMu.Unlock()
-	d.change(func(sh *shard) { sh.setRules(s) }, func(k *calibrator) { k.setRules(s) })
+	d.change(func(sh *shard) { sh.setRules(s) }, func(k *calibrator) { k.setRules(s) },
+		func() { d.options.Rules = s })
 }
 
 // SetConfig replaces the configuration, but for the size of the queue: where that would
@@ -254,7 +279,8 @@ func (d *Detector) SetConfig(c Config) {
 	d.timeout = time.Duration(c.QueueTimeout)
 	d.mu.Unlock()
 	d.limit(c)
-	d.change(func(sh *shard) { sh.setConfig(share(c, sh.number, len(d.shards))) }, func(k *calibrator) { k.setConfig(c) })
+	d.change(func(sh *shard) { sh.setConfig(share(c, sh.number, len(d.shards))) }, func(k *calibrator) { k.setConfig(c) },
+		func() { d.options.Config = c })
 }
 
 // Close ends the intake. Batches already taken are still scored and observed.
@@ -284,7 +310,10 @@ func (d *Detector) Run() {
 		j.absences = d.roll.call(j)
 		d.metrics.departed(&d.roll)
 		d.account(j)
-		if j.change == nil {
+		switch {
+		case j.save != nil:
+			d.saveFleet(j)
+		case j.change == nil:
 			d.observe(j.findings())
 		}
 		d.metrics.queue.Sub(float64(j.cost))

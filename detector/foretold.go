@@ -11,8 +11,8 @@ import (
 // foretold is how well the forecasts of each rule did, in forecasts that came due. Its
 // owner is whoever holds the standing's lock.
 type foretold struct {
-	due   *prometheus.CounterVec
-	ratio *prometheus.GaugeVec
+	due   *prometheus.CounterVec `image:"-"`
+	ratio *prometheus.GaugeVec   `image:"-"`
 	rules map[string]*outcome
 }
 

@@ -25,6 +25,8 @@ type job struct {
 	leaps    int                  // of the clock, so far
 	absences []foreshock.Anomaly  // what the roll made of the parts
 	change   func(*shard)         // instead of samples: new rules, new configuration
+	save     *save                // instead of samples: what is known is to be written down
+	note     func()               // of change: what the detector notes of it, in its turn
 
 	recalibrate func(*calibrator) // what change means for the thresholds; or nil
 	meeting     *meeting          // of all shards ahead of the batch; nil at most batches
@@ -121,7 +123,7 @@ func (j *job) reset() {
 		}
 	}
 	j.metadata, j.owners, j.change, j.absences = emptied(j.metadata), emptied(j.owners), nil, nil
-	j.recalibrate, j.meeting = nil, nil
+	j.recalibrate, j.meeting, j.save, j.note = nil, nil, nil, nil
 }
 
 // maxKeptRemarks is how many remarks a part makes room for beforehand: × ~110 B ≈ 110 KB.

@@ -3,7 +3,7 @@ package detector
 // library is the diaries of one shard, as many as it has room for. Who has only come
 // near an anomaly makes room before who was told of.
 type library struct {
-	room       int
+	room       int `image:"-"`
 	near, told shelf
 
 	// forgotten is the newest time, in ms, of which some diary of the shard may lack a
@@ -74,7 +74,7 @@ func (s *shard) open(st *state) *diary {
 			return nil
 		}
 		s.out.counts.unexplained[unexplainedRoom]++
-		s.discard(oldest.of)
+		s.discard(s.series.at(oldest.of.slot))
 	}
 	if !s.ledger.spares(heldDiaries) {
 		return nil
@@ -104,7 +104,7 @@ func (s *shard) clearShelves() {
 	l := &s.diaries
 	for _, shelf := range []*shelf{&l.near, &l.told} {
 		for d := shelf.first; d != nil && s.awake-d.written > remembered; d = shelf.first {
-			s.discard(d.of)
+			s.discard(s.series.at(d.of.slot))
 		}
 	}
 }

@@ -45,7 +45,7 @@ var optional = [...]holding{heldSeasons, heldForecasts, heldConstellations, held
 type ledger struct {
 	held     [holdings]int
 	vacant   int           // of the states: of series that were forgotten, for others to come
-	limit    int           // of their sum, less what is vacant; 0 is none
+	limit    int           `image:"-"` // of their sum, less what is vacant; 0 is none
 	withheld [holdings]int // since the batch began: times that an optional one was not given
 }
 

@@ -16,8 +16,8 @@ type mind struct {
 	bar      bar
 	born     int64 // time of the first sample, ms
 	still    still
-	*model             // nil while the series is still
-	seasonal *seasonal // nil until it is earned
+	*model   `image:"own"` // nil while the series is still
+	seasonal *seasonal     `image:"own"` // nil until it is earned
 }
 
 // still is a series that has had one value only, beside its bar.

@@ -27,8 +27,8 @@ const breachChannel = "trend"
 type outlook struct {
 	rule     *rules.Forecast
 	crossing trend.Crossing
-	future   *forecast.Forecaster // nil until the series has warmed up: 9 KiB that a short life does not need
-	ahead    *forecast.Ahead      // nil where the rule has no scale_horizon
+	future   *forecast.Forecaster `image:"own"` // nil until the series has warmed up: 9 KiB that a short life does not need
+	ahead    *forecast.Ahead      `image:"own"` // nil where the rule has no scale_horizon
 	tally    forecast.Tally       // of future, as far as it was handed out
 	due      int64                // sample time of the next forecast, ms
 	told     bool                 // a forecast was handed out, and not taken back since

@@ -23,15 +23,17 @@ const (
 //
 // Its zero value is empty. Slots are numbered from 1, as 0 is no slot.
 type registry struct {
-	pages [][]state
-	index map[uint64]uint32 // fingerprint → first slot of its chain
-	names map[string]*namesakes
-	free  uint32 // first slot of the free chain
-	used  uint32 // slots ever used
+	pages [][]state             `image:"-"`
+	index map[uint64]uint32     `image:"-"` // fingerprint → first slot of its chain
+	names map[string]*namesakes `image:"-"`
+	free  uint32                // first slot of the free chain
+	used  uint32                // slots ever used
 	live  int
 
-	hand uint32 // where the search for an idle series goes on
-	left int    // slots the batch at hand may still look at
+	hand   uint32  // where the search for an idle series goes on
+	saving *saving `image:"-"` // has to see a state before it changes; nil where none is under way
+
+	left int `image:"-"` // slots the batch at hand may still look at
 }
 
 func (r *registry) len() int { return r.live }
@@ -72,9 +74,14 @@ func (r *registry) leave(st *state) {
 // newBatch renews what one batch may spend on finding room.
 func (r *registry) newBatch() { r.left = scanLimit }
 
-// at is the state in slot, which must have been used.
+// at is the state in slot, which must have been used. Whoever may change a state got it
+// here in the same batch, so this is where one is written down that is still to be saved
+// as it was.
 func (r *registry) at(slot uint32) *state {
 	i := slot - 1
+	if r.saving != nil {
+		r.saving.page(int(i / pageSize))
+	}
 	return &r.pages[i/pageSize][i%pageSize]
 }
 

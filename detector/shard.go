@@ -12,24 +12,25 @@ import (
 // shard owns a share of the series. Everything below it belongs to the one goroutine
 // that runs it, so nothing there takes a lock; whoever wants something sends it.
 type shard struct {
-	number int // among the detector's shards
-	in     chan task
-	asks   chan query
+	number int        `image:"-"` // among the detector's shards
+	in     chan task  `image:"-"`
+	asks   chan query `image:"-"`
 
-	rules    *rules.Set
+	rules    *rules.Set `image:"-"`
 	types    types
-	grading  grading
-	grace    grading // of a pod that starts
-	settings *settings
+	grading  grading   `image:"-"`
+	grace    grading   `image:"-"` // of a pod that starts
+	settings *settings `image:"-"`
 	tally    tally
-	limit    int                // series
-	keep     int64              // ms of samples in a window
-	reaches  []rules.Reach      // beyond that
+	limit    int                `image:"-"` // series
+	keep     int64              `image:"-"` // ms of samples in a window
+	reaches  []rules.Reach      `image:"-"` // beyond that
 	bounds   map[uint32]*bounds // slot → the limits of its series, where a rule has one
 	longer   map[uint32]int64   // slot → ms of samples in its window, where a reach wants more
-	idle     int64              // ms of age after which a series is forgotten
+	idle     int64              `image:"-"` // ms of age after which a series is forgotten
 
-	search   searching // under way, or nil
+	search   searching `image:"-"` // under way, or nil
+	saving   *saving   `image:"-"` // under way, or nil
 	series   registry
 	groups   map[groupKey]*group
 	families map[uint64]*family // by the hash of their labels
@@ -41,13 +42,13 @@ type shard struct {
 	minute   int64              // all before were asked
 	version  uint32             // of rules and types: a series of another version looks itself up again
 
-	buckets          quantile.Cumulative  // scratch
-	histogram        *foreshock.Histogram // at hand, while a native one is taken in
-	current, between quantile.Native      // scratch: it, and what it observed since the one before
+	buckets          quantile.Cumulative  `image:"-"` // scratch
+	histogram        *foreshock.Histogram `image:"-"` // at hand, while a native one is taken in
+	current, between quantile.Native      `image:"-"` // scratch: it, and what it observed since the one before
 
-	verdict verdict // scratch: on the sample at hand
+	verdict verdict `image:"-"` // scratch: on the sample at hand
 
-	out     *part // of the batch at hand: where findings go
+	out     *part `image:"-"` // of the batch at hand: where findings go
 	now     int64 // the detector's clock after that batch, ms
 	awake   int64 // the detector's age after that batch, ms
 	flow    int64 // and its flow: see clock
@@ -98,9 +99,13 @@ func (s *shard) run() {
 		if s.search != nil {
 			asks, goOn = nil, always
 		}
+		if s.saving != nil {
+			goOn = always
+		}
 		select {
 		case t, ok := <-s.in:
 			if !ok {
+				s.saveRest()
 				return
 			}
 			s.work(t)
@@ -114,8 +119,11 @@ func (s *shard) run() {
 				s.search = &search{query: q}
 			}
 		case <-goOn:
-			if s.search.stretch(&s.series) {
+			if s.search != nil && s.search.stretch(&s.series) {
 				s.search = nil
+			}
+			if s.saving != nil {
+				s.saveNext()
 			}
 		}
 	}
@@ -137,6 +145,9 @@ func (s *shard) work(t task) {
 	s.out, s.now, s.awake, s.flow = t.part, t.job.now, t.job.awake, t.job.flow
 	if t.job.change != nil {
 		t.job.change(s)
+	}
+	if t.job.save != nil {
+		s.save(t.job.save)
 	}
 	for _, m := range t.job.metadata {
 		changed, full := s.types.learn(m)

@@ -74,8 +74,8 @@ type state struct {
 	piece   *piece // nil: of no histogram or summary
 	watch   *rules.Watch
 	member  membership            // of a group
-	star    *constellation.Member // nil until its group speaks
-	outlook *outlook              // nil where no forecast rule selects it
+	star    *constellation.Member `image:"own"` // nil until its group speaks
+	outlook *outlook              `image:"own"` // nil where no forecast rule selects it
 	diary   *diary                // nil where nothing was notable of late
 
 	score float64 // the model's last word: for View

@@ -76,7 +76,7 @@ func (d *Detector) account(j *job) {
 	if j.meeting != nil {
 		d.show(j.meeting.chosen)
 	}
-	if j.change != nil {
+	if j.change != nil || j.save != nil {
 		return
 	}
 	if full := sum.refused > 0; full != at.full {

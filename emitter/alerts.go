@@ -66,6 +66,9 @@ func (s *alerts) observe(i *foreshock.Incident, now time.Time) {
 		a = &alert{}
 		s.byID[i.ID] = a
 	}
+	if len(a.incident.Causes) == 0 && len(i.Causes) > 0 {
+		a.nextAt = now // who was woken waits for it
+	}
 	a.incident, a.resolvedAt = *i, time.Time{}
 	if i.State == foreshock.Resolved {
 		a.resolvedAt, a.nextAt = now, now

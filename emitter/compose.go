@@ -119,6 +119,7 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 			delete(texts, "score")
 		}
 	}
+	texts["cause"] = likely(i.Causes)
 	if link := c.link(i.ID); link != "" {
 		texts["console"] = link
 	}

@@ -13,14 +13,14 @@ import (
 
 // Correlator joins anomalies into incidents. Create one with New.
 type Correlator struct {
-	config  Config
+	config  Config      `image:"-"`
 	open    []*incident // by opening; swept of closed ones by Tick
 	changed []*incident // since the last Tick, by first change
 
-	holds  map[string]rules.Hold // of the rules that have one
-	sets   [][]string            // of labels that join anomalies
-	pairs  []rules.Pair
-	linked []*rules.Correlate // the rules that both are made of
+	holds  map[string]rules.Hold `image:"-"` // of the rules that have one
+	sets   [][]string            `image:"-"` // of labels that join anomalies
+	pairs  []rules.Pair          `image:"-"`
+	linked []*rules.Correlate    `image:"-"` // the rules that both are made of
 
 	waiting map[string]*waiting // by partKey
 	matures int64               // ms: none of them is due before
@@ -31,7 +31,7 @@ type Correlator struct {
 
 	resolved []foreshock.Incident // oldest first, at most config.KeepResolved
 	refused  uint64
-	buf      []byte // scratch for keys
+	buf      []byte `image:"-"` // scratch for keys
 }
 
 // New returns a Correlator that knows no incident and no rules. c must be valid.
@@ -160,6 +160,20 @@ func (c *Correlator) Incidents() []foreshock.Incident {
 		return cmp.Or(cmp.Compare(b.StartsAt, a.StartsAt), strings.Compare(a.ID, b.ID))
 	})
 	return all
+}
+
+// SetCauses says what the incident with that ID likely comes from; the next Tick tells of
+// it where it is still open and the places, or their order, are others than before.
+func (c *Correlator) SetCauses(id string, causes []foreshock.Cause) {
+	k := slices.IndexFunc(c.open, func(in *incident) bool { return in.ID == id && in.State != foreshock.Resolved })
+	if k < 0 {
+		return
+	}
+	in := c.open[k]
+	same := slices.EqualFunc(in.Causes, causes, func(a, b foreshock.Cause) bool { return a.Place == b.Place })
+	if in.Causes = causes; !same {
+		c.touch(in)
+	}
 }
 
 // Refused is the number of anomalies that found Config.MaxOpen incidents open and

@@ -9,6 +9,9 @@
 //
 // It does not know what a record means, and keeps all of them until Rewrite replaces
 // them by others. That is one new file, which appears whole or not at all.
+//
+// What is worth keeping only until something else covers it goes into a Stream, which
+// waits for the disk once for many; what covers it is a Snapshot.
 package journal
 
 import (

@@ -46,3 +46,24 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 	}
 }
+
+// streamMetrics are those of a stream, which has none to rewrite but some to drop.
+type streamMetrics struct {
+	*metrics
+	dropped prometheus.Counter
+}
+
+func newStreamMetrics(reg prometheus.Registerer, s *Stream) *streamMetrics {
+	f := promauto.With(reg)
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "foreshock_journal_size_bytes",
+		Help: "Size of all segments on disk.",
+	}, func() float64 { return float64(s.Size()) })
+	return &streamMetrics{
+		metrics: newMetrics(reg),
+		dropped: f.NewCounter(prometheus.CounterOpts{
+			Name: "foreshock_journal_dropped_bytes_total",
+			Help: "Bytes of segments that had to go, oldest first, before a checkpoint covered them.",
+		}),
+	}
+}

@@ -214,7 +214,8 @@ func (r *Receiver) serve(s *settings, w http.ResponseWriter, req *http.Request) 
 
 // decode decodes a body, hands on what is good, and says what became of the rest.
 func (r *Receiver) decode(ctx context.Context, s *settings, d *decoder, v version, body []byte, decodedLen int) answer {
-	err := d.decode(v, body, decodedLen, r.now().Add(maxAhead).UnixMilli())
+	now := r.now()
+	err := d.decode(v, body, decodedLen, now.Add(maxAhead).UnixMilli())
 	taken := false
 	defer func() {
 		if !taken && len(d.batch.Metadata) > 0 {
@@ -235,7 +236,9 @@ func (r *Receiver) decode(ctx context.Context, s *settings, d *decoder, v versio
 	}
 	r.metrics.decodedBytes.Add(float64(decodedLen))
 	if d.batch.Len() > 0 || len(d.batch.Metadata) > 0 {
+		d.batch.Request = foreshock.Request{Version: uint8(v), Received: now.UnixMilli(), Body: body}
 		err = r.appender.Append(ctx, &d.batch)
+		d.batch.Request = foreshock.Request{}
 	}
 	taken = err == nil
 	r.metrics.count(d, taken)

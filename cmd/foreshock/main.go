@@ -56,7 +56,7 @@ func commandLine() (*kingpin.Application, map[string]command) {
 	app.HelpFlag.Short('h').Help("Show this help; foreshock help COMMAND shows that of a command.")
 	commands := map[string]command{}
 	for _, add := range []func(*kingpin.Application) (string, command){
-		addServe, addCheck, addTest, addPresets, addPresetsShow, addScore, addBacktest, addRecord, addExplain, addEval, addVersion,
+		addServe, addCheck, addTest, addPresets, addPresetsShow, addScore, addBacktest, addRecord, addExplain, addEval, addEvalRCA, addVersion,
 	} {
 		name, do := add(app)
 		commands[name] = do

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/alecthomas/units"
 	"github.com/prometheus/common/promslog"
 	promslogflag "github.com/prometheus/common/promslog/flag"
 	webflag "github.com/prometheus/exporter-toolkit/web/kingpinflag"
@@ -31,6 +32,13 @@ func addServe(k *kingpin.Application) (string, command) {
 		PlaceHolder("FILE").StringVar(&opts.ConfigFile)
 	cmd.Flag("storage.path", "Directory for what must survive a restart; created if missing, used by one process at a time.").
 		Default("data").StringVar(&opts.StoragePath)
+	sync := cmd.Flag("storage.sync", "When what was acknowledged is on the disk: within a second (interval), so that a crash of the process loses nothing and a power cut that second; or before it is acknowledged (always).").
+		Default("interval").Enum("interval", "always")
+	var limit units.Base2Bytes
+	cmd.Flag("storage.log-limit", "How much the log of what was acknowledged since the latest checkpoint may take. Beyond it the oldest goes, which a crash would then lose.").
+		Default("4GiB").BytesVar(&limit)
+	cmd.Flag("storage.checkpoint-interval", "How often all that was learned is written down, so that a restart replays no more than that.").
+		Default("5m").DurationVar(&opts.CheckpointInterval)
 	cmd.Flag("web.enable-lifecycle", "Allow reload by POST /-/reload; SIGHUP always works.").
 		BoolVar(&opts.EnableLifecycle)
 	cmd.Flag("web.enable-pprof", "Serve Go's profiles of this process under /debug/pprof/.").
@@ -45,6 +53,7 @@ func addServe(k *kingpin.Application) (string, command) {
 		collectSooner()
 		logConfig.Writer = stderr
 		opts.Logger = promslog.New(&logConfig)
+		opts.SyncAlways, opts.LogLimit = *sync == "always", int64(limit)
 
 		a, err := app.New(opts)
 		if err != nil {

@@ -52,6 +52,13 @@ func (s *story) alerts(ctx context.Context) (found []alert, err error) {
 
 type shownIncident struct {
 	ID, State, Rule string
+	Causes          []shownCause
+}
+
+type shownCause struct {
+	Place      string
+	Confidence float64
+	Evidence   []string
 }
 
 // incidents are Foreshock's incidents that this demo's rule caused, newest first.

@@ -37,7 +37,7 @@ type story struct {
 func (s *story) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		s.startPrograms, s.samplesArrive, s.warmUp, s.startBurner,
-		s.scoreRises, s.incidentFires, s.alertIsActive, s.remedyRuns, s.burnerIsGone, s.incidentResolves,
+		s.scoreRises, s.incidentFires, s.alertIsActive, s.causeIsFound, s.remedyRuns, s.burnerIsGone, s.incidentResolves,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -196,6 +196,30 @@ func (s *story) alertIsActive(ctx context.Context) error {
 		return err
 	}
 	s.tell.say("Alertmanager has the alert: %s", s.alert.Annotations["summary"])
+	return nil
+}
+
+// causeIsFound waits for what Foreshock takes for the cause, which must be this machine, by
+// its CPU.
+func (s *story) causeIsFound(ctx context.Context) error {
+	var likely shownCause
+	err := s.until(ctx, time.Minute, "the likely cause in Foreshock's API", func() (bool, error) {
+		incidents, err := s.incidents(ctx)
+		for _, i := range incidents {
+			if i.ID == s.incident && len(i.Causes) > 0 {
+				likely = i.Causes[0]
+				return len(likely.Evidence) > 0, err
+			}
+		}
+		return false, err
+	})
+	if err != nil {
+		return err
+	}
+	s.tell.say("the likely cause (about %.0f %%) is %s: %s", 100*likely.Confidence, likely.Place, strings.Join(likely.Evidence, "; "))
+	if likely.Place != s.stack.Addr(9100) || !strings.HasPrefix(likely.Evidence[0], "node_cpu") {
+		return fmt.Errorf("the likely cause is %s by %s, not %s by its node_cpu", likely.Place, likely.Evidence[0], s.stack.Addr(9100))
+	}
 	return nil
 }
 

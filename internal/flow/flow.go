@@ -4,7 +4,8 @@
 //
 //	batches ─▶ detector ─Findings▶ incident ─Report▶ emitter ─Told▶ remediation ─▶ Outcome
 //	   ▲         │ windows
-//	   └─ query ◀┘ expressions of rules
+//	   └─ query ◀┤ expressions of rules
+//	    inquest ◀┘ likely causes, told to incident
 //
 // The rooms are the live ones. In place of Alertmanager, whose silences and grouping
 // nobody can know here, every alert that fires reaches remediation at once; nothing is
@@ -24,6 +25,7 @@ import (
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
 	"github.com/foreshock/foreshock/incident"
+	"github.com/foreshock/foreshock/internal/inquest"
 	"github.com/foreshock/foreshock/query"
 	"github.com/foreshock/foreshock/remediation"
 	"github.com/foreshock/foreshock/rules"
@@ -91,12 +93,15 @@ func Run(ctx context.Context, o Options, batches iter.Seq2[*foreshock.Batch, err
 		Newborn: o.Newborn,
 		Shards:  o.Shards,
 		Observe: func(f foreshock.Findings) {
-			o.Observe(stages.observe(f))
+			outcome := stages.observe(f)
+			s.inquest.Heard(outcome.Incidents, f.Now)
+			o.Observe(outcome)
 			s.observed(f.Now)
 		},
 	})
 	questions := query.New(query.Options{Config: query.DefaultConfig(), Sources: []query.Source{s.detector}})
 	s.evaluator = questions.NewEvaluator(o.Rules.Expressions(), s.append)
+	s.inquest = inquest.New(s.detector, stages.correlator.SetCauses, nil)
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)

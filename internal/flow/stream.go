@@ -8,6 +8,7 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector"
+	"github.com/foreshock/foreshock/internal/inquest"
 	"github.com/foreshock/foreshock/query"
 )
 
@@ -17,6 +18,7 @@ import (
 type stream struct {
 	detector  *detector.Detector
 	evaluator *query.Evaluator
+	inquest   *inquest.Inquest
 
 	mu       sync.Mutex
 	moved    *sync.Cond
@@ -78,13 +80,15 @@ func (s *stream) observed(now int64) {
 // evaluate evaluates what is due once b was. The stream's time is never beyond that of all
 // samples, so that most batches need not be waited for.
 func (s *stream) evaluate(ctx context.Context, b *foreshock.Batch) error {
+	before := s.appended
 	for _, x := range b.Samples {
 		s.appended = max(s.appended, x.T)
 	}
 	for i := range b.Histograms {
 		s.appended = max(s.appended, b.Histograms[i].T)
 	}
-	if !s.evaluator.Due(s.appended) {
+	due, asked := s.evaluator.Due(s.appended), inquest.Between(before, s.appended)
+	if !due && !asked {
 		return nil
 	}
 	s.mu.Lock()
@@ -93,5 +97,11 @@ func (s *stream) evaluate(ctx context.Context, b *foreshock.Batch) error {
 	}
 	now := s.now
 	s.mu.Unlock()
+	if asked {
+		s.inquest.Ask(ctx)
+	}
+	if !due {
+		return nil
+	}
 	return s.evaluator.Evaluate(ctx, now)
 }

@@ -201,6 +201,15 @@ type Incident struct {
 	// Members are the first of MemberCount.
 	Members     []Member `json:"members"`
 	MemberCount int      `json:"memberCount"`
+	// Causes are what it likely comes from, the likeliest first.
+	Causes []Cause `json:"causes,omitempty"`
+}
+
+// Cause is a place that an incident may come from.
+type Cause struct {
+	Place      string   `json:"place"`
+	Confidence Number   `json:"confidence"` // how often one that looked like this was it
+	Evidence   []string `json:"evidence"`   // the weightiest reason first
 }
 
 // Member is one series' part in an incident.
@@ -226,6 +235,9 @@ func NewIncident(i foreshock.Incident, maxMembers int) Incident {
 		StartsAt: Instant(i.StartsAt), EndsAt: Instant(i.EndsAt), UpdatedAt: Instant(i.Updated),
 		Labels: i.Labels, Alerting: i.Alerting, Rule: i.Rule,
 		Members: make([]Member, min(len(i.Members), maxMembers)), MemberCount: len(i.Members) + i.Dropped,
+	}
+	for _, c := range i.Causes {
+		r.Causes = append(r.Causes, Cause{Place: c.Place, Confidence: Number(c.Confidence), Evidence: c.Evidence})
 	}
 	for k := range r.Members {
 		r.Members[k] = newMember(i.Kind, &i.Members[k])

@@ -57,3 +57,12 @@ func TestATimeFromBeyondTheCalendarIsWritten(t *testing.T) {
 		}
 	}
 }
+
+// An incident's causes are there where some are known.
+func TestCauses(t *testing.T) {
+	r := NewIncident(foreshock.Incident{Causes: []foreshock.Cause{{Place: "database", Confidence: .5, Evidence: []string{"CPU 4× usual"}}}}, 1)
+	b, err := json.Marshal(r.Causes)
+	if want := `[{"place":"database","confidence":0.5,"evidence":["CPU 4× usual"]}]`; err != nil || string(b) != want {
+		t.Errorf("got %s, %v; want %s", b, err, want)
+	}
+}

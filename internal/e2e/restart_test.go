@@ -1,0 +1,255 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/golang/snappy"
+	"github.com/prometheus/prometheus/prompb"
+
+	"github.com/foreshock/foreshock/internal/stack"
+)
+
+// fleetRequest is one scrape of twenty series, of which one jumps in the end: what the
+// n-th request brings depends on n alone.
+func fleetRequest(n int, from int64) []byte {
+	r := rand.New(rand.NewPCG(uint64(n), 1))
+	var w prompb.WriteRequest
+	for i := range 20 {
+		v := 10 + r.NormFloat64()
+		if i == 3 && n >= 500 {
+			v += 100
+		}
+		w.Timeseries = append(w.Timeseries, prompb.TimeSeries{
+			Labels:  []prompb.Label{{Name: "__name__", Value: "load"}, {Name: "instance", Value: fmt.Sprint(i)}, {Name: "job", Value: "fleet"}},
+			Samples: []prompb.Sample{{Timestamp: from + int64(n)*15_000, Value: v}},
+		})
+	}
+	raw, err := w.Marshal()
+	if err != nil {
+		panic(err)
+	}
+	return snappy.Encode(nil, raw)
+}
+
+// known is all that the process says of its series and incidents.
+func known(t *testing.T, s *stack.Stack) string {
+	t.Helper()
+	var all strings.Builder
+	for _, path := range []string{
+		"/api/v1/windows?match%5B%5D=load", "/api/v1/incidents",
+		"/api/v1/query_range?query=load&start=START&end=END&step=15",
+	} {
+		path = strings.NewReplacer("START", fmt.Sprint(restartFrom/1000), "END", fmt.Sprint(restartFrom/1000+600*15)).Replace(path)
+		resp, err := http.Get(s.URL(9797, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		_, err = b.ReadFrom(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %v %v\n%s", path, resp.StatusCode, err, b.String())
+		}
+		fmt.Fprintf(&all, "%s\n%s\n", path, b.String())
+	}
+	return all.String()
+}
+
+// restartFrom is the time of the first request, ms: the samples are of a day ago, as they
+// would be after an outage, and the same in both runs.
+var restartFrom = time.Now().Add(-24 * time.Hour).Truncate(time.Minute).UnixMilli()
+
+// send sends request n until it is acknowledged.
+func send(t *testing.T, s *stack.Stack, n int) {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		status, err := post(s.URL(9797, "/api/v1/write"), fleetRequest(n, restartFrom), nil)
+		if err == nil && status == http.StatusNoContent {
+			return
+		}
+		if time.Since(began) > 20*time.Second {
+			t.Fatalf("request %d: %d, %v", n, status, err)
+		}
+	}
+}
+
+const restartRules = `groups: [{name: all, rules: [{watch: load, select: load, emit: all}]}]`
+
+// TestKilledAtAnyTime: a process that is killed again and again, with a checkpoint now
+// and then, knows in the end to the last bit what one knows that was not.
+func TestKilledAtAnyTime(t *testing.T) {
+	const requests = 600
+	run := func(kills int, args ...string) string {
+		s := start(t, "testdata/stack")
+		write(t, s, "rules.yml", restartRules)
+		write(t, s, "foreshock.yml", "rule_files: [rules.yml]\n")
+		p := sidecar(t, s, args...)
+		r := rand.New(rand.NewPCG(5, 5))
+		at := map[int]bool{requests: true}
+		for len(at) < kills+1 {
+			at[r.IntN(requests)] = true
+		}
+		for n := range requests {
+			send(t, s, n)
+			if n%50 == 0 {
+				time.Sleep(20 * time.Millisecond) // for a checkpoint to be under way
+			}
+			if at[n] {
+				if err := p.Signal(syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+				_ = p.Wait() // killed
+				p = sidecar(t, s, args...)
+				if strings.Contains(p.Log(), "level=ERROR") {
+					t.Fatalf("killed after %d:\n%s", n, p.Log())
+				}
+			}
+		}
+		eventually(t, 10*time.Second, "all scored", func() bool {
+			return strings.Contains(known(t, s), "firing")
+		})
+		said := known(t, s)
+		p.Stop(15 * time.Second)
+		return said
+	}
+	whole := run(0)
+	for _, args := range [][]string{
+		{"--storage.checkpoint-interval=1h"}, // the log alone
+		{"--storage.checkpoint-interval=50ms"},
+		{"--storage.checkpoint-interval=300ms", "--storage.sync=always"},
+	} {
+		if killed := run(8, args...); killed != whole {
+			t.Errorf("%v: killed eight times, it knows\n%s\nwant\n%s", args, difference(killed, whole), difference(whole, killed))
+		}
+	}
+}
+
+// difference is a from where it is not b.
+func difference(a, b string) string {
+	i := 0
+	for i < min(len(a), len(b)) && a[i] == b[i] {
+		i++
+	}
+	return a[max(0, i-200):min(len(a), i+500)]
+}
+
+// TestTwoOnOneDirectory: the second process refuses, and the first one goes on.
+func TestTwoOnOneDirectory(t *testing.T) {
+	s := start(t, "testdata/stack")
+	write(t, s, "rules.yml", restartRules)
+	write(t, s, "foreshock.yml", "rule_files: [rules.yml]\n")
+	sidecar(t, s)
+	second := must[*stack.Process](t)(s.Start(program(t), "--config.file=foreshock.yml", "--storage.path=foreshock-data", "--web.listen-address=127.0.0.1:0"))
+	if err := second.Wait(); err == nil || !strings.Contains(second.Log(), "in use by process") {
+		t.Errorf("the second process: %v\n%s", err, second.Log())
+	}
+	send(t, s, 0)
+}
+
+// TestAnyFileDamaged: whichever file of the state has a bit flipped, is cut short or is
+// gone, the process starts within seconds, says what it lost, and takes samples.
+func TestAnyFileDamaged(t *testing.T) {
+	s := start(t, "testdata/stack")
+	write(t, s, "rules.yml", restartRules)
+	write(t, s, "foreshock.yml", "rule_files: [rules.yml]\n")
+	p := sidecar(t, s)
+	for n := range 100 {
+		send(t, s, n)
+	}
+	p.Stop(15 * time.Second)
+	whole := t.TempDir()
+	data := filepath.Join(s.Dir, "foreshock-data")
+	if err := os.CopyFS(filepath.Join(whole, "data"), os.DirFS(data)); err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	if err := filepath.WalkDir(data, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && d.Name() != "lock" && strings.Contains(path, "checkpoint") {
+			files = append(files, path)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 4 {
+		t.Fatalf("the state is %q", files)
+	}
+	for _, file := range files {
+		for _, damage := range []string{"flipped", "cut", "gone"} {
+			if err := os.RemoveAll(data); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.CopyFS(data, os.DirFS(filepath.Join(whole, "data"))); err != nil {
+				t.Fatal(err)
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch damage {
+			case "flipped":
+				text[len(text)/2] ^= 4
+				err = os.WriteFile(file, text, 0o600)
+			case "cut":
+				err = os.WriteFile(file, text[:len(text)/2], 0o600)
+			case "gone":
+				err = os.Remove(file)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			p := sidecar(t, s)
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("%s %s: ready after %s", file, damage, took)
+			}
+			if lost := metric(t, s, 9797, "foreshock_app_checkpoint_files_lost_total", nil); lost != 1 || !strings.Contains(p.Log(), "cannot be used") {
+				t.Errorf("%s %s: %v files are said to be lost\n%s", file, damage, lost, p.Log())
+			}
+			send(t, s, 100)
+			p.Stop(15 * time.Second)
+		}
+	}
+}
+
+// TestAlertsOutliveEverything: an incident fires, then both Foreshock and Alertmanager are
+// killed. Once they are back Alertmanager is told within seconds, of the same alert, with
+// the time at which it began.
+func TestAlertsOutliveEverything(t *testing.T) {
+	s := start(t, "testdata/stack")
+	write(t, s, "rules.yml", restartRules)
+	am := must[*stack.Process](t)(s.Alertmanager(t.Context()))
+	p := sidecar(t, s)
+	restartFrom = time.Now().Add(-510 * 15 * time.Second).UnixMilli()
+	alerts := func() (all []map[string]any) {
+		getJSON(t, s.URL(9093, "/api/v2/alerts"), &all)
+		return all
+	}
+	for n := range 510 {
+		send(t, s, n)
+	}
+	eventually(t, 10*time.Second, "the alert", func() bool { return len(alerts()) > 0 })
+	before := alerts()
+	for _, p := range []*stack.Process{p, am} {
+		if err := p.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.Wait() // killed
+	}
+	must[*stack.Process](t)(s.Alertmanager(t.Context()))
+	sidecar(t, s)
+	eventually(t, 10*time.Second, "the alert again", func() bool { return len(alerts()) > 0 })
+	after := alerts()
+	if len(before) != 1 || len(after) != 1 || before[0]["startsAt"] != after[0]["startsAt"] || before[0]["fingerprint"] != after[0]["fingerprint"] {
+		t.Errorf("told of\n%v\nand then of\n%v", before, after)
+	}
+}
