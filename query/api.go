@@ -90,10 +90,17 @@ func (q *Query) inTurn(h http.Handler) http.Handler {
 	})
 }
 
+func (q *Query) types(ctx context.Context) (map[string]model.MetricType, error) {
+	if q.o.Types == nil {
+		return nil, nil
+	}
+	return q.o.Types(ctx)
+}
+
 // metadata answers ?metric=NAME&limit=N: the types of metric families. Nobody sends help
 // and units with the samples for every protocol, so there are none.
 func (q *Query) metadata(w http.ResponseWriter, r *http.Request) {
-	types, err := q.o.Types(r.Context())
+	types, err := q.types(r.Context())
 	if err != nil {
 		api.Refuse(w, http.StatusServiceUnavailable, err.Error())
 		return

@@ -79,6 +79,7 @@ type Record struct {
 type standing struct {
 	rules.Expression
 	last    int64                        // time of the last evaluation, ms; 0 before the first
+	renewed bool                         // since then: it is another expression, or has other times
 	results map[uint64]*foreshock.Series // of that, by the hash of their labels
 }
 
@@ -131,7 +132,7 @@ func (e *Evaluator) replace() {
 		s := e.rules[i]
 		e.rules = slices.Delete(e.rules, i, i+1)
 		if s.Expr.String() != x.Expr.String() || s.Every != x.Every || s.Offset != x.Offset {
-			s.last = 0
+			s.renewed = true // what it resulted in at last stands: what comes at that time or before would be late
 		}
 		s.Expression = x
 		e.note(x.Rule, func(r *Record) { r.Every = x.Every })
@@ -215,12 +216,12 @@ func (e *Evaluator) Evaluate(ctx context.Context, now int64) error {
 	e.pace.begin()
 	for i := 0; i < len(due) && !e.outdated(); i++ {
 		s := due[i].standing
-		if s.last != 0 && due[i].t > s.last {
+		if s.last != 0 && !s.renewed && due[i].t > s.last {
 			missed := (due[i].t-s.last)/s.Every.Milliseconds() - 1
 			e.metrics.missed.WithLabelValues(s.Rule).Add(float64(missed))
 			e.note(s.Rule, func(r *Record) { r.Missed += uint64(missed) })
 		}
-		s.last = due[i].t
+		s.last, s.renewed = due[i].t, false
 		before := e.pace.worked()
 		samples, err := e.evaluate(ctx, s)
 		if err != nil && ctx.Err() != nil {

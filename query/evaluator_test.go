@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -248,5 +249,38 @@ func TestStopsAtOnce(t *testing.T) {
 	}
 	if passed := time.Since(began); passed > time.Minute {
 		t.Errorf("stopped after %s", passed)
+	}
+}
+
+// TestChangedRuleIsNotLate: a rule that has other times since a reload results in nothing at
+// or before its last evaluation, which would be dropped as late, markers first.
+func TestChangedRuleIsNotLate(t *testing.T) {
+	e := evaluating(t, nil, "vector(1)")
+	if e.evaluate(t, 120) == "" {
+		t.Fatal("nothing to begin with")
+	}
+	last := e.rules[0].last
+	for _, every := range []time.Duration{time.Minute, 7 * time.Second} {
+		changed := expressions(t, "vector(2)")
+		changed[0].Every = every
+		e.SetExpressions(changed)
+		for seconds := int64(121); seconds < 300; seconds++ {
+			if e.evaluate(t, seconds); len(e.appended) > 0 && e.rules[0].last <= last {
+				t.Fatalf("every %s: %v after the time %d", every, e.appended, (last-start)/1000)
+			}
+			last = e.rules[0].last
+		}
+		if missed := e.Records()[0].Missed; missed != 0 {
+			t.Errorf("every %s: %d missed", every, missed)
+		}
+	}
+}
+
+// TestTypesMayBeUnknown to whoever makes a Query.
+func TestTypesMayBeUnknown(t *testing.T) {
+	answer := httptest.NewRecorder()
+	New(Options{Config: DefaultConfig()}).API().ServeHTTP(answer, httptest.NewRequest("GET", "/api/v1/metadata", nil))
+	if answer.Code != 200 || !strings.Contains(answer.Body.String(), `"data":{}`) {
+		t.Errorf("%d %s", answer.Code, answer.Body)
 	}
 }

@@ -115,12 +115,15 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 }
 
 // Prometheus reads raw samples by remote read: what was scraped, as it was sent to those
-// who are written to, with stale markers and native histograms.
+// who are written to, with stale markers and native histograms. Where a server does not
+// offer that, it reads what query_range says, which is less exact; the log says so.
 type Prometheus struct {
 	slicer
-	server  Server
-	client  remote.ReadClient
-	queries []*prompb.Query // without their times
+	server    Server
+	client    remote.ReadClient
+	queries   []*prompb.Query // without their times
+	selectors []string        // the same as PromQL
+	steps     *steps          // nil while remote read is offered
 }
 
 // NewPrometheus returns a Source of the selected series of s.
@@ -135,7 +138,7 @@ func NewPrometheus(s Server, selectors Selectors) (*Prometheus, error) {
 		return nil, fmt.Errorf("make a client for %s: %w", s.URL.Redacted(), err)
 	}
 	if c, ok := client.(*remote.Client); ok {
-		c.Client.Transport = bounded{c.Client.Transport}
+		c.Client.Transport = offering{bounded{c.Client.Transport}}
 	}
 	p := &Prometheus{slicer: newSlicer(1000), server: s, client: client}
 	for _, matchers := range selectors.orAll() {
@@ -144,6 +147,7 @@ func NewPrometheus(s Server, selectors Selectors) (*Prometheus, error) {
 			return nil, err
 		}
 		p.queries = append(p.queries, q)
+		p.selectors = append(p.selectors, selectorText(matchers))
 	}
 	return p, nil
 }
@@ -159,7 +163,33 @@ func (p *Prometheus) Read(ctx context.Context, span Span, do Append) error {
 			return err
 		}
 	}
+	if err := p.settle(ctx, span); err != nil {
+		return err
+	}
+	if p.steps != nil {
+		return p.read(ctx, span, p.steps.fetch, do)
+	}
 	return p.read(ctx, span, p.fetch, do)
+}
+
+// settle decides for query_range where the server refuses a remote read of nothing. What
+// else may be wrong with the server shows when it is read from.
+func (p *Prometheus) settle(ctx context.Context, span Span) error {
+	if p.steps != nil {
+		return nil
+	}
+	p.reset()
+	refused := p.fetch(ctx, Span{span.From, span.From}, &p.slice)
+	if !errors.Is(refused, errNotOffered) {
+		return nil
+	}
+	steps, err := p.newSteps(ctx, span.To)
+	if err != nil {
+		return fmt.Errorf("read by query_range, as %w: %w", errNotOffered, err)
+	}
+	p.steps, p.grain = steps, steps.step
+	p.server.logger().Warn("remote read is not offered; reading by query_range, which is less exact", "step", time.Duration(steps.step)*time.Millisecond, "err", refused)
+	return nil
 }
 
 func (p *Prometheus) fetch(ctx context.Context, span Span, s *slice) error {

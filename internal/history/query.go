@@ -57,20 +57,9 @@ func (q *Query) Read(ctx context.Context, span Span, do Append) error {
 }
 
 func (q *Query) fetch(ctx context.Context, span Span, s *slice) error {
-	if (span.To-span.From)/q.grain >= maxSteps {
-		return errFull
-	}
-	value, warnings, err := q.server.QueryRange(ctx, q.text, promv1.Range{Start: foreshock.Time(span.From), End: foreshock.Time(span.To), Step: q.step})
+	matrix, err := q.ask(ctx, span)
 	if err != nil {
 		return err
-	}
-	if len(warnings) > 0 && !q.warned {
-		q.warned = true
-		q.of.logger().Warn("Prometheus warns of the query", "warning", warnings[0])
-	}
-	matrix, ok := value.(model.Matrix)
-	if !ok {
-		return fmt.Errorf("a %s came where a matrix was asked for", value.Type())
 	}
 	for _, stream := range matrix {
 		x := s.series(labelsOf(stream.Metric))
@@ -84,6 +73,26 @@ func (q *Query) fetch(ctx context.Context, span Span, s *slice) error {
 		}
 	}
 	return nil
+}
+
+// ask asks for every step of span.
+func (q *Query) ask(ctx context.Context, span Span) (model.Matrix, error) {
+	if (span.To-span.From)/q.step.Milliseconds() >= maxSteps {
+		return nil, errFull
+	}
+	value, warnings, err := q.server.QueryRange(ctx, q.text, promv1.Range{Start: foreshock.Time(span.From), End: foreshock.Time(span.To), Step: q.step})
+	if err != nil {
+		return nil, err
+	}
+	if len(warnings) > 0 && !q.warned {
+		q.warned = true
+		q.of.logger().Warn("Prometheus warns of the query", "warning", warnings[0])
+	}
+	matrix, ok := value.(model.Matrix)
+	if !ok {
+		return nil, fmt.Errorf("a %s came where a matrix was asked for", value.Type())
+	}
+	return matrix, nil
 }
 
 // labelsOf are those of a result, which has a name where it had none.

@@ -3,6 +3,7 @@ package warmstart
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	promconfig "github.com/prometheus/common/config"
@@ -11,13 +12,15 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/foreshock/foreshock/internal/history"
+	"github.com/foreshock/foreshock/rules"
 )
 
 // Config says where to learn from before anything is scored. A reload changes nothing of
 // it: that needs a restart.
 type Config struct {
-	// URL is a Prometheus whose samples are read by remote read and learned before the
-	// first live ones: http://prometheus:9090. Until then senders are answered with 503 and
+	// URL is a Prometheus whose samples are read and learned before the first live ones:
+	// http://prometheus:9090. They are read by remote read or, from a server that does not
+	// offer it, by query_range at the scrape interval, which is less exact. Until then senders are answered with 503 and
 	// keep what they have. Nothing is told of old samples, but a fault that is still under
 	// way when live ones come is told once, with its real onset. A process that is started
 	// again begins anew, as nothing that was learned outlives it. Left out, there is no warm
@@ -90,7 +93,7 @@ func (c Config) Validate() error {
 }
 
 // source is what c reads from; c must be valid and have a URL.
-func (c Config) source() (history.Source, error) {
+func (c Config) source(logger *slog.Logger) (history.Source, error) {
 	where, err := history.ParseURL(c.URL)
 	if err != nil {
 		return nil, err
@@ -103,10 +106,13 @@ func (c Config) source() (history.Source, error) {
 		}
 		selectors = append(selectors, matchers)
 	}
-	return history.NewPrometheus(history.Server{URL: where, HTTP: c.HTTPConfig}, selectors)
+	return history.NewPrometheus(history.Server{URL: where, HTTP: c.HTTPConfig, Logger: logger}, selectors)
 }
 
-// selector reads a PromQL series selector.
+// selector reads a PromQL series selector, which may hold no more than one of a rule.
 func selector(text string) ([]*labels.Matcher, error) {
+	if err := rules.BoundPromQL(text); err != nil {
+		return nil, err
+	}
 	return parser.NewParser(parser.Options{}).ParseMetricSelector(text)
 }

@@ -91,7 +91,7 @@ func New(o Options) (*WarmStart, error) {
 	}
 	if o.Config.URL != "" {
 		var err error
-		if w.source, err = o.Config.source(); err != nil {
+		if w.source, err = o.Config.source(o.Logger); err != nil {
 			return nil, fmt.Errorf("set up the warm start: %w", err)
 		}
 	}

@@ -279,3 +279,12 @@ func TestExpressionsAreLearnedToo(t *testing.T) {
 		t.Errorf("evaluated at %v", e.times)
 	}
 }
+
+// TestHostileSelector: one may cost no more than a rule's.
+func TestHostileSelector(t *testing.T) {
+	c := DefaultConfig()
+	c.Match = []string{`{a=~"(?:` + strings.Repeat("x", 600) + `){1000}"}`}
+	if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), "warm_start.match[0]: a regular expression repeats itself") {
+		t.Error(err)
+	}
+}
