@@ -68,7 +68,7 @@ func (r *recall) place() string { return "memory" }
 
 // deliver keeps the samples. Beyond the bound those of series that are not known are
 // counted.
-func (r *recall) deliver(_ foreshock.Report, samples []sample) {
+func (r *recall) deliver(report foreshock.Report, samples []sample) {
 	if len(samples) == 0 {
 		return
 	}
@@ -77,9 +77,11 @@ func (r *recall) deliver(_ foreshock.Report, samples []sample) {
 	if r.keep == 0 {
 		return
 	}
+	if report.Now != 0 { // markers come without a report
+		r.now = report.Now
+	}
 	for i := range samples {
 		s := &samples[i]
-		r.now = max(r.now, s.t)
 		known := r.find(s.labels)
 		if known == nil {
 			r.metrics.unrecalled.Inc()
@@ -90,7 +92,7 @@ func (r *recall) deliver(_ foreshock.Report, samples []sample) {
 			known.last = s.t
 		}
 	}
-	if r.now-r.swept > r.keep/4 {
+	if apart(r.now, r.swept) > r.keep/4 {
 		r.sweep()
 	}
 }
@@ -116,12 +118,16 @@ func (r *recall) find(ls labels.Labels) *recalled {
 	return k
 }
 
-// sweep forgets the series of which nothing was emitted for as long as samples are kept.
+// apart is how far two times lie apart. The stream's may go back, where it was wrong.
+func apart(a, b int64) int64 { return max(a-b, b-a) }
+
+// sweep forgets the series of which nothing was emitted for as long as samples are kept, or
+// only at a time that is not the stream's.
 func (r *recall) sweep() {
 	r.swept = r.now
 	for name, chains := range r.series {
 		for hash, chain := range chains {
-			kept := slices.DeleteFunc(chain, func(k *recalled) bool { return r.now-k.last > r.keep })
+			kept := slices.DeleteFunc(chain, func(k *recalled) bool { return apart(r.now, k.last) > r.keep })
 			r.count -= len(chain) - len(kept)
 			if len(kept) == 0 {
 				delete(chains, hash)

@@ -81,3 +81,23 @@ func TestRecallIsBounded(t *testing.T) {
 		t.Errorf("%d series are kept of which one was heard of late", r.count)
 	}
 }
+
+// One sample from the far future, which the stream does not believe, moves no clock: what
+// is old goes, and it goes too.
+func TestRecallForgetsBesideAFarSample(t *testing.T) {
+	r := newRecall(nil) // nothing is counted while there is room
+	r.setKeep(60_000)
+	at := func(second int64, host string) sample {
+		return sample{labels: labels.FromStrings("__name__", "s", "host", host), t: t0 + 1000*second, v: 1}
+	}
+	tell := func(second int64, all ...sample) {
+		r.deliver(foreshock.Report{Findings: foreshock.Findings{Now: t0 + 1000*second}}, all)
+	}
+	tell(0, at(0, "old"), at(1e9, "far"))
+	for second := int64(15); second <= 300; second += 15 {
+		tell(second, at(second, "new"))
+	}
+	if r.count != 1 {
+		t.Errorf("%d series are kept, want the new one alone", r.count)
+	}
+}
