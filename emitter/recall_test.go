@@ -64,11 +64,12 @@ func TestEmittedIsRecalled(t *testing.T) {
 func TestRecallIsBounded(t *testing.T) {
 	r := newRecall(newMetrics(prometheus.NewRegistry()))
 	r.setKeep(60_000)
-	one := func(i int, t int64) []sample {
-		return []sample{{labels: labels.FromStrings("__name__", "x", "i", fmt.Sprint(i)), t: t}}
+	one := func(i int, t int64) (foreshock.Report, []sample) {
+		return foreshock.Report{Findings: foreshock.Findings{Now: t}},
+			[]sample{{labels: labels.FromStrings("__name__", "x", "i", fmt.Sprint(i)), t: t}}
 	}
 	for i := range maxRecalled + 10 {
-		r.deliver(foreshock.Report{}, one(i, 1000))
+		r.deliver(one(i, 1000))
 	}
 	if r.count != maxRecalled {
 		t.Errorf("%d series are kept", r.count)
@@ -76,7 +77,7 @@ func TestRecallIsBounded(t *testing.T) {
 	if n := testutil.ToFloat64(r.metrics.unrecalled); n != 10 {
 		t.Errorf("%v samples were not", n)
 	}
-	r.deliver(foreshock.Report{}, one(0, 100_000))
+	r.deliver(one(0, 100_000))
 	if r.count != 1 || len(r.series) != 1 {
 		t.Errorf("%d series are kept of which one was heard of late", r.count)
 	}
