@@ -75,7 +75,7 @@ eval: build ## measure the detector and what people use instead on labelled sets
 .PHONY: eval-rca
 eval-rca: DATA := $(or $(FORESHOCK_EVAL_DATA),../shared/data)
 eval-rca: build ## measure how often the cause of an incident is found, on seeded faults and on labelled sets; FORESHOCK_EVAL_DATA names the sets' folder
-	@if [ -d "$(DATA)/causes" ]; then bin/foreshock eval-rca "$(DATA)"; else echo "skipped the labelled sets: no data at $(DATA)/causes"; bin/foreshock eval-rca; fi
+	@if [ -d "$(DATA)/causes" ]; then bin/foreshock eval-rca --stream "$(DATA)"; else echo "skipped the labelled sets: no data at $(DATA)/causes"; bin/foreshock eval-rca --stream; fi
 
 .PHONY: docs
 docs: ## regenerate the reference pages that tests hold against the code

@@ -23,11 +23,13 @@ func addEvalRCA(app *kingpin.Application) (string, command) {
 	cmd := app.Command("eval-rca", "Measure how often the cause of an incident is found, on seeded faults and labelled sets.").HelpLong(aboutEvalRCA)
 	dir := cmd.Arg("dir", "The folder that holds the sets. Without one, only the seeded faults are measured.").String()
 	sets := cmd.Flag("sets", "Only this set; may be repeated.").PlaceHolder("NAME").Strings()
+	streams := cmd.Flag("stream", "Play each set as a stream, too, where nobody says when something broke, and count incidents.").Bool()
 	output := cmd.Flag("output", "How the report is written: table or json.").Short('o').Default("table").Enum("table", "json")
 	return cmd.FullCommand(), func(stdout, stderr io.Writer) int {
 		report, err := rca.Run(context.Background(), rca.Options{
 			Dir:      *dir,
 			Sets:     *sets,
+			Streams:  *streams,
 			Progress: func(what string) { fmt.Fprintln(stderr, what) },
 		})
 		if err != nil {

@@ -15,6 +15,9 @@ import (
 type Options struct {
 	Dir  string // with folders of sets; "" for the shop alone
 	Sets []string
+	// Streams has each set played as a stream, too, with nobody to say when something broke:
+	// half a minute.
+	Streams bool
 	// Progress is told what is being measured; nil is nobody.
 	Progress func(what string)
 }
@@ -49,8 +52,9 @@ type Report struct {
 	// Faults of the shop, by kind, as this ranking did.
 	Kinds []Row `json:"kinds,omitempty"`
 	// Confidence is what was said of first causes beside how often they were it.
-	Confidence []Bin   `json:"confidence"`
-	Brier      float64 `json:"brier"`
+	Confidence []Bin    `json:"confidence"`
+	Brier      float64  `json:"brier"`
+	Streams    []Stream `json:"streams,omitempty"`
 	cases      []told
 }
 
@@ -100,6 +104,17 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	r.reliability()
+	for i := range sets {
+		if !o.Streams {
+			break
+		}
+		o.Progress(sets[i].name + ": as a stream")
+		s, err := sets[i].stream(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("play %s: %w", sets[i].name, err)
+		}
+		r.Streams = append(r.Streams, s)
+	}
 	return r, nil
 }
 

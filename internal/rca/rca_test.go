@@ -8,9 +8,11 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/incident/cause"
 )
 
@@ -118,5 +120,28 @@ func TestTable(t *testing.T) {
 	}
 	if !strings.Contains(object.String(), `"assumed_onset_late_seconds": 60`) {
 		t.Errorf("object:\n%s", object.String())
+	}
+}
+
+// As a stream: a fault is found only by an incident that began with it, one from before it is a
+// false alarm, and the learning hour counts for nothing.
+func TestStreamIsJudged(t *testing.T) {
+	begin := shopStarts
+	at := func(minutes int64) int64 { return begin + minutes*60_000 }
+	q := cause.Question{Onset: at(180), Until: at(190), Candidates: []cause.Candidate{{
+		Place: "a", Series: []cause.Series{{T: []int64{begin, at(300)}, V: []float64{1, 1}}},
+	}}}
+	told := []foreshock.Incident{
+		{StartsAt: at(30)},
+		{StartsAt: at(90), Causes: []foreshock.Cause{{Place: "a"}}},
+		{StartsAt: at(182), Causes: []foreshock.Cause{{Place: "b"}, {Place: "a"}}},
+	}
+	var s Stream
+	quiet, alarms := s.judge([]incident{{truth: "a", question: q}}, told)
+	if s.Found != 1 || s.One != 1 || s.First != 0 || s.Three != 1 || alarms != 1 {
+		t.Errorf("%+v, %d false", s, alarms)
+	}
+	if want := (240 - 16) * time.Minute; quiet != want {
+		t.Errorf("quiet for %s, want %s", quiet, want)
 	}
 }

@@ -43,6 +43,14 @@ func (r *Report) Table(w io.Writer) error {
 		fmt.Fprintf(t, "| %.2f–%.2f \t| %d \t| %.2f \t| %.2f \t|\n", b.From, b.To, b.Causes, b.Said, b.Were)
 	}
 	fmt.Fprintf(t, "\nBrier score of all causes told: %.3f\n", r.Brier)
+	if r.Streams != nil {
+		fmt.Fprintln(t, "\n| as a stream \t| faults \t| an incident \t| one only \t| true cause first \t| among three \t| quiet hours \t| false an hour \t|")
+		fmt.Fprintln(t, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
+	}
+	for _, x := range r.Streams {
+		fmt.Fprintf(t, "| %s \t| %d \t| %.2f \t| %.2f \t| %.2f \t| %.2f \t| %.0f \t| %.2f \t|\n",
+			x.Set, x.Faults, x.Found, x.One, x.First, x.Three, x.Quiet, x.False)
+	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
