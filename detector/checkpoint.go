@@ -165,8 +165,8 @@ func (d *Detector) saveFleet(j *job) {
 	for _, piece := range pieces {
 		sv.parts[Fleet] <- piece
 	}
+	sv.Observed() // before Save can return
 	close(sv.parts[Fleet])
-	sv.Observed()
 }
 
 // judgedBy tells rules and configurations apart that judge differently.
