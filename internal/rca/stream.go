@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
@@ -187,13 +188,13 @@ func batches(q *cause.Question) iter.Seq2[*foreshock.Batch, error] {
 			where = "node"
 		}
 		for _, s := range c.Series {
-			ls := labels.FromStrings(labels.MetricName, s.Name, "job", "set", where, c.Place, "title", s.Title)
+			ls := labels.FromStrings(model.MetricNameLabel, s.Name, "job", "set", where, c.Place, "title", s.Title)
 			columns = append(columns, column{foreshock.NewSeries(ls), s.T, s.V})
 		}
 	}
 	var calls []*foreshock.Series
 	for _, e := range q.Edges {
-		calls = append(calls, foreshock.NewSeries(labels.FromStrings(labels.MetricName, "calls_total",
+		calls = append(calls, foreshock.NewSeries(labels.FromStrings(model.MetricNameLabel, "calls_total",
 			"client", q.Candidates[e.From].Place, "server", q.Candidates[e.To].Place)))
 	}
 	return func(yield func(*foreshock.Batch, error) bool) {
