@@ -378,6 +378,9 @@ type Incident struct {
 	// Labels are what all members had in common when it fired, and stay so: they
 	// are the identity of the alert.
 	Labels labels.Labels
+	// Severity is what it was when it was first told as firing, and stays so: where the
+	// rule names none it is part of that identity.
+	Severity string
 	// Alerting says that a rule selected a member: only then is anyone told.
 	Alerting bool
 	// Rule is that of the first member a rule selected; "" when none did.

@@ -24,8 +24,9 @@ func (a *App) recall() {
 }
 
 // learn brings what is known up to date: by the log, or by history where no checkpoint
-// brought anything back and there is a history to read, which has what the log has. The process goes live with the checkpoint at its end, which covers
-// it. If ctx ends before, nothing is covered and the next start begins where this one did.
+// brought anything back and there is a history to read, which has what the log has. The
+// process goes live with the checkpoint at its end, which covers it. If ctx ends before,
+// nothing is covered and the next start begins where this one did.
 func (a *App) learn(ctx context.Context) {
 	if logged := a.keeper.log.Size() > 0; a.known > 0 || logged && !a.warmStart.Needed() {
 		a.keeper.replaying.Store(true)
@@ -35,6 +36,8 @@ func (a *App) learn(ctx context.Context) {
 			}
 			a.logger.Error("the log was not replayed to its end", "err", err)
 		}
+		// What was found of their causes is not kept: it is looked for again.
+		a.inquest.Heard(a.incidents.firing(), a.detector.Status().Now.UnixMilli())
 	} else {
 		a.warmStart.Run(ctx)
 		if ctx.Err() != nil || !a.warmStart.Needed() {

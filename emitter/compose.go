@@ -61,7 +61,7 @@ func newComposer(set *rules.Set, external labels.Labels, externalURL string) *co
 // adds, and what the members have in common. They hold no values. A rule's own severity
 // is what it says; else it is that of the incident when it is first told.
 func (c *composer) labels(i *foreshock.Incident) labels.Labels {
-	added := map[string]string{severityLabel: severity(i)}
+	added := map[string]string{severityLabel: cmp.Or(i.Severity, Severity(i))}
 	ruleLabels, _ := c.rules.Text(i.Rule)
 	maps.Copy(added, ruleLabels)
 	added[labels.AlertName] = outlierAlert
@@ -126,7 +126,7 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 
 	var errs []error
 	ruleLabels, ruleAnnotations := c.rules.Text(i.Rule)
-	if now := severity(i); ruleLabels[severityLabel] == "" && now != identity.Get(severityLabel) {
+	if now := Severity(i); ruleLabels[severityLabel] == "" && now != identity.Get(severityLabel) {
 		texts["severity_now"] = now // the label stays, or it were another alert
 	}
 	if ruleAnnotations["summary"] != "" && lead != nil && i.Kind != foreshock.Absence {

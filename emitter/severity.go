@@ -20,8 +20,8 @@ const (
 	farScore   = 4.0
 )
 
-// severity is that of an incident by its breadth and its strength.
-func severity(i *foreshock.Incident) string {
+// Severity is that of an incident by its breadth and its strength, as it is now.
+func Severity(i *foreshock.Incident) string {
 	places, peak := extentOf(i).places, 0.
 	for _, m := range i.Members {
 		places = max(places, m.Silence.Targets)

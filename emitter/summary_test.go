@@ -209,7 +209,7 @@ func TestSeverity(t *testing.T) {
 	}
 	absence := foreshock.Incident{Kind: foreshock.Absence, Members: members(1, 0)}
 	absence.Members[0].Silence.Targets = 40
-	if got := severity(&absence); got != "critical" {
+	if got := Severity(&absence); got != "critical" {
 		t.Errorf("forty targets silent: %s", got)
 	}
 }

@@ -181,12 +181,15 @@ func (in *incident) alert() string {
 
 // tell completes what the incident says of itself. An absorbed one has no more to
 // say of its members than it had when it was last told.
-func (in *incident) tell(now int64) foreshock.Incident {
+func (in *incident) tell(now int64, grade Grade) foreshock.Incident {
 	in.Updated = now
 	if in.into != nil {
 		return in.Incident
 	}
 	in.Members = in.members()
+	if in.State == foreshock.Firing && in.Severity == "" && grade != nil {
+		in.Severity = grade(&in.Incident)
+	}
 	return in.Incident
 }
 
