@@ -45,6 +45,7 @@ var floors = map[string]int{
 	"internal/notation":      1,
 	"internal/record":        1,
 	"internal/inquest":       1,
+	"incident/extent":        1,
 	"internal/history":       1,
 	"journal":                1,
 	"internal/warmstart":     2,

@@ -15,7 +15,6 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/console"
-	"github.com/foreshock/foreshock/emitter"
 	"github.com/foreshock/foreshock/incident"
 	"github.com/foreshock/foreshock/internal/inquest"
 	"github.com/foreshock/foreshock/journal"
@@ -47,7 +46,6 @@ func newIncidents(c incident.Config, r *rules.Set, dir string, reg prometheus.Re
 	}
 	i := &incidents{journal: log, logger: logger, correlator: incident.New(c)}
 	i.correlator.SetRules(r)
-	i.correlator.SetGrade(emitter.Severity)
 	if err := i.recall(time.Now()); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}

@@ -21,7 +21,6 @@ type Correlator struct {
 	changed []*incident // since the last Tick, by first change
 
 	rules  *rules.Set            `image:"-"`
-	grade  Grade                 `image:"-"`
 	holds  map[string]rules.Hold `image:"-"` // of the rules that have one
 	sets   [][]string            `image:"-"` // of labels that join anomalies
 	pairs  []rules.Pair          `image:"-"`
@@ -75,13 +74,6 @@ func (c *Correlator) SetConfig(config Config) {
 	c.reindex()
 	c.forget()
 }
-
-// Grade says how severe an incident is.
-type Grade func(*foreshock.Incident) string
-
-// SetGrade has grade say how severe an incident is when it is first told as firing. Without
-// one none is severe.
-func (c *Correlator) SetGrade(grade Grade) { c.grade = grade }
 
 // SetRules replaces the rules: what belongs together, and how long an anomaly must last
 // for each rule. nil is none. What is open stays as it is, as in SetConfig.
@@ -193,7 +185,7 @@ func (c *Correlator) Tick(now int64) []foreshock.Incident {
 		if in.into != nil && in.Updated == 0 {
 			continue // nobody has heard of it
 		}
-		told = append(told, in.tell(now, c.grade))
+		told = append(told, in.tell(now))
 		if in.State == foreshock.Resolved && in.into == nil {
 			c.resolved = append(c.resolved, in.Incident)
 		}

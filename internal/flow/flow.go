@@ -78,7 +78,6 @@ func Run(ctx context.Context, o Options, batches iter.Seq2[*foreshock.Batch, err
 	}
 	o.Emitter.Rules = o.Rules
 	stages := stages{correlator: incident.New(o.Incident), emitter: emitter.NewRehearsal(o.Emitter)}
-	stages.correlator.SetGrade(emitter.Severity)
 	stages.correlator.SetRules(o.Rules)
 	if o.Remediation != nil {
 		var err error
