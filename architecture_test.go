@@ -44,7 +44,7 @@ var floors = map[string]int{
 	"internal/jsonschema":    1,
 	"internal/notation":      1,
 	"internal/record":        1,
-	"internal/inquest":       1,
+	"internal/inquest":       2,
 	"incident/extent":        1,
 	"internal/history":       1,
 	"journal":                1,

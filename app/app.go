@@ -170,7 +170,8 @@ func New(o Options) (*App, error) {
 		Registerer: a.registry,
 		Logger:     o.Logger.With("component", "detector"),
 	})
-	a.inquest = inquest.New(a.detector, a.incidents.setCauses, o.Logger.With("component", "inquest"))
+	a.inquest = inquest.New(a.detector, a.incidents.setInquest, o.Logger.With("component", "inquest"))
+	a.inquest.SetRules(cfg.Rules)
 	watchInquest(a.registry, a.inquest)
 	a.query = query.New(query.Options{
 		Config:     cfg.Query,

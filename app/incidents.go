@@ -126,6 +126,10 @@ func watchInquest(reg prometheus.Registerer, q *inquest.Inquest) {
 		Name: "foreshock_inquest_incidents_skipped_total",
 		Help: "Incidents whose cause was not looked for because as many as allowed were open.",
 	}, func() float64 { return float64(q.Skipped()) })
+	f.NewCounterFunc(prometheus.CounterOpts{
+		Name: "foreshock_inquest_places_skipped_total",
+		Help: "Places near an incident that were not looked at for its cause because there were more than a question takes in.",
+	}, func() float64 { return float64(q.Unlooked()) })
 }
 
 func (i *incidents) observe(f foreshock.Findings) []foreshock.Incident {
@@ -134,10 +138,10 @@ func (i *incidents) observe(f foreshock.Findings) []foreshock.Incident {
 	return i.correlator.Observe(f)
 }
 
-func (i *incidents) setCauses(id string, causes []foreshock.Cause) {
+func (i *incidents) setInquest(id string, found foreshock.Inquest) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.correlator.SetCauses(id, causes)
+	i.correlator.SetInquest(id, found)
 }
 
 func (i *incidents) list() []foreshock.Incident {

@@ -118,6 +118,7 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 	}
 	texts["evidence"] = evidenceText(i.Evidence)
 	texts["cause"] = likely(i.Causes)
+	texts["changes"] = changesText(i)
 	if link := c.link(i.ID); link != "" {
 		texts["console"] = link
 	}

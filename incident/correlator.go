@@ -215,16 +215,20 @@ func (c *Correlator) Incidents() []foreshock.Incident {
 // together, was full and something in it was forgotten.
 func (c *Correlator) Forgotten() uint64 { return c.scopes.forgotten + c.history.forgotten }
 
-// SetCauses says what the incident with that ID likely comes from; the next Tick tells of
-// it where it is still open and the places, or their order, are others than before.
-func (c *Correlator) SetCauses(id string, causes []foreshock.Cause) {
+// SetInquest says what was found out about where the incident with that ID comes from; the
+// next Tick tells of it where it is still open and the places, or their order, are others
+// than before. Where nothing was found, what was found before stays.
+func (c *Correlator) SetInquest(id string, found foreshock.Inquest) {
 	k := slices.IndexFunc(c.open, func(in *incident) bool { return in.ID == id && in.State != foreshock.Resolved })
 	if k < 0 {
 		return
 	}
 	in := c.open[k]
-	same := slices.EqualFunc(in.Causes, causes, func(a, b foreshock.Cause) bool { return a.Place == b.Place })
-	if in.Causes = causes; !same {
+	if len(found.Causes) == 0 && len(in.Causes) > 0 {
+		return
+	}
+	same := slices.EqualFunc(in.Causes, found.Causes, func(a, b foreshock.Cause) bool { return a.Place == b.Place })
+	if in.Inquest = found; !same {
 		c.touch(in)
 	}
 }

@@ -98,11 +98,12 @@ func TestPodOnABusyNode(t *testing.T) {
 	w.hear(from(onset, .3, 3.9), "node_load1", "instance", "node-7:9100")
 	w.hear(always(.3), "node_load1", "instance", "node-8:9100")
 	w.hear(always(1), "kube_pod_info", "namespace", "shop", "pod", "cart-5d4f8c7b9-x2x4z", "node", "node-7", "instance", "ksm:8080")
-	causes, err := New(w, nil, nil).Causes(t.Context(), incidentOf(slow), now)
+	found, err := New(w, nil, nil).Hold(t.Context(), incidentOf(slow), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(causes) == 0 || causes[0].Place != "node-7:9100" || !strings.HasPrefix(causes[0].Evidence[0], `node_load1{instance="node-7:9100"}: CPU 13`) {
+	causes := found.Causes
+	if len(causes) == 0 || causes[0].Place != "node-7:9100" || !strings.HasPrefix(causes[0].Evidence[0].String(), `node_load1{instance="node-7:9100"}: CPU 13`) {
 		t.Errorf("causes %+v, want node-7 first", causes)
 	}
 	for _, c := range causes {
@@ -125,12 +126,18 @@ func TestRolledOut(t *testing.T) {
 		T:      []int64{start, onset - 2*minute}, V: []float64{4, 5},
 	})
 	w.all[len(w.all)-1].T[0] = onset - 5*minute
-	causes, err := New(w, nil, nil).Causes(t.Context(), incidentOf(front), now)
+	found, err := New(w, nil, nil).Hold(t.Context(), incidentOf(front), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(causes) == 0 || causes[0].Place != "ads" || !slices.Contains(causes[0].Evidence, "it was rolled out anew (generation 4 → 5) 2m0s before the onset") {
-		t.Errorf("causes %+v, want ads first", causes)
+	rolledOut := func(c foreshock.Clue) bool {
+		return c.Text == "it was rolled out anew (generation 4 → 5) 2m0s before the onset"
+	}
+	if len(found.Causes) == 0 || found.Causes[0].Place != "ads" || !slices.ContainsFunc(found.Causes[0].Evidence, rolledOut) {
+		t.Errorf("causes %+v, want ads first", found.Causes)
+	}
+	if want := []foreshock.Change{{T: onset - 2*minute, What: "it was rolled out anew (generation 4 → 5)", Place: "ads"}}; !reflect.DeepEqual(found.Changes, want) {
+		t.Errorf("changes %+v, want %+v", found.Changes, want)
 	}
 }
 
@@ -174,7 +181,7 @@ func TestQuestionsAreDue(t *testing.T) {
 	w := &windows{}
 	slow := w.hear(from(onset, .1, .9), "http_request_duration_seconds", "instance", "a")
 	var answered []string
-	q := New(w, func(id string, causes []foreshock.Cause) { answered = append(answered, id+" "+causes[0].Place) }, nil)
+	q := New(w, func(id string, found foreshock.Inquest) { answered = append(answered, id+" "+found.Causes[0].Place) }, nil)
 	firing := incidentOf(slow)
 	quiet := incidentOf(slow)
 	quiet.ID, quiet.Alerting = "2f", false
@@ -204,7 +211,7 @@ func TestQuestionsAreDue(t *testing.T) {
 func TestLossesAreCounted(t *testing.T) {
 	w := &windows{err: errors.New("shutting down")}
 	slow := w.hear(always(1), "up", "instance", "a")
-	q := New(w, func(string, []foreshock.Cause) { t.Error("an answer out of nothing") }, nil)
+	q := New(w, func(string, foreshock.Inquest) { t.Error("an answer out of nothing") }, nil)
 	var many []foreshock.Incident
 	for k := range mostOpen + 3 {
 		i := incidentOf(slow)
@@ -226,9 +233,9 @@ func TestFewerPlacesWhereThereIsMuch(t *testing.T) {
 	for i := range 40 {
 		hosts = append(hosts, w.hear(from(onset, .3, 3.9), "node_load1", "instance", fmt.Sprintf("node-%d:9100", i)))
 	}
-	causes, err := New(w, nil, nil).Causes(t.Context(), incidentOf(hosts...), now)
-	if err != nil || len(causes) == 0 {
-		t.Errorf("causes %v, %v", causes, err)
+	found, err := New(w, nil, nil).Hold(t.Context(), incidentOf(hosts...), now)
+	if err != nil || len(found.Causes) == 0 || found.Looked+found.Unlooked != len(hosts) {
+		t.Errorf("found %+v, %v", found, err)
 	}
 }
 
