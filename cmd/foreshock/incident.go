@@ -80,6 +80,9 @@ func writeIncident(w io.Writer, in *record.Incident) error {
 	switch {
 	case in.Alerting:
 		line("rule", in.Rule)
+		if in.Severity != "" {
+			line("severity", in.Severity)
+		}
 	default:
 		line("told", "nobody: no rule selects its series, or they are too much like what was dismissed")
 	}
@@ -89,6 +92,8 @@ func writeIncident(w io.Writer, in *record.Incident) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	writeCauses(&b, in)
+	writeEvidence(&b, in)
 	fmt.Fprintf(&b, "\nIn the order in which they began:\n")
 	writeMembers(&b, in.Kind, in.Members, in.MemberCount)
 	_, err := w.Write(b.Bytes())
