@@ -36,12 +36,22 @@ func (s *shard) lengthen(st *state) {
 	}
 }
 
+// A window holds leastKept samples, however slowly they come, as far as that is not beyond
+// mostKept: a cause is looked for by what was usual, and 60 samples before the onset say
+// what that is, with some after it (internal/inquest). At one a minute these are 80 minutes
+// for the hour that is the default.
+const (
+	leastKept = 80
+	mostKept  = int64(24 * time.Hour / time.Millisecond)
+)
+
 // keeps is for how long, ms, samples of st stay in its window.
 func (s *shard) keeps(st *state) int64 {
+	keep := s.keep
 	if len(s.longer) > 0 {
-		if keep, ok := s.longer[st.slot]; ok {
-			return keep
+		if long, ok := s.longer[st.slot]; ok {
+			keep = long
 		}
 	}
-	return s.keep
+	return max(keep, min(st.interval, mostKept/leastKept)*leastKept)
 }
