@@ -28,6 +28,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -239,8 +240,10 @@ func (a *App) observe(f foreshock.Findings) {
 	}
 	if a.keeper.replaying.Load() {
 		// Scores were written before, as far as they could be; of incidents Alertmanager
-		// knows which is which.
-		if told := a.incidents.observe(f); len(told) > 0 {
+		// knows which is which. Of those that were dismissed it was told the end.
+		told := a.incidents.observe(f)
+		told = slices.DeleteFunc(told, func(in foreshock.Incident) bool { return in.Dismissal != nil })
+		if len(told) > 0 {
 			a.emitter.Offer(foreshock.Report{Findings: foreshock.Findings{Now: f.Now}, Incidents: told})
 		}
 		return

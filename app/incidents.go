@@ -56,6 +56,7 @@ func newIncidents(c incident.Config, r *rules.Set, dir string, reg prometheus.Re
 // recall learns what was learned before now, and drops from the journal what is old.
 func (i *incidents) recall(now time.Time) error {
 	var kept [][]byte
+	var lessons []incident.Lesson
 	all := 0
 	err := i.journal.Replay(func(text []byte) error {
 		all++
@@ -65,7 +66,7 @@ func (i *incidents) recall(now time.Time) error {
 			return nil
 		}
 		if now.Sub(foreshock.Time(l.Dismissal.At)) < remembered {
-			i.correlator.Learn(l)
+			lessons = append(lessons, l)
 			kept = append(kept, bytes.Clone(text))
 		}
 		return nil
@@ -73,7 +74,8 @@ func (i *incidents) recall(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	kept = kept[max(len(kept)-maxLessons, 0):]
+	kept, lessons = kept[max(len(kept)-maxLessons, 0):], lessons[max(len(lessons)-maxLessons, 0):]
+	i.correlator.Relearn(lessons)
 	if len(kept) < all {
 		return i.journal.Rewrite(kept)
 	}
@@ -170,10 +172,14 @@ func (i *incidents) restore(image []byte) error {
 	return i.correlator.Restore(image)
 }
 
-// firing are the incidents that Alertmanager has to know of.
+// firing are the incidents that Alertmanager has to know of, and not of those that were
+// dismissed since their state was saved.
 func (i *incidents) firing() (firing []foreshock.Incident) {
-	for _, in := range i.list() {
-		if in.State == foreshock.Firing {
+	all := i.list()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, in := range all {
+		if in.State == foreshock.Firing && !i.correlator.ToBeDismissed(in.ID) {
 			firing = append(firing, in)
 		}
 	}

@@ -42,6 +42,7 @@ type Correlator struct {
 
 	now        int64                 // sample time of the last Tick, ms
 	precedents map[string]*precedent `image:"-"` // what was dismissed, by likeness; at most maxPrecedents
+	taught     []Lesson              `image:"-"` // before a restart, and not learned again yet, by time
 	tallies    map[string]*Tally     `image:"-"` // by rule
 	withheld   uint64
 
@@ -102,6 +103,7 @@ func (c *Correlator) reindex() {
 // Observe adds every anomaly of f and then moves the time on to f.Now. It returns
 // the incidents that changed, whole, oldest first.
 func (c *Correlator) Observe(f foreshock.Findings) []foreshock.Incident {
+	c.recollect(f.Now)
 	for _, a := range f.Anomalies {
 		c.Add(a)
 	}
