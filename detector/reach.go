@@ -36,13 +36,12 @@ func (s *shard) lengthen(st *state) {
 	}
 }
 
-// A window holds leastKept samples, however slowly they come, as far as that is not beyond
-// mostKept: a cause is looked for by what was usual, and 60 samples before the onset say
-// what that is, with some after it (internal/inquest). At one a minute these are 80 minutes
-// for the hour that is the default.
+// A cause is looked for by what was usual (internal/inquest), and a dozen samples do not say
+// what that is. Of a series that comes more slowly than slowly, a day is kept: at most
+// 720 × ~3 B ≈ 2 KiB.
 const (
-	leastKept = 80
-	mostKept  = int64(24 * time.Hour / time.Millisecond)
+	slowly   = int64(2 * time.Minute / time.Millisecond)
+	slowKept = int64(24 * time.Hour / time.Millisecond)
 )
 
 // keeps is for how long, ms, samples of st stay in its window.
@@ -53,5 +52,8 @@ func (s *shard) keeps(st *state) int64 {
 			keep = long
 		}
 	}
-	return max(keep, min(st.interval, mostKept/leastKept)*leastKept)
+	if st.interval > slowly {
+		return max(keep, slowKept)
+	}
+	return keep
 }

@@ -92,14 +92,13 @@ func (q *Inquest) scene(ctx context.Context, i *foreshock.Incident, net *topolog
 	return s, nil
 }
 
-// reachBack reads those of found again, from farther back, of which an hour is less than
-// enough samples before the onset, as they come every few minutes.
+// reachBack reads those of found again, from as far back as windows reach, of which an hour
+// is less than enough samples before the onset, as they come every few minutes.
 func (q *Inquest) reachBack(ctx context.Context, at *labels.Matcher, found []foreshock.Excerpt, onset, to int64) ([]foreshock.Excerpt, error) {
-	slow, back := map[string]bool{}, int64(0)
+	slow := map[string]bool{}
 	for _, e := range found {
-		if long := enough * interval(e.T); long > past.Milliseconds()*5/4 { // a minute that jitters is fast enough
+		if enough*interval(e.T) > past.Milliseconds()*5/4 { // a minute that jitters is fast enough
 			slow[e.Series.Name()] = true
-			back = max(back, min(long, farthest.Milliseconds()))
 		}
 	}
 	if len(slow) == 0 {
@@ -109,7 +108,7 @@ func (q *Inquest) reachBack(ctx context.Context, at *labels.Matcher, found []for
 	if err != nil {
 		return nil, err
 	}
-	longer, err := q.source.Read(ctx, []*labels.Matcher{at, which}, onset-back, to, mostSamples)
+	longer, err := q.source.Read(ctx, []*labels.Matcher{at, which}, onset-farthest.Milliseconds(), to, mostSamples)
 	if err != nil {
 		return nil, err
 	}
