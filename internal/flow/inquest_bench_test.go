@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -67,7 +66,7 @@ func widespread(members []*foreshock.Series, now int64) foreshock.Incident {
 const paired = `groups: [{name: g, rules: [{correlate: all, pairs: [{from: '{job="node"}', to: '{instance=~"host-000.*"}'}]}]}]`
 
 // One question about an incident of 1 000 hosts among 100 000 series, with a correlate rule
-// over all of them, and the longest that a batch waited meanwhile.
+// over all of them. How long scoring may wait for a part of it is detector's BenchmarkRead.
 func BenchmarkInquest(b *testing.B) {
 	d, loads, now := fleet(b, 1000, 100)
 	set, err := rules.ParseFile("test", []byte(paired))
@@ -77,30 +76,11 @@ func BenchmarkInquest(b *testing.B) {
 	var found foreshock.Inquest
 	q := inquest.New(d, nil, nil)
 	q.SetRules(set)
-	ctx, cancel := context.WithCancel(b.Context())
-	waited := make(chan time.Duration)
-	go func() { // batches of one sample of each shard pass through all the time
-		longest := time.Duration(0)
-		for t := now + 1; ctx.Err() == nil; t++ {
-			began := time.Now()
-			before := d.Status().Batches
-			if d.Append(ctx, &foreshock.Batch{Samples: []foreshock.Sample{{Series: loads[0], T: t}, {Series: loads[1], T: t}}}) != nil {
-				continue
-			}
-			for d.Status().Batches == before && ctx.Err() == nil {
-				time.Sleep(50 * time.Microsecond)
-			}
-			longest = max(longest, time.Since(began))
-		}
-		waited <- longest
-	}()
 	for b.Loop() {
-		if found, err = q.Hold(ctx, widespread(loads, now), now); err != nil {
+		if found, err = q.Hold(b.Context(), widespread(loads, now), now); err != nil {
 			b.Fatal(err)
 		}
 	}
-	cancel()
-	b.ReportMetric(float64((<-waited).Microseconds())/1000, "ms/batch-max")
 	b.ReportMetric(float64(found.Looked), "looked")
 	b.ReportMetric(float64(found.Unlooked), "unlooked")
 }
