@@ -19,14 +19,14 @@ func writeCauses(b *bytes.Buffer, in *record.Incident) {
 		fmt.Fprintf(b, "\nLikely causes: %s\n", whyNoCauses(in))
 		return
 	}
-	looked := fmt.Sprintf("of %s looked at, as of %s", places(in.PlacesLooked), clock(in.AsOf, in.StartsAt))
+	looked := fmt.Sprintf("%s looked at, as of %s", places(in.PlacesLooked), clock(in.AsOf, in.StartsAt))
 	if in.PlacesUnlooked > 0 {
 		looked += fmt.Sprintf("; %d more were near", in.PlacesUnlooked)
 	}
 	if len(in.Causes) == 0 {
-		fmt.Fprintf(b, "\nLikely causes: none stands out %s\n", looked)
+		fmt.Fprintf(b, "\nLikely causes: none stands out (%s)\n", looked)
 	} else {
-		fmt.Fprintf(b, "\nLikely causes, never certain, %s:\n", looked)
+		fmt.Fprintf(b, "\nLikely causes (a guess; %s):\n", looked)
 	}
 	for n, c := range in.Causes {
 		fmt.Fprintf(b, "  %d. %s, %s\n", n+1, printable(c.Place), foreshock.Cause{Confidence: float64(c.Confidence)}.Likelihood())
@@ -65,7 +65,7 @@ func whyNoCauses(in *record.Incident) string {
 func writeEvidence(b *bytes.Buffer, in *record.Incident) {
 	if len(in.Evidence) == 0 {
 		if in.Alerting && in.State != foreshock.Pending.String() {
-			fmt.Fprintf(b, "\nWhat logs say: nothing, as none were asked; evidence.sources in the configuration says where they are\n")
+			fmt.Fprintf(b, "\nWhat logs say: no source was asked (evidence.sources in the configuration)\n")
 		}
 		return
 	}

@@ -72,7 +72,11 @@ func writeIncident(w io.Writer, in *record.Incident) error {
 	fmt.Fprintln(&b)
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	line := func(name, text string) { fmt.Fprintf(t, "  %s\t%s\n", name, printable(text)) }
-	line("began", clock(in.StartsAt, 0)+", "+strings.TrimPrefix(lasting(in), "for "))
+	lasted := ", and lasted "
+	if in.EndsAt == 0 {
+		lasted = ", and has lasted "
+	}
+	line("began", clock(in.StartsAt, 0)+lasted+strings.Trim(lasting(in), "for +"))
 	if in.EndsAt != 0 {
 		line("ended", clock(in.EndsAt, in.StartsAt))
 	}
@@ -80,9 +84,6 @@ func writeIncident(w io.Writer, in *record.Incident) error {
 	switch {
 	case in.Alerting:
 		line("rule", in.Rule)
-		if in.Severity != "" {
-			line("severity", in.Severity)
-		}
 	default:
 		line("told", "nobody: no rule selects its series, or they are too much like what was dismissed")
 	}
