@@ -117,7 +117,7 @@ type reading struct {
 	answer   func([][]foreshock.Excerpt)
 
 	begun bool
-	next  int // index of what was looked at last, among the namesakes or all slots
+	next  int                   // index of what was looked at last, among the namesakes or all slots
 	found [][]foreshock.Excerpt // by stretch: one slice that grows would be copied while batches wait
 }
 
