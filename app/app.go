@@ -70,7 +70,9 @@ type Options struct {
 	Web             *web.FlagConfig
 	EnableLifecycle bool // allow POST /-/reload
 	EnablePprof     bool // serve /debug/pprof/
-	Logger          *slog.Logger
+	// Transport carries what is sent downstream, in the network's place; nil is the network.
+	Transport http.RoundTripper
+	Logger    *slog.Logger
 }
 
 // App is one running Foreshock.
@@ -227,6 +229,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		Recall:         time.Duration(cfg.Detector.Window),
 		Blindness:      a.sight.blindness,
 		Silenced:       func(id, by, why string) { a.incidents.silenced(id, by, why) },
+		Transport:      a.opts.Transport,
 		Registerer:     a.registry,
 		Logger:         a.logger.With("component", "emitter"),
 	}
