@@ -63,11 +63,12 @@ func TestWorstRequests(t *testing.T) {
 		{name: "RW2: empty symbols without end", body: snappy.Encode(nil, bytes.Repeat([]byte{0x22, 0}, within)), header: v2},
 		{name: "RW2: empty series without end", body: snappy.Encode(nil, bytes.Repeat([]byte{0x2a, 0}, within)), header: v2},
 		{name: "RW2: references out of range", body: snappy.Encode(nil, field(5, field(1, bytes.Repeat([]byte{0x7f}, 2000)))), header: v2},
+		{name: "labels that would write to a terminal", body: marshal(t, oneSeries("job", strings.Repeat("\x1b[31m\n\xff", 300)))},
 		{name: "RW1 announced as RW2", body: marshal(t, manySeries(10)), header: v2, legal: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := start(t, "testdata/stack")
-			p := sidecar(t, s)
+			p := sidecar(t, s, "--log.level=debug")
 			url := s.URL(9797, "/api/v1/write")
 			good := func() {
 				t.Helper()
@@ -81,7 +82,7 @@ func TestWorstRequests(t *testing.T) {
 				}
 			}
 			good()
-			before := calm(t, p)
+			before, logged := calm(t, p), len(p.Log())
 			status, err := post(url, c.body, c.header)
 			_, peak := rss(t, p.Pid())
 			t.Logf("%.1f MiB on the wire: status %d, memory at most %+.1f MiB", float64(len(c.body))/mib, status, float64(peak-before)/mib)
@@ -93,6 +94,9 @@ func TestWorstRequests(t *testing.T) {
 			}
 			if peak-before > ceiling {
 				t.Errorf("resident memory rose by %d MiB, want at most %d", (peak-before)/mib, ceiling/mib)
+			}
+			if said := p.Log()[logged:]; len(said) > 4<<10 || strings.ContainsRune(said, 0x1b) {
+				t.Errorf("%d bytes of log:\n%q", len(said), said)
 			}
 			good()
 		})
