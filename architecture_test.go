@@ -71,6 +71,7 @@ var floors = map[string]int{
 	"internal/e2e":           5,
 	"cmd/foreshock":          5,
 	"internal/loadgen":       5,
+	"internal/soak":          5,
 }
 
 // TestImportsPointDown parses the files instead of asking `go list`, whose answer
