@@ -87,7 +87,7 @@ func send(h http.Handler, method, contentType, encoding string, body []byte) *ht
 }
 
 // oneSampleV1 is a request with one sample of the series of labels name, value, ….
-func oneSampleV1(t *testing.T, at int64, v float64, ls ...string) []byte {
+func oneSampleV1(t testing.TB, at int64, v float64, ls ...string) []byte {
 	t.Helper()
 	ts := prompb.TimeSeries{Samples: []prompb.Sample{{Timestamp: at, Value: v}}}
 	for i := 0; i < len(ls); i += 2 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -34,6 +35,7 @@ type downstream struct {
 	change chan struct{} // closed when the mood changes
 	last   map[string]int64
 	gap    int64 // the longest between two scores of a series, ms
+	where  string // the longest gap was
 	scores int
 	led    int // requests that followed a redirect to another host, with credentials
 }
@@ -139,8 +141,9 @@ func (d *downstream) take(body []byte) {
 				continue
 			}
 			d.scores++
-			if last, ok := d.last[number]; ok {
-				d.gap = max(d.gap, s.Timestamp-last)
+			if last, ok := d.last[number]; ok && s.Timestamp-last > d.gap {
+				d.gap = s.Timestamp - last
+				d.where = fmt.Sprintf("of series %s from %s, seen at %s", number, time.UnixMilli(last).UTC().Format(time.TimeOnly), time.Now().UTC().Format(time.TimeOnly))
 			}
 			d.last[number] = max(d.last[number], s.Timestamp)
 		}

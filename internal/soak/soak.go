@@ -202,7 +202,7 @@ func (j *job) judge(levels []level) error {
 		j.found(after-before <= mostDrift, c.what, fmt.Sprintf("≤ %+d", mostDrift), "at most %.0f, then %.0f", before, after)
 	}
 	gap, scores := j.down.seen()
-	j.found(gap <= mostGap && scores > 0, "longest gap between scores", "≤ "+mostGap.String(), "%s of %d scores", gap, scores)
+	j.found(gap <= mostGap && scores > 0, "longest gap between scores", "≤ "+mostGap.String(), "%s %s; %d scores", gap, j.down.where, scores)
 	return nil
 }
 
