@@ -67,6 +67,18 @@ bench-ingest: build $(TOOLS)/prometheus ## compare Foreshock with the real Prome
 bench-plots: build $(TOOLS)/prometheus ## draw what a sample costs against series, cores and churn into docs/benchmarks
 	@go build -o bin/bench-ingest ./internal/loadgen && bin/bench-ingest --plots docs/benchmarks $(or $(ARGS),--runs 1)
 
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME=30s each; `make test` runs their seeds
+	@tools/fuzz.sh $(or $(FUZZTIME),30s)
+
+.PHONY: soak
+soak: build $(TOOLS)/alertmanager ## a day of samples in an hour, with churn, restarts and a downstream that flaps; fails where anything grows or a score is missing; DURATION=60m
+	@go build -o bin/soak ./internal/soak && bin/soak soak --duration $(or $(DURATION),60m) $(ARGS)
+
+.PHONY: chaos
+chaos: build $(PROGRAMS) ## kill -9 at 50 random times under load, programs that stand still, a downstream that lies, damaged state; SEED=1
+	@go build -o bin/soak ./internal/soak && bin/soak chaos --seed $(or $(SEED),1) $(ARGS)
+
 .PHONY: eval
 eval: DATA := $(or $(FORESHOCK_EVAL_DATA),../shared/data)
 eval: build ## measure the detector and what people use instead on labelled sets and on the synthetic suite; FORESHOCK_EVAL_DATA names the sets' folder

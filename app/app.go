@@ -68,6 +68,7 @@ type Options struct {
 	// Web holds the listen addresses and the exporter-toolkit file with TLS and
 	// authentication.
 	Web             *web.FlagConfig
+	MaxConnections  int  // at once; 0 means 4096
 	EnableLifecycle bool // allow POST /-/reload
 	EnablePprof     bool // serve /debug/pprof/
 	// Transport carries what is sent downstream, in the network's place; nil is the network.
@@ -114,6 +115,9 @@ func New(o Options) (*App, error) {
 	cfg, err := config.Load(o.ConfigFile)
 	if err != nil {
 		return nil, err
+	}
+	if o.MaxConnections < 0 {
+		return nil, errors.New("--web.max-connections must not be negative")
 	}
 	if o.CheckpointInterval < 0 || o.LogLimit < 0 {
 		return nil, errors.New("--storage.checkpoint-interval and --storage.log-limit must not be negative")

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/console"
+	"github.com/foreshock/foreshock/internal/gate"
 	"github.com/foreshock/foreshock/internal/record"
 	"github.com/foreshock/foreshock/query"
 )
@@ -31,8 +33,16 @@ const (
 	maxHeader     = 64 << 10 // bytes
 )
 
+// defaultConnections is room for many senders: Prometheus has up to 50 connections to each
+// of its downstreams. 4096 × ~10 KiB ≈ 40 MiB when all are open.
+const defaultConnections = 4096
+
+// maxScrapes of each page of metrics are answered at once: they take as much memory as
+// there are metrics, whoever asks.
+const maxScrapes = 8
+
 func (a *App) newServer() *http.Server {
-	return &http.Server{
+	s := &http.Server{
 		Handler:           a.whenRestored(a.routes()),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       bodyTimeout,
@@ -41,6 +51,12 @@ func (a *App) newServer() *http.Server {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(a.logger.With("component", "web").Handler(), slog.LevelDebug),
 	}
+	gate.New(gate.Options{
+		MaxConnections: cmp.Or(a.opts.MaxConnections, defaultConnections),
+		Registerer:     a.registry,
+		Logger:         a.logger.With("component", "web"),
+	}).Guard(s)
+	return s
 }
 
 func (a *App) routes() http.Handler {
@@ -59,7 +75,7 @@ func (a *App) routes() http.Handler {
 	}
 
 	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(a.registry,
-		promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})))
+		promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: maxScrapes})))
 	mux.Handle("GET /metrics/anomalies", a.emitter.Anomalies())
 
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
@@ -72,8 +88,9 @@ func (a *App) routes() http.Handler {
 		}
 		fmt.Fprintln(w, "Foreshock is ready.")
 	})))
-	mux.HandleFunc("POST /-/reload", a.reloadHandler)
-	mux.HandleFunc("PUT /-/reload", a.reloadHandler)
+	reload := gate.Browserless(http.HandlerFunc(a.reloadHandler))
+	mux.Handle("POST /-/reload", reload)
+	mux.Handle("PUT /-/reload", reload)
 
 	if a.opts.EnablePprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)

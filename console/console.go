@@ -1,8 +1,8 @@
 // Package console is the web page an operator opens first, and the JSON it is made
 // from: what is wrong, whether input arrives, and what a series looks like.
 //
-// Everything is embedded and nothing is fetched from elsewhere; the page's policy
-// lets the browser run its one module and no other script. Every request is a GET
+// Everything is embedded and nothing is fetched from elsewhere; the policy that every
+// answer carries (internal/gate) lets the browser run its one module and no other script. Every request is a GET
 // and changes nothing, but for a dismissal, which Options.Guard must let through. What it
 // shows it asks for, through Options, and keeps nothing itself.
 package console
@@ -156,23 +156,7 @@ func New(o Options) http.Handler {
 	}
 	mux.Handle("GET /api/v1/windows", c.answer(c.series))
 	mux.Handle("GET /api/v1/explain", c.answer(c.explain))
-	return secured(mux)
-}
-
-// secured adds what keeps a browser from doing anything the page does not need.
-func secured(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for name, value := range map[string]string{
-			"Content-Security-Policy":      "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
-			"X-Content-Type-Options":       "nosniff",
-			"Referrer-Policy":              "no-referrer",
-			"Cross-Origin-Opener-Policy":   "same-origin",
-			"Cross-Origin-Resource-Policy": "same-origin",
-		} {
-			w.Header().Set(name, value)
-		}
-		h.ServeHTTP(w, r)
-	})
+	return mux
 }
 
 func (c *console) status(*http.Request) (any, error) { return c.Status(), nil }

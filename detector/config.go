@@ -21,6 +21,11 @@ type Config struct {
 	// known ones go on as ever.
 	MaxSeries int `yaml:"max_series"`
 
+	// JobReserve is what part of max_series, and of memory_limit, is kept for jobs that
+	// have less than that themselves, once there are two: a job that floods leaves room
+	// for those that come after it.
+	JobReserve float64 `yaml:"job_reserve"`
+
 	// MemoryLimit is how much memory may be held for series, such as 4GiB; 0 is any. A
 	// series that rests takes some 0.8 KiB, one that moves and is scraped every 15 s 2 to
 	// 5 KiB, a season 0.6 KiB more and a forecast 11 KiB: foreshock_detector_memory_bytes
@@ -71,6 +76,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MaxSeries:    1_000_000, // × 0.8 KiB ≈ 0.8 GiB if all rest; noise every 15 s takes 5 KiB, a season 0.6 KiB more
+		JobReserve:   .1,
 		Window:       prommodel.Duration(time.Hour),
 		Threshold:    defaultThreshold,
 		WarmUp:       100,
@@ -96,6 +102,9 @@ func (c Config) Validate() error {
 		}
 	}
 	positive("max_series", c.MaxSeries > 0, c.MaxSeries)
+	if !(c.JobReserve >= 0 && c.JobReserve < 1) {
+		errs = append(errs, fmt.Errorf("detector.job_reserve: must be from 0 to below 1, got %v", c.JobReserve))
+	}
 	if c.MemoryLimit != 0 && c.MemoryLimit < leastMemory {
 		errs = append(errs, fmt.Errorf("detector.memory_limit: must be 0 or at least %s, got %s", leastMemory, c.MemoryLimit))
 	}

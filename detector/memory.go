@@ -57,15 +57,15 @@ func (l *ledger) take(h holding, bytes int) {
 }
 
 // full reports whether the limit is reached.
-func (l *ledger) full() bool {
-	if l.limit == 0 {
-		return false
-	}
+func (l *ledger) full() bool { return l.limit != 0 && l.sum() >= l.limit }
+
+// sum is what is held in all.
+func (l *ledger) sum() int {
 	sum := -l.vacant
 	for _, n := range l.held {
 		sum += n
 	}
-	return sum >= l.limit
+	return sum
 }
 
 // spares reports whether there is room for an optional holding, and notes where not.
@@ -169,6 +169,25 @@ func (r *roll) bytes() int {
 
 // full reports whether there is no room for one more series.
 func (s *shard) full() bool { return s.series.len() >= s.limit || s.ledger.full() }
+
+// crowds reports whether one more series of the job would take of the room that is kept
+// for jobs that have little, and it has not.
+func (s *shard) crowds(job string) bool {
+	own := s.series.jobs[job]
+	if others := s.series.len() - own; s.reserve == 0 || own == 0 || others == 0 {
+		return false
+	}
+	crowded := func(known, own, limit float64) bool {
+		return known >= (1-s.reserve)*limit && own >= s.reserve*limit
+	}
+	known := float64(s.series.len())
+	if crowded(known, float64(own), float64(s.limit)) {
+		return true
+	}
+	// Of memory a job is taken to have its part by the number of its series.
+	held := float64(s.ledger.sum())
+	return s.ledger.limit != 0 && crowded(held, held*float64(own)/known, float64(s.ledger.limit))
+}
 
 // drop gives back what m holds, which is the zero mind from then on.
 func (m *mind) drop(l *ledger) {

@@ -26,6 +26,7 @@ type registry struct {
 	pages [][]state             `image:"-"`
 	index map[uint64]uint32     `image:"-"` // fingerprint → first slot of its chain
 	names map[string]*namesakes `image:"-"`
+	jobs  map[string]int        `image:"-"` // series of each
 	free  uint32                // first slot of the free chain
 	used  uint32                // slots ever used
 	live  int
@@ -55,10 +56,30 @@ func (r *registry) join(st *state) {
 	}
 	st.namesake = uint32(len(n.slots))
 	n.slots = append(n.slots, st.slot)
+	r.employ(st)
 }
+
+// employ counts st among those of its job.
+func (r *registry) employ(st *state) {
+	job := jobOf(st.series)
+	if _, ok := r.jobs[job]; !ok {
+		if r.jobs == nil {
+			r.jobs = map[string]int{}
+		}
+		job = strings.Clone(job)
+	}
+	r.jobs[job]++
+}
+
+// jobOf is the job of x, "" where it has none.
+func jobOf(x *foreshock.Series) string { return x.Labels.Get("job") }
 
 // leave takes st from those of its name. The last of them takes its place.
 func (r *registry) leave(st *state) {
+	job := jobOf(st.series)
+	if r.jobs[job]--; r.jobs[job] == 0 {
+		delete(r.jobs, job)
+	}
 	name := st.series.Name()
 	n := r.names[name]
 	end := len(n.slots) - 1

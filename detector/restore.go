@@ -220,7 +220,7 @@ func (s *shard) restorePage(decoder *image.Decoder, next Pieces, read []bool) er
 // rebuild makes the indexes of the registry, which its states tell.
 func (r *registry) rebuild() error {
 	errBroken := errors.New("its series do not fit together")
-	r.index, r.names = make(map[uint64]uint32, r.live), map[string]*namesakes{}
+	r.index, r.names, r.jobs = make(map[uint64]uint32, r.live), map[string]*namesakes{}, nil
 	follows := make([]bool, r.used+1)
 	live := 0
 	for slot := uint32(1); slot <= r.used; slot++ {
@@ -233,6 +233,7 @@ func (r *registry) rebuild() error {
 			continue
 		}
 		live++
+		r.employ(st)
 		name := st.series.Name()
 		n := r.names[name]
 		if n == nil {

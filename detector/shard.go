@@ -23,6 +23,7 @@ type shard struct {
 	settings *settings `image:"-"`
 	tally    tally
 	limit    int                `image:"-"` // series
+	reserve  float64            `image:"-"` // part of the room that is for small jobs
 	keep     int64              `image:"-"` // ms of samples in a window
 	reaches  []rules.Reach      `image:"-"` // beyond that
 	bounds   map[uint32]*bounds // slot → the limits of its series, where a rule has one
@@ -77,7 +78,7 @@ func newShard(number, depth int, c Config, r *rules.Set, newborn bool) *shard {
 }
 
 func (s *shard) setConfig(c Config) {
-	s.limit = c.MaxSeries
+	s.limit, s.reserve = c.MaxSeries, c.JobReserve
 	s.ledger.limit = int(c.MemoryLimit)
 	s.grading.warmUp, s.grading.ledger = c.WarmUp, &s.ledger
 	s.grace = grading{threshold: c.Threshold, warmUp: math.MaxInt, ledger: &s.ledger}
@@ -217,7 +218,7 @@ func (s *shard) lookup(x *foreshock.Series, native bool) *state {
 	if st := s.series.find(x); st != nil {
 		return st
 	}
-	for s.full() {
+	for job := jobOf(x); s.full() || s.crowds(job); {
 		st := s.series.idle(s.awake, s.keep)
 		if st == nil {
 			return nil

@@ -5,18 +5,17 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 )
 
-// Buffers up to freeBytes are not accounted for; a larger one takes its whole
-// growth from max_buffered, step by step as bytes arrive: a sender cannot reserve
-// memory by announcing a length.
+// A buffer takes all but its first bytes from max_buffered, step by step as bytes arrive: a
+// sender cannot reserve memory by announcing a length. What is read first is bounded by the
+// number of connections: 4096 × 16 KiB = 64 MiB.
 const (
-	freeBytes  = 1 << 20
-	firstBytes = 64 << 10 // an ordinary request fits: 40 KiB
+	firstBytes = 16 << 10
+	keptBytes  = 1 << 20 // a larger buffer is not kept for another request
 )
 
 // maxWait is how long a request waits for memory.
@@ -28,31 +27,46 @@ const maxWait = time.Second
 // those under way when it stops. A sender that hangs up gives up its place.
 const maxTurn = 3 * time.Second
 
-var errNoRoom = errors.New("no room for the request")
-
 // body is a pooled buffer for one request body.
 type body struct {
 	bytes []byte
-	held  int64 // reserved in memory
+	from  netip.Addr // who sends
+	held  int64      // of the room
 }
 
 var bodies = sync.Pool{New: func() any { return &body{bytes: make([]byte, 0, firstBytes)} }}
 
-// release gives back the buffer and what it reserved.
-func (b *body) release(memory *semaphore.Weighted) {
-	if b.held > 0 {
-		memory.Release(b.held)
-		b.bytes, b.held = make([]byte, 0, firstBytes), 0
+// newBody returns a buffer for what that sender sends.
+func newBody(from netip.Addr, memory *room) *body {
+	b := bodies.Get().(*body)
+	b.from = from
+	if more := int64(cap(b.bytes) - firstBytes); more > 0 {
+		if memory.try(from, more) {
+			b.held = more
+		} else { // it may still be small
+			b.bytes = make([]byte, 0, firstBytes)
+		}
 	}
-	b.bytes = b.bytes[:0]
-	bodies.Put(b)
+	return b
 }
 
-// read reads all of r, which ends with *http.MaxBytesError after most bytes.
-func (b *body) read(ctx context.Context, r io.Reader, most int, memory *semaphore.Weighted) error {
+// release gives back the buffer and what it reserved.
+func (b *body) release(memory *room) {
+	if b.held > 0 {
+		memory.release(b.from, b.held)
+		b.held = 0
+	}
+	if b.bytes = b.bytes[:0]; cap(b.bytes) <= keptBytes {
+		bodies.Put(b)
+	}
+}
+
+// read reads all of r, which ends with *http.MaxBytesError after most bytes. It is said to
+// have so many, or -1.
+func (b *body) read(ctx context.Context, r io.Reader, said int64, most int, memory *room) error {
 	for {
 		if len(b.bytes) == cap(b.bytes) {
-			if err := b.grow(ctx, most, memory); err != nil {
+			if err := b.grow(ctx, said, most, memory); err != nil {
 				return err
 			}
 		}
@@ -67,12 +81,15 @@ func (b *body) read(ctx context.Context, r io.Reader, most int, memory *semaphor
 	}
 }
 
-func (b *body) grow(ctx context.Context, most int, memory *semaphore.Weighted) error {
+func (b *body) grow(ctx context.Context, said int64, most int, memory *room) error {
 	// One byte more than most, to see the end of a body of just that length.
-	size := max(min(2*cap(b.bytes), most+1), len(b.bytes)+1)
-	if size > freeBytes {
-		more := int64(size) - b.held
-		if err := reserve(ctx, memory, more); err != nil {
+	size := min(2*cap(b.bytes), most+1)
+	if said >= int64(len(b.bytes)) {
+		size = min(size, int(said)+1)
+	}
+	size = max(size, len(b.bytes)+1)
+	if more := int64(size-firstBytes) - b.held; more > 0 {
+		if err := memory.reserve(ctx, b.from, more); err != nil {
 			return err
 		}
 		b.held += more
@@ -83,17 +100,10 @@ func (b *body) grow(ctx context.Context, most int, memory *semaphore.Weighted) e
 	return nil
 }
 
-// reserve waits for n bytes of memory, up to maxWait.
-func reserve(ctx context.Context, memory *semaphore.Weighted, n int64) error {
-	if memory.TryAcquire(n) {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, maxWait)
-	defer cancel()
-	if memory.Acquire(ctx, n) != nil {
-		return errNoRoom
-	}
-	return nil
+// drain reads what is left of a body that is refused, up to four times what one may have.
+// Who still sends when the answer comes may see a reset in its place, and try for ever.
+func drain(r io.Reader, most int64) {
+	_, _ = io.CopyN(io.Discard, r, 4*most) // a body that ends early, or never, is refused all the same
 }
 
 // tooLarge reports whether err is http.MaxBytesReader's.

@@ -104,8 +104,8 @@ func TestHostileRequests(t *testing.T) {
 		{name: "references", contentType: typeV2, raw: append([]byte("\x22\x00"), field(5, field(1, make([]byte, bodyMost-16)))...), code: 400},
 		{name: "spans", contentType: typeV1, raw: field(1, field(4, repeat("\x5a\x00", bodyMost-16))), code: 400},
 		{name: "deltas", contentType: typeV1, raw: field(1, field(4, field(12, make([]byte, bodyMost-32)))), code: 400},
-		{name: "a label value of 16 MiB", contentType: typeV1, raw: field(1, append(field(1, append(field(1, []byte("__name__")), field(2, repeat("a", 16<<20))...)), 0x12, 0x00)), code: 400},
-		{name: "a symbol of 16 MiB", contentType: typeV2, raw: append(append([]byte("\x22\x00"), field(4, repeat("a", 16<<20))...), field(5, []byte{0x0a, 2, 1, 1, 0x12, 0})...), code: 400},
+		{name: "a label value of 8 MiB", contentType: typeV1, raw: field(1, append(field(1, append(field(1, []byte("__name__")), field(2, repeat("a", 8<<20))...)), 0x12, 0x00)), code: 400},
+		{name: "a symbol of 8 MiB", contentType: typeV2, raw: append(append([]byte("\x22\x00"), field(4, repeat("a", 8<<20))...), field(5, []byte{0x0a, 2, 1, 1, 0x12, 0})...), code: 400},
 		{name: "new series", contentType: typeV1, raw: fresh(6 << 20), code: 400},
 		{name: "as many new series as allowed", contentType: typeV1, raw: fresh(640_000), code: 204},
 		{name: "few bytes that name many", contentType: typeV2, raw: amplified(t), code: 400},
@@ -116,7 +116,7 @@ func TestHostileRequests(t *testing.T) {
 		{name: "2.0 announced as 1.0", contentType: typeV1, raw: captures(t, v2)["000001.rw2.sz"], code: 204},
 		{name: "1.0 announced as 2.0", contentType: typeV2, raw: captures(t, v1)["000001.rw1.sz"], code: 204},
 		{name: "noise that does not compress", contentType: typeV1, body: noise, code: 400},
-		{name: "a body too large", contentType: typeV1, body: make([]byte, 32<<20+1), code: 400},
+		{name: "a body too large", contentType: typeV1, body: make([]byte, DefaultConfig().MaxBody+1), code: 400},
 		{name: "a bomb", contentType: typeV1, body: snappy.Encode(nil, make([]byte, 256<<20)), code: 400},
 		{name: "a length of 4 GiB", contentType: typeV1, body: []byte{0xff, 0xff, 0xff, 0xff, 0x0f, 0}, code: 400},
 		{name: "a length of 32 MiB and nothing", contentType: typeV1, body: []byte{0x80, 0x80, 0x80, 0x10, 0}, code: 400},
@@ -190,7 +190,7 @@ func TestHostileRequestsAtOnce(t *testing.T) {
 			t.Errorf("answered %d", code)
 		}
 	}
-	if !r.settings.Load().memory.TryAcquire(int64(c.MaxBuffered)) {
+	if !r.settings.Load().memory.all.TryAcquire(int64(c.MaxBuffered)) {
 		t.Error("memory is still reserved")
 	}
 	if w := post(r, typeV1, oneSampleV1(t, 1, 1, "__name__", "up")); w.Code != 204 {

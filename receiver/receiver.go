@@ -29,9 +29,9 @@ import (
 
 	"github.com/golang/snappy"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/gate"
 	"github.com/foreshock/foreshock/internal/logthrottle"
 )
 
@@ -68,8 +68,8 @@ type Receiver struct {
 // with, so each finds its decoder and its memory where it took them.
 type settings struct {
 	Config
-	decoders chan *decoder       // as many as may work at once
-	memory   *semaphore.Weighted // of MaxBuffered
+	decoders *turns // as many as may work at once
+	memory   *room  // of MaxBuffered
 }
 
 // New returns a Receiver.
@@ -102,17 +102,19 @@ func (r *Receiver) SetConfig(c Config) {
 	if c.Concurrency == 0 {
 		c.Concurrency = runtime.GOMAXPROCS(0)
 	}
-	s := &settings{
-		Config:   c,
-		decoders: make(chan *decoder, c.Concurrency),
-		memory:   semaphore.NewWeighted(int64(c.MaxBuffered)),
+	s := &settings{Config: c, memory: newRoom(c)}
+	decoders := make([]*decoder, c.Concurrency)
+	for i := range decoders {
+		decoders[i] = &decoder{cache: r.cache, limits: &s.Config}
 	}
-	for range c.Concurrency {
-		s.decoders <- &decoder{cache: r.cache, limits: &s.Config}
-	}
+	s.decoders = newTurns(decoders)
 	r.cache.limit(c)
 	r.settings.Store(s)
 }
+
+// requestCost is what a request takes of its sender's turns beside its bytes, so that
+// countless small ones count too.
+const requestCost = 4 << 10
 
 // maxAhead is how far in the future a sample may be; Prometheus's own bound.
 const maxAhead = 10 * time.Minute
@@ -178,12 +180,18 @@ func (r *Receiver) serve(s *settings, w http.ResponseWriter, req *http.Request) 
 	if e := req.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "snappy") {
 		return refuse(v, http.StatusUnsupportedMediaType, badContentEncoding, fmt.Errorf("%.40q is not snappy", e))
 	}
-	b := bodies.Get().(*body)
+	if req.ContentLength > int64(s.MaxBody) {
+		drain(req.Body, int64(s.MaxBody))
+		return refuse(v, http.StatusBadRequest, bodyTooLarge, fmt.Errorf("more than %s", s.MaxBody))
+	}
+	from := gate.Sender(req.RemoteAddr)
+	b := newBody(from, s.memory)
 	defer b.release(s.memory)
-	err = b.read(req.Context(), http.MaxBytesReader(w, req.Body, int64(s.MaxBody)), int(s.MaxBody), s.memory)
+	err = b.read(req.Context(), http.MaxBytesReader(w, req.Body, int64(s.MaxBody)), req.ContentLength, int(s.MaxBody), s.memory)
 	r.metrics.receivedBytes.Add(float64(len(b.bytes)))
 	switch {
 	case tooLarge(err):
+		drain(req.Body, int64(s.MaxBody))
 		// Not 413: vmagent would send it again for ever.
 		return refuse(v, http.StatusBadRequest, bodyTooLarge, fmt.Errorf("more than %s", s.MaxBody))
 	case errors.Is(err, errNoRoom):
@@ -198,17 +206,17 @@ func (r *Receiver) serve(s *settings, w http.ResponseWriter, req *http.Request) 
 	if n > int(s.MaxDecoded) {
 		return refuse(v, http.StatusBadRequest, decodedTooLarge, fmt.Errorf("%d bytes, more than %s", n, s.MaxDecoded))
 	}
-	if n > freeBytes {
-		if err := reserve(req.Context(), s.memory, int64(n)); err != nil {
+	if n > keptBytes { // beyond what each decoder keeps
+		if err := s.memory.reserve(req.Context(), from, int64(n)); err != nil {
 			return refuse(v, s.OverloadStatus, overloaded, err)
 		}
-		defer s.memory.Release(int64(n))
+		defer s.memory.release(from, int64(n))
 	}
-	d := take(req.Context(), s.decoders)
+	d := s.decoders.take(req.Context(), from, n+requestCost)
 	if d == nil {
 		return refuse(v, s.OverloadStatus, overloaded, errors.New("no decoder free"))
 	}
-	defer func() { d.trim(); s.decoders <- d }()
+	defer func() { d.trim(); s.decoders.release(d) }()
 	return r.decode(req.Context(), s, d, v, b.bytes, n)
 }
 
@@ -294,22 +302,4 @@ func decodedLen(body []byte) (int, error) {
 		err = snappy.ErrCorrupt
 	}
 	return n, err
-}
-
-// take waits for a free decoder, up to maxTurn. It returns nil when there is none.
-func take(ctx context.Context, free chan *decoder) *decoder {
-	select {
-	case d := <-free:
-		return d
-	default:
-	}
-	t := time.NewTimer(maxTurn)
-	defer t.Stop()
-	select {
-	case d := <-free:
-		return d
-	case <-t.C:
-	case <-ctx.Done():
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -86,7 +87,7 @@ func send(h http.Handler, method, contentType, encoding string, body []byte) *ht
 }
 
 // oneSampleV1 is a request with one sample of the series of labels name, value, ….
-func oneSampleV1(t *testing.T, at int64, v float64, ls ...string) []byte {
+func oneSampleV1(t testing.TB, at int64, v float64, ls ...string) []byte {
 	t.Helper()
 	ts := prompb.TimeSeries{Samples: []prompb.Sample{{Timestamp: at, Value: v}}}
 	for i := 0; i < len(ls); i += 2 {
@@ -341,14 +342,14 @@ func TestWaitsForADecoder(t *testing.T) {
 		c.Concurrency = 1
 		r, _, _ := newReceiver(t, c, nil)
 		raw := oneSampleV1(t, 1, 1, "__name__", "up")
-		d := <-r.settings.Load().decoders
+		d := r.settings.Load().decoders.take(t.Context(), netip.Addr{}, 1)
 		began := time.Now()
 		if w := post(r, typeV1, raw); w.Code != 503 || time.Since(began) != maxTurn {
 			t.Errorf("%d after %s", w.Code, time.Since(began))
 		}
 		go func() {
 			time.Sleep(maxTurn / 2)
-			r.settings.Load().decoders <- d
+			r.settings.Load().decoders.release(d)
 		}()
 		if w := post(r, typeV1, raw); w.Code != 204 {
 			t.Errorf("%d %s", w.Code, w.Body)

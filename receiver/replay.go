@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/golang/snappy"
 
@@ -26,11 +27,11 @@ func (r *Receiver) Replay(ctx context.Context, req foreshock.Request, to Appende
 	if err != nil {
 		return fmt.Errorf("replay: %w", err)
 	}
-	d := take(ctx, s.decoders)
+	d := s.decoders.take(ctx, netip.Addr{}, n)
 	if d == nil {
 		return errors.Join(foreshock.ErrOverloaded, ctx.Err())
 	}
-	defer func() { d.trim(); s.decoders <- d }()
+	defer func() { d.trim(); s.decoders.release(d) }()
 	if err := d.decode(v, req.Body, n, req.Received+maxAhead.Milliseconds()); err != nil {
 		return fmt.Errorf("replay: %w", err)
 	}

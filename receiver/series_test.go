@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
@@ -178,9 +179,9 @@ func TestConcurrentRequests(t *testing.T) {
 		wg.Go(func() {
 			v := v1 + version(i%2)
 			for name, raw := range raws[v] {
-				d := <-r.settings.Load().decoders
+				d := r.settings.Load().decoders.take(t.Context(), netip.Addr{}, 1)
 				got := ours(d, v, raw, math.MaxInt64)
-				r.settings.Load().decoders <- d
+				r.settings.Load().decoders.release(d)
 				if fmt.Sprint(got) != want[name] {
 					t.Errorf("%s: decodes differently among others", name)
 				}

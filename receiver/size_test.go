@@ -3,4 +3,4 @@
 package receiver
 
 // bodyMost is the size hostile requests are made of: the largest body accepted.
-const bodyMost = 32 << 20
+const bodyMost = 12 << 20

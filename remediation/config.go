@@ -36,7 +36,8 @@ type Config struct {
 	// WebhookToken is the bearer token that Alertmanager must send with its
 	// webhook, and a person with an approval. The modes approve and auto need one.
 	// Without one the webhook is closed, unless the listener demands client
-	// certificates.
+	// certificates. Where the listener demands a password, which takes the place of
+	// a bearer token, X-Foreshock-Token is the header for it.
 	WebhookToken promconfig.Secret `yaml:"webhook_token,omitempty"`
 
 	// WebhookTokenFile names a file that holds the token instead; white space

@@ -44,9 +44,8 @@ func (r *Remediation) Guard(h http.Handler) http.Handler {
 func (r *Remediation) authorize(req *http.Request) int {
 	switch s := r.settings.Load(); {
 	case s.hasToken:
-		scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-		sum := sha256.Sum256([]byte(token))
-		if strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1 {
+		sum := sha256.Sum256([]byte(tokenOf(req)))
+		if subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1 {
 			return http.StatusOK
 		}
 		return http.StatusUnauthorized
@@ -56,6 +55,21 @@ func (r *Remediation) authorize(req *http.Request) int {
 		return http.StatusUnauthorized
 	}
 	return http.StatusForbidden
+}
+
+// tokenHeader has the token where Authorization has a password that --web.config.file
+// demands: a request has one Authorization.
+const tokenHeader = "X-Foreshock-Token"
+
+// tokenOf is the token that a request brings, or "".
+func tokenOf(req *http.Request) string {
+	if token := req.Header.Get(tokenHeader); token != "" {
+		return token
+	}
+	if scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		return token
+	}
+	return ""
 }
 
 // statusOf is the answer for what we, not the client, failed at.

@@ -137,6 +137,7 @@ func TestWebhookTakesOnlyAuthenticatedJSONPosts(t *testing.T) {
 		"an empty token":     {func(r *http.Request) { r.Header.Set("Authorization", "Bearer ") }, http.StatusUnauthorized},
 		"another scheme":     {func(r *http.Request) { r.Header.Set("Authorization", "Basic "+token) }, http.StatusUnauthorized},
 		"token in the query": {func(r *http.Request) { r.Header.Del("Authorization"); r.URL.RawQuery = "token=" + token }, http.StatusUnauthorized},
+		"another header":     {func(r *http.Request) { r.Header.Del("Authorization"); r.Header.Set("X-Foreshock-Token", "canary") }, http.StatusUnauthorized},
 		"a certificate only": {func(r *http.Request) { r.Header.Del("Authorization"); r.TLS = verified }, http.StatusUnauthorized},
 		"a form":             {func(r *http.Request) { r.Header.Set("Content-Type", "application/x-www-form-urlencoded") }, http.StatusUnsupportedMediaType},
 		"text":               {func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, http.StatusUnsupportedMediaType},

@@ -39,6 +39,8 @@ func addServe(k *kingpin.Application) (string, command) {
 		Default("4GiB").BytesVar(&limit)
 	cmd.Flag("storage.checkpoint-interval", "How often all that was learned is written down, so that a restart replays no more than that.").
 		Default("5m").DurationVar(&opts.CheckpointInterval)
+	cmd.Flag("web.max-connections", "How many connections there may be at once, half of them from one address. Beyond it those go first whose request has not begun or drips, the oldest of them, then those that idle.").
+		Default("4096").IntVar(&opts.MaxConnections)
 	cmd.Flag("web.enable-lifecycle", "Allow reload by POST /-/reload; SIGHUP always works.").
 		BoolVar(&opts.EnableLifecycle)
 	cmd.Flag("web.enable-pprof", "Serve Go's profiles of this process under /debug/pprof/.").
