@@ -34,6 +34,7 @@ var floors = map[string]int{
 	"internal/annotation":    0,
 	"internal/api":           0,
 	"internal/image":         0,
+	"internal/kubernetes":    0,
 	"internal/logthrottle":   0,
 	"internal/plot":          0,
 	"internal/stack":         0,

@@ -54,7 +54,9 @@ func TestDocs(t *testing.T) {
 func configurationPage(t *testing.T, h house) string {
 	c := Default()
 	webhook, exec := remediation.DefaultWebhookConfig(), remediation.DefaultExecConfig()
-	c.Remediation.Actions = []remediation.ActionConfig{{Webhook: &webhook, Exec: &exec}}
+	kubernetes, scale := remediation.DefaultKubernetesConfig(), remediation.DefaultKubernetesScaleConfig()
+	kubernetes.Scale = &scale
+	c.Remediation.Actions = []remediation.ActionConfig{{Webhook: &webhook, Exec: &exec, Kubernetes: &kubernetes}}
 	c.Evidence.Sources = []evidence.SourceConfig{evidence.DefaultSourceConfig()}
 	return template(t, "configuration.md.in", map[string]string{
 		"CONFIG": h.write("config", "Config", tree(t, c)),

@@ -59,7 +59,7 @@ type Config struct {
 	Actions []ActionConfig `yaml:"actions,omitempty"`
 }
 
-// ActionConfig is one thing that can be done: a webhook or an exec.
+// ActionConfig is one thing that can be done: a webhook, an exec or a kubernetes.
 type ActionConfig struct {
 	// Name is what a remedy rule calls the action: letters, digits, ".", "_", "-".
 	// Required.
@@ -74,6 +74,9 @@ type ActionConfig struct {
 
 	// Exec runs a fixed command.
 	Exec *ExecConfig `yaml:"exec,omitempty"`
+
+	// Kubernetes scales or restarts a workload, or evicts a pod.
+	Kubernetes *KubernetesConfig `yaml:"kubernetes,omitempty"`
 }
 
 // kind is the configuration of one way of acting.
@@ -88,7 +91,7 @@ type kind interface {
 }
 
 // kindNames are the keys of all kinds.
-const kindNames = "webhook and exec"
+const kindNames = "webhook, exec and kubernetes"
 
 type named struct {
 	name string // its key
@@ -102,6 +105,9 @@ func (c ActionConfig) kinds() (set []named) {
 	}
 	if c.Exec != nil {
 		set = append(set, named{"exec", c.Exec})
+	}
+	if c.Kubernetes != nil {
+		set = append(set, named{"kubernetes", c.Kubernetes})
 	}
 	return set
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -75,18 +74,21 @@ type refusal struct{ class, text string }
 func (r *refusal) Error() string { return r.text }
 
 const (
-	refusedTarget  = "target"  // the alert selects no configured target
-	refusedRender  = "render"  // the action cannot be made of this plan
-	refusedQueue   = "queue"   // too much waits already
-	refusedCeiling = "ceiling" // the rule acted often enough
-	refusedStale   = "stale"   // the plan waited too long for its turn
-	refusedBlind   = "blind"   // no samples come: nobody would see what it does
-	refusedChanged = "changed" // the configuration would now do something else
-	refusedLedger  = "ledger"  // the ledger does not know, or cannot be written
+	refusedTarget    = "target"    // the alert selects no configured target
+	refusedOwnership = "ownership" // somebody else decides about the target, or nobody can tell
+	refusedBounds    = "bounds"    // it would go beyond the action's bounds
+	refusedRender    = "render"    // the action cannot be made of this plan
+	refusedQueue     = "queue"     // too much waits already
+	refusedCeiling   = "ceiling"   // the rule acted often enough
+	refusedStale     = "stale"     // the plan waited too long for its turn
+	refusedBlind     = "blind"     // no samples come: nobody would see what it does
+	refusedChanged   = "changed"   // the configuration would now do something else
+	refusedLedger    = "ledger"    // the ledger does not know, or cannot be written
 )
 
 var refusals = []string{
 	refusedTarget, refusedRender, refusedQueue, refusedCeiling, refusedStale, refusedBlind, refusedChanged, refusedLedger,
+	refusedOwnership, refusedBounds,
 }
 
 // plan works out what the remedy would do about the alert. Where that is nothing
@@ -106,7 +108,7 @@ func (s *settings) plan(r *rules.Remedy, labels map[string]string, startsAt time
 		if target == "" {
 			return p, deed{}, &refusal{refusedTarget, fmt.Sprintf("the alert has no label %s to select a target", r.Target)}
 		}
-		if !slices.Contains(a.targets, target) {
+		if !a.selects(target) {
 			return p, deed{}, &refusal{refusedTarget, fmt.Sprintf("target %.100q is not among those of action %s", target, r.Action)}
 		}
 		p.Target = target

@@ -29,6 +29,19 @@ type configured struct {
 	targets []string
 }
 
+// selects reports whether an alert may point the action at target.
+func (c configured) selects(target string) bool {
+	patterns, ok := c.action.(interface {
+		matches(configured, target string) bool
+	})
+	return slices.ContainsFunc(c.targets, func(configured string) bool {
+		if ok {
+			return patterns.matches(configured, target)
+		}
+		return configured == target
+	})
+}
+
 // action is one way of acting on the world.
 type action interface {
 	// prepare renders exactly what would be done for the plan and does none of it.
