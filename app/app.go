@@ -48,7 +48,7 @@ import (
 )
 
 // How long each stage may take when the process is asked to stop. The last two go on
-// side by side: 4 + 8 = 12 s, within the 15 s that operators are promised.
+// side by side: 4 + 8 = 12 s and 2 s to give back a lease, within the 15 s that operators are promised.
 const (
 	intakeGrace      = 4 * time.Second // requests under way
 	emitterGrace     = 5 * time.Second // queues to flush downstream

@@ -109,6 +109,7 @@ alerting:
       dns_sd_configs: [{names: [alertmanager.example.com], type: A, port: 9093}]
 remediation:
   mode: approve
+  single_instance: true
   webhook_token: canary
   actions:
     - name: restart

@@ -33,6 +33,14 @@ type Config struct {
 	// none is treated twice.
 	Mode Mode `yaml:"mode"`
 
+	// SingleInstance says that no other Foreshock gets the alerts that this one does.
+	// The modes approve and auto need that, or a lease.
+	SingleInstance bool `yaml:"single_instance,omitempty"`
+
+	// Lease is where replicas that get the same alerts agree which of them acts, once
+	// for an episode. Without it in reach none does. A reload cannot change it.
+	Lease *LeaseConfig `yaml:"lease,omitempty"`
+
 	// WebhookToken is the bearer token that Alertmanager must send with its
 	// webhook, and a person with an approval. The modes approve and auto need one.
 	// Without one the webhook is closed, unless the listener demands client
@@ -131,6 +139,9 @@ func DefaultConfig() Config {
 // SetDirectory makes relative file names relative to dir.
 func (c *Config) SetDirectory(dir string) {
 	c.WebhookTokenFile = promconfig.JoinDir(dir, c.WebhookTokenFile)
+	if c.Lease != nil {
+		c.Lease.setDirectory(dir)
+	}
 	for _, a := range c.Actions {
 		for _, k := range a.kinds() {
 			k.kind.SetDirectory(dir)
@@ -150,6 +161,7 @@ func (c Config) Validate() error {
 	if c.Mode.acts() && c.WebhookToken == "" && c.WebhookTokenFile == "" {
 		errs = append(errs, fmt.Errorf("remediation.mode: must not be %s without webhook_token or webhook_token_file: anybody could act", c.Mode))
 	}
+	errs = append(errs, c.validateReplicas())
 	if ttl := time.Duration(c.ApprovalTTL); ttl < shortestApproval || ttl > longestApproval {
 		errs = append(errs, fmt.Errorf("remediation.approval_ttl: must be from 1s to 24h, got %s", c.ApprovalTTL))
 	}
@@ -169,6 +181,19 @@ func (c Config) Validate() error {
 		errs = append(errs, a.validate(path))
 	}
 	return errors.Join(errs...)
+}
+
+// validateReplicas refuses to leave open how many replicas would act.
+func (c Config) validateReplicas() error {
+	switch {
+	case c.Lease != nil && c.SingleInstance:
+		return errors.New("remediation.single_instance: must not be set beside lease")
+	case c.Lease != nil:
+		return c.Lease.validate("remediation.lease")
+	case c.Mode.acts() && !c.SingleInstance:
+		return fmt.Errorf("remediation.mode: must not be %s without a lease, or single_instance: true where no other Foreshock gets the same alerts: two would act twice", c.Mode)
+	}
+	return nil
 }
 
 var actionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)

@@ -129,7 +129,7 @@ func TestDamagedLedgerRefusesOlderEpisodes(t *testing.T) {
 func TestApprovalExpiresToNo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := Options{Config: DefaultConfig(), Dir: t.TempDir(), Remedies: []*rules.Remedy{restart}}
-		o.Config.Mode, o.Config.WebhookToken = Approve, token
+		o.Config.Mode, o.Config.WebhookToken, o.Config.SingleInstance = Approve, token, true
 		hook := DefaultWebhookConfig()
 		hook.URL = "http://localhost/never"
 		o.Config.Actions = []ActionConfig{{Name: "restart", Targets: []string{"a"}, Webhook: &hook}}
@@ -165,7 +165,7 @@ func victim(dir string) {
 	o := Options{Config: DefaultConfig(), Dir: filepath.Join(dir, "ledger"), Remedies: []*rules.Remedy{{
 		Name: "once", Match: restart.Match, Action: "act",
 	}}}
-	o.Config.Mode, o.Config.WebhookToken = Auto, token
+	o.Config.Mode, o.Config.WebhookToken, o.Config.SingleInstance = Auto, token, true
 	o.Config.Actions = []ActionConfig{{Name: "act", Exec: &run}}
 	r, err := New(o)
 	if err != nil {

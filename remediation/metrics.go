@@ -15,7 +15,7 @@ type metrics struct {
 	transitions                           map[state]prometheus.Counter
 	refusals                              map[string]prometheus.Counter
 	ledgerFailures, forgotten             prometheus.Counter
-	pending                               prometheus.Gauge
+	pending, leaseHeld                    prometheus.Gauge
 	seconds                               prometheus.Histogram
 }
 
@@ -28,6 +28,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		pending: f.NewGauge(prometheus.GaugeOpts{
 			Name: "foreshock_remediation_pending_plans",
 			Help: "Plans that wait for approval or for their turn.",
+		}),
+		leaseHeld: f.NewGauge(prometheus.GaugeOpts{
+			Name: "foreshock_remediation_lease_held",
+			Help: "Whether this replica holds the lease and may act; 1 too where it needs none.",
 		}),
 		notifications: counter("notifications_total", "Webhooks received, whoever sent them."),
 		unauthorized:  counter("unauthorized_total", "Webhooks and decisions refused for want of the token or certificate."),

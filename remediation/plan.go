@@ -83,12 +83,13 @@ const (
 	refusedStale     = "stale"     // the plan waited too long for its turn
 	refusedBlind     = "blind"     // no samples come: nobody would see what it does
 	refusedChanged   = "changed"   // the configuration would now do something else
+	refusedLease     = "lease"     // another replica acts, or nobody can tell
 	refusedLedger    = "ledger"    // the ledger does not know, or cannot be written
 )
 
 var refusals = []string{
 	refusedTarget, refusedRender, refusedQueue, refusedCeiling, refusedStale, refusedBlind, refusedChanged, refusedLedger,
-	refusedOwnership, refusedBounds,
+	refusedOwnership, refusedBounds, refusedLease,
 }
 
 // plan works out what the remedy would do about the alert. Where that is nothing

@@ -67,6 +67,7 @@ type Remediation struct {
 	abandon context.CancelFunc // ends the action under way
 
 	settings atomic.Pointer[settings]
+	lease    *elector
 
 	mu      sync.Mutex // over all below, held while the ledger is written
 	ledger  *ledger
@@ -101,6 +102,13 @@ func New(o Options) (*Remediation, error) {
 		stopped:         make(chan struct{}),
 	}
 	r.settings.Store(s)
+	r.metrics.leaseHeld.Set(1)
+	if o.Config.Lease != nil {
+		if r.lease, err = newElector(*o.Config.Lease, r.now, r.metrics, r.logger); err != nil {
+			return nil, err
+		}
+		r.metrics.leaseHeld.Set(0)
+	}
 	if r.ledger, err = openLedger(o.Dir, r.metrics, journal.Options{Registerer: o.Registerer, Logger: o.Logger}); err != nil {
 		return nil, err
 	}
@@ -153,6 +161,9 @@ func (r *Remediation) Prepare(c Config, remedies []*rules.Remedy) (commit func()
 	if err != nil {
 		return nil, err
 	}
+	if !r.lease.keeps(c.Lease) {
+		return nil, errors.New("remediation.lease: must not change in a reload; restart")
+	}
 	return func() {
 		r.settings.Store(s)
 		r.warn(s)
@@ -170,6 +181,7 @@ func (r *Remediation) Run() {
 	var both sync.WaitGroup
 	both.Go(r.work)
 	both.Go(r.expire)
+	both.Go(func() { r.lease.run(r.closing, r.signal) })
 	both.Wait()
 }
 
@@ -199,6 +211,7 @@ func (r *Remediation) Close(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.lease.close()
 	if err := r.ledger.close(); err != nil {
 		return fmt.Errorf("close remediation: %w", err)
 	}

@@ -31,7 +31,11 @@ func TestMain(m *testing.M) {
 		victim(dir)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	if dir := os.Getenv(replicaDir); dir != "" {
+		replica(dir)
+		return
+	}
+	goleak.VerifyTestMain(ended{m})
 }
 
 // world is a Remediation with an action that calls a real server.
@@ -67,7 +71,7 @@ func newWorld(t *testing.T, mode Mode) *world {
 	hook := DefaultWebhookConfig()
 	hook.URL = promconfig.Secret(server.URL)
 	c := DefaultConfig()
-	c.Mode, c.WebhookToken = mode, token
+	c.Mode, c.WebhookToken, c.SingleInstance = mode, token, true
 	c.Actions = []ActionConfig{{Name: "restart", Targets: []string{"a", "b", "c", "d", "e"}, Webhook: &hook}}
 	w.o = Options{
 		Config:   c,

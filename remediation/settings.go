@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/foreshock/foreshock/internal/yamlstrict"
 	"github.com/foreshock/foreshock/rules"
@@ -91,6 +92,10 @@ func newSettings(c Config, remedies []*rules.Remedy) (*settings, error) {
 	}
 	s.token, s.hasToken = sha256.Sum256([]byte(token)), token != ""
 
+	if c.Lease != nil {
+		_, err := c.Lease.open(time.Now)
+		errs = append(errs, err)
+	}
 	for i, a := range c.Actions {
 		k := a.kinds()[0]
 		built, err := k.kind.build()

@@ -47,7 +47,10 @@ func (r *Remediation) next() bool {
 		return false
 	}
 	began := time.Now()
-	output, err := d.do(r.act)
+	output, err := "", r.lease.fence(r.act, e)
+	if err == nil {
+		output, err = d.do(r.act)
+	}
 	r.metrics.seconds.Observe(time.Since(began).Seconds())
 	r.end(e, output, err)
 	return true
@@ -65,7 +68,13 @@ func (r *Remediation) begin() (entry, deed, bool) {
 		}
 		e := r.ledger.entries[i]
 		now := r.now()
-		d, err := r.settings.Load().recheck(r.ledger, e, now)
+		d, err := deed{}, r.lease.admit(now.Sub(e.ApprovedAt))
+		if errors.Is(err, errElsewhere) {
+			break
+		}
+		if err == nil {
+			d, err = r.settings.Load().recheck(r.ledger, e, now)
+		}
 		if b := r.blindness(); err == nil && b.Blind() {
 			err = &refusal{refusedBlind, fmt.Sprintf("blind since %s: %s", b.Since.UTC().Format(time.RFC3339), b.Why)}
 		}
@@ -129,7 +138,9 @@ func (r *Remediation) end(e entry, output string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.State, e.FinishedAt, e.Output = stateSucceeded, r.now(), output
-	if err != nil {
+	if refused := (*refusal)(nil); errors.As(err, &refused) {
+		r.metrics.refuse(&e, refused, e.FinishedAt)
+	} else if err != nil {
 		e.State, e.Reason = stateFailed, clip(err.Error(), maxReason)
 	}
 	if err := r.ledger.record(e); err != nil {
