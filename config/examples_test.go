@@ -21,10 +21,12 @@ func TestExamples(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS("../examples")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "quickstart", "webhook.token"), []byte("canary\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, folder := range []string{"quickstart", "kubernetes"} {
+		if err := os.WriteFile(filepath.Join(dir, folder, "webhook.token"), []byte("canary\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for _, name := range []string{"foreshock.yml", "quickstart/foreshock.yml"} {
+	for _, name := range []string{"foreshock.yml", "quickstart/foreshock.yml", "kubernetes/foreshock.yml"} {
 		t.Run(name, func(t *testing.T) {
 			c, err := Load(filepath.Join(dir, name))
 			if err != nil {

@@ -310,8 +310,7 @@ func (l *elector) fence(ctx context.Context, e entry) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
-	id := e.Plan.identity()
-	key := hex.EncodeToString(id[:16])
+	key := claimKey(e)
 	c, err := l.store.claimed(ctx, key)
 	if err == nil && !e.Plan.StartsAt.After(c.Until) {
 		return &refusal{refusedLease, fmt.Sprintf("replica %.100s has claimed it", c.Holder)}
@@ -326,6 +325,17 @@ func (l *elector) fence(ctx context.Context, e entry) error {
 		return &refusal{refusedLease, fmt.Sprintf("it could not be claimed: %v", err)}
 	}
 	return nil
+}
+
+// claimKey is what only one replica may act on: an alert, whose episodes follow each other.
+// What is not the plan itself but comes after it, such as its rollback, has an ID of its own,
+// and is claimed under that.
+func claimKey(e entry) string {
+	id := e.Plan.identity()
+	if e.ID != e.Plan.id() {
+		id = digest(e.ID)
+	}
+	return hex.EncodeToString(id[:16])
 }
 
 // close gives the lease back, which spares the other replicas the wait, and ends the store.

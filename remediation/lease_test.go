@@ -148,7 +148,7 @@ func TestStoppedReplicasActOnce(t *testing.T) {
 						case <-time.After(time.Second):
 						}
 						p := plan{Rule: "r", Target: strconv.Itoa(episode), StartsAt: time.Unix(int64(n), 0)}
-						if l.admit(0) != nil || l.fence(t.Context(), entry{Plan: p, CreatedAt: time.Now()}) != nil {
+						if l.admit(0) != nil || l.fence(t.Context(), entry{ID: p.id(), Plan: p, CreatedAt: time.Now()}) != nil {
 							continue
 						}
 						pause()
