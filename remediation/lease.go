@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,6 +75,8 @@ type leaseStore interface {
 	// errConflict if somebody else was first. Claims stay for longer than ledgers
 	// remember.
 	claim(ctx context.Context, key string, c claim) error
+	// claims returns all of them.
+	claims(ctx context.Context) ([]claim, error)
 	// forget drops the claims that end before.
 	forget(ctx context.Context, before time.Time) error
 	// close ends it.
@@ -102,7 +105,17 @@ type claim struct {
 	Action string    `json:"action"`
 	Target string    `json:"target,omitempty"`
 	Until  time.Time `json:"until"`
+	// Starts are when the episodes of the last day were acted on, so that the ceilings
+	// of the next holder count them.
+	Starts []time.Time `json:"starts,omitempty"`
 }
+
+// startsKept is how far back Starts go, which is as far as any ceiling does, and maxStarts
+// how many there are: 100 × 36 B stay far below what an annotation may hold.
+const (
+	startsKept = 24 * time.Hour
+	maxStarts  = 100
+)
 
 const (
 	// leaseInterval is how often the lease is prolonged, or looked at by the others.
@@ -121,6 +134,10 @@ const (
 	claimMemory = memory + 24*time.Hour
 )
 
+// claimsTimeout bounds the reading of all claims, once for every takeover: 30 s with what is
+// above.
+const claimsTimeout = 3 * time.Second
+
 // elector holds a lease, as long as it can. Acting needs two things of the store: that the
 // lease can be prolonged at this very moment, which shows that nobody has taken it, and that
 // the episode was not claimed. A replica that was stopped and goes on later has neither. Nil
@@ -131,6 +148,8 @@ type elector struct {
 	self   string
 	logger *slog.Logger
 	gauge  prometheus.Gauge
+	// learn takes in the claims of all replicas, before the first act of a holder.
+	learn func([]claim)
 
 	// turn is held while the store is asked, which may take a while; mu only for moments.
 	turn    chan struct{}
@@ -138,13 +157,14 @@ type elector struct {
 	last    leaseRecord // as it was last seen
 	changed time.Time   // when it was first seen so
 	renewed time.Time   // when we last had it for certain
+	learned bool        // what the holders before us did
 	failing bool
 	told    bool // that it is ours
 }
 
 // newElector opens the store. Nobody else is called as it is: not even this replica after
 // a restart, since what it had begun is not known.
-func newElector(c LeaseConfig, now func() time.Time, m *metrics, logger *slog.Logger) (*elector, error) {
+func newElector(c LeaseConfig, now func() time.Time, m *metrics, learn func([]claim), logger *slog.Logger) (*elector, error) {
 	store, err := c.open(now)
 	if err != nil {
 		return nil, err
@@ -153,11 +173,11 @@ func newElector(c LeaseConfig, now func() time.Time, m *metrics, logger *slog.Lo
 	if err != nil {
 		return nil, fmt.Errorf("remediation.lease: the name of this host: %w", err)
 	}
-	return electorOf(store, host+"_"+rand.Text()[:8], m.leaseHeld, logger, c), nil
+	return electorOf(store, host+"_"+rand.Text()[:8], m.leaseHeld, learn, logger, c), nil
 }
 
-func electorOf(store leaseStore, self string, gauge prometheus.Gauge, logger *slog.Logger, c LeaseConfig) *elector {
-	return &elector{config: c, store: store, self: self, logger: logger, gauge: gauge, turn: make(chan struct{}, 1)}
+func electorOf(store leaseStore, self string, gauge prometheus.Gauge, learn func([]claim), logger *slog.Logger, c LeaseConfig) *elector {
+	return &elector{config: c, store: store, self: self, learn: learn, logger: logger, gauge: gauge, turn: make(chan struct{}, 1)}
 }
 
 // alone takes the turn, and returns what gives it back.
@@ -192,6 +212,9 @@ func (l *elector) run(closing <-chan struct{}, signal func()) {
 func (l *elector) round() {
 	defer l.alone()()
 	err := l.hold(context.Background())
+	if err == nil {
+		err = l.catchUp(context.Background())
+	}
 	if failing := err != nil && !errors.Is(err, errConflict); failing != l.failing {
 		l.failing = failing
 		if failing {
@@ -212,8 +235,8 @@ func (l *elector) round() {
 }
 
 func (l *elector) hold(ctx context.Context) error {
-	if l.holds() {
-		return l.write(ctx, l.seen())
+	if last, ours := l.seen(), l.isOurs(); ours {
+		return l.write(ctx, last)
 	}
 	asked, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
@@ -233,6 +256,28 @@ func (l *elector) hold(ctx context.Context) error {
 	return l.write(ctx, r)
 }
 
+// catchUp learns what was done under the holders before us, without which no ceiling could
+// be kept.
+func (l *elector) catchUp(ctx context.Context) error {
+	l.mu.Lock()
+	due := l.ours() && !l.learned
+	l.mu.Unlock()
+	if !due {
+		return nil
+	}
+	asked, cancel := context.WithTimeout(ctx, claimsTimeout)
+	defer cancel()
+	claims, err := l.store.claims(asked)
+	if err != nil {
+		return fmt.Errorf("read the claims: %w", err)
+	}
+	l.learn(claims)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.learned = l.ours()
+	return nil
+}
+
 // see notes the lease as it is, and returns for how long it has been so.
 func (l *elector) see(r leaseRecord) time.Duration {
 	l.mu.Lock()
@@ -240,6 +285,7 @@ func (l *elector) see(r leaseRecord) time.Duration {
 	if r != l.last || l.changed.IsZero() {
 		l.last, l.changed = r, time.Now()
 	}
+	l.learned = l.learned && r.Holder == l.self
 	return time.Since(l.changed)
 }
 
@@ -270,6 +316,17 @@ func (l *elector) write(ctx context.Context, r leaseRecord) error {
 func (l *elector) holds() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.ours() && l.learned
+}
+
+func (l *elector) isOurs() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ours()
+}
+
+// ours reports whether the lease was, a moment ago. The mutex is held.
+func (l *elector) ours() bool {
 	return l.last.Holder == l.self && time.Since(l.renewed) < leaseDuration
 }
 
@@ -318,13 +375,20 @@ func (l *elector) fence(ctx context.Context, e entry) error {
 	if err == nil {
 		err = l.store.claim(ctx, key, claim{
 			version: c.version, Holder: l.self, Term: held.Term,
-			Rule: e.Plan.Rule, Action: e.Plan.Action, Target: e.Plan.Target, Until: e.until(),
+			Rule: e.Plan.Rule, Action: e.Plan.Action, Target: e.Plan.Target, Until: e.until(), Starts: c.started(e.StartedAt),
 		})
 	}
 	if err != nil {
 		return &refusal{refusedLease, fmt.Sprintf("it could not be claimed: %v", err)}
 	}
 	return nil
+}
+
+// started are the last starts of the claim, with one more.
+func (c claim) started(at time.Time) []time.Time {
+	recent := slices.DeleteFunc(slices.Clone(c.Starts), func(t time.Time) bool { return at.Sub(t) >= startsKept })
+	recent = append(recent, at)
+	return recent[max(0, len(recent)-maxStarts):]
 }
 
 // claimKey is what only one replica may act on: an alert, whose episodes follow each other.
@@ -345,8 +409,7 @@ func (l *elector) close() {
 	}
 	defer l.store.close()
 	defer l.alone()()
-	if l.holds() {
-		r := l.seen()
+	if r := l.seen(); l.isOurs() {
 		r.Holder = ""
 		if err := l.write(context.Background(), r); err != nil {
 			l.logger.Error("lease not given back", "err", err)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	promconfig "github.com/prometheus/common/config"
@@ -150,6 +151,7 @@ const (
 	claimAction = "foreshock/action"
 	claimTarget = "foreshock/target"
 	claimUntil  = "foreshock/until"
+	claimStarts = "foreshock/starts"
 )
 
 func (k *kubernetesLease) claimed(ctx context.Context, key string) (c claim, err error) {
@@ -161,15 +163,27 @@ func (k *kubernetesLease) claimed(ctx context.Context, key string) (c claim, err
 	if err != nil {
 		return c, err
 	}
-	c.version, c.Holder = o.Metadata.ResourceVersion, o.Spec.HolderIdentity
-	if c.Until, err = o.until(); err != nil {
-		return c, fmt.Errorf("decode claim %s: %w", o.Metadata.Name, err)
-	}
-	return c, nil
+	return o.claim()
 }
 
-func (o leaseObject) until() (time.Time, error) {
-	return time.Parse(time.RFC3339Nano, o.Metadata.Annotations[claimUntil])
+// claim reads the object as one.
+func (o leaseObject) claim() (c claim, err error) {
+	note := o.Metadata.Annotations
+	c = claim{
+		version: o.Metadata.ResourceVersion, Holder: o.Spec.HolderIdentity, Term: o.Spec.LeaseTransitions,
+		Rule: note[claimRule], Action: note[claimAction], Target: note[claimTarget],
+	}
+	if c.Until, err = time.Parse(time.RFC3339Nano, note[claimUntil]); err != nil {
+		return c, fmt.Errorf("decode claim %s: %w", o.Metadata.Name, err)
+	}
+	for text := range strings.FieldsSeq(note[claimStarts]) {
+		at, err := time.Parse(time.RFC3339Nano, text)
+		if err != nil {
+			return c, fmt.Errorf("decode claim %s: %w", o.Metadata.Name, err)
+		}
+		c.Starts = append(c.Starts, at)
+	}
+	return c, nil
 }
 
 func (k *kubernetesLease) claim(ctx context.Context, key string, c claim) error {
@@ -178,11 +192,20 @@ func (k *kubernetesLease) claim(ctx context.Context, key string, c claim) error 
 	o.Metadata.Labels = map[string]string{claimOf: k.config.Name}
 	o.Metadata.Annotations = map[string]string{
 		claimRule: c.Rule, claimAction: c.Action, claimTarget: c.Target,
-		claimUntil: c.Until.UTC().Format(time.RFC3339Nano),
+		claimUntil: c.Until.UTC().Format(time.RFC3339Nano), claimStarts: times(c.Starts),
 	}
 	o.Spec = leaseSpec{HolderIdentity: c.Holder, AcquireTime: k.now().UTC().Format(microTime), LeaseTransitions: c.Term}
 	_, err := k.put(ctx, o)
 	return err
+}
+
+// times writes them with spaces between.
+func times(all []time.Time) string {
+	var texts []string
+	for _, t := range all {
+		texts = append(texts, t.UTC().Format(time.RFC3339Nano))
+	}
+	return strings.Join(texts, " ")
 }
 
 // put creates the object, or replaces the one it has the version of.
@@ -198,8 +221,31 @@ func (k *kubernetesLease) put(ctx context.Context, o leaseObject) (written lease
 	return written, err
 }
 
-// forget deletes old claims. A page at a time: what is deleted is on no later page.
+func (k *kubernetesLease) claims(ctx context.Context) (all []claim, err error) {
+	err = k.each(ctx, func(o leaseObject) error {
+		c, err := o.claim()
+		all = append(all, c)
+		return err
+	})
+	return all, err
+}
+
+// forget deletes old claims, and leaves what it cannot read.
 func (k *kubernetesLease) forget(ctx context.Context, before time.Time) error {
+	return k.each(ctx, func(o leaseObject) error {
+		if c, err := o.claim(); err != nil || !c.Until.Before(before) {
+			return nil
+		}
+		err := k.client.Do(ctx, kubernetes.Request{Method: http.MethodDelete, Path: k.path(o.Metadata.Name)}, nil)
+		if kubernetes.Is(err, http.StatusNotFound) {
+			return nil
+		}
+		return err
+	})
+}
+
+// each reads the claims in pages.
+func (k *kubernetesLease) each(ctx context.Context, do func(leaseObject) error) error {
 	query := url.Values{"labelSelector": {claimOf + "=" + k.config.Name}, "limit": {strconv.Itoa(listLimit)}}
 	for {
 		var list struct {
@@ -212,12 +258,7 @@ func (k *kubernetesLease) forget(ctx context.Context, before time.Time) error {
 			return err
 		}
 		for _, o := range list.Items {
-			until, err := o.until()
-			if err != nil || !until.Before(before) {
-				continue
-			}
-			err = k.client.Do(ctx, kubernetes.Request{Method: http.MethodDelete, Path: k.path(o.Metadata.Name)}, nil)
-			if err != nil && !kubernetes.Is(err, http.StatusNotFound) {
+			if err := do(o); err != nil {
 				return err
 			}
 		}

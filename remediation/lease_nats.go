@@ -177,6 +177,36 @@ func (n *natsLease) claim(ctx context.Context, key string, c claim) error {
 	return err
 }
 
+func (n *natsLease) claims(ctx context.Context) (all []claim, err error) {
+	kv, err := n.bucket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w, err := kv.Watch(ctx, claimPrefix+"*", jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.Stop()) }()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case e, ok := <-w.Updates():
+			if !ok {
+				return nil, errors.New("the list of claims broke off")
+			}
+			if e == nil { // those are all there are
+				return all, nil
+			}
+			c := claim{version: strconv.FormatUint(e.Revision(), 10)}
+			if err := json.Unmarshal(e.Value(), &c); err != nil {
+				return nil, fmt.Errorf("decode %s: %w", e.Key(), err)
+			}
+			all = append(all, c)
+		}
+	}
+}
+
 // get reads a key and returns its revision, "" where there is none.
 func (n *natsLease) get(ctx context.Context, key string, value any) (revision string, err error) {
 	kv, err := n.bucket(ctx)

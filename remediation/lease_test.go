@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +40,7 @@ type flaky struct {
 	rng     *rand.Rand
 	lease   leaseRecord
 	version int
-	claims  map[string]claim
+	notes   map[string]claim
 }
 
 var errFlaky = errors.New("out of reach")
@@ -89,7 +92,7 @@ func (f *flaky) claimed(ctx context.Context, key string) (claim, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.claims[key], nil
+	return f.notes[key], nil
 }
 
 func (f *flaky) claim(ctx context.Context, key string, c claim) error {
@@ -99,23 +102,32 @@ func (f *flaky) claim(ctx context.Context, key string, c claim) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.claims[key].version != c.version {
+	if f.notes[key].version != c.version {
 		return errConflict
 	}
 	f.version++
 	c.version = strconv.Itoa(f.version)
-	f.claims[key] = c
+	f.notes[key] = c
 	if !answered {
 		return errFlaky
 	}
 	return nil
 }
 
+func (f *flaky) claims(ctx context.Context) ([]claim, error) {
+	if _, ok := f.lag(ctx); !ok {
+		return nil, errFlaky
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Values(f.notes)), nil
+}
+
 func (*flaky) forget(context.Context, time.Time) error { return nil }
 func (*flaky) close()                                  {}
 
 func inProcess(store leaseStore, name string) *elector {
-	return electorOf(store, name, prometheus.NewGauge(prometheus.GaugeOpts{}), slog.New(slog.DiscardHandler), LeaseConfig{})
+	return electorOf(store, name, prometheus.NewGauge(prometheus.GaugeOpts{}), func([]claim) {}, slog.New(slog.DiscardHandler), LeaseConfig{})
 }
 
 // Three replicas, each stopped for up to a minute at random instants, even between the fence
@@ -125,7 +137,7 @@ func TestStoppedReplicasActOnce(t *testing.T) {
 	acted := 0
 	for seed := range uint64(40) {
 		synctest.Test(t, func(t *testing.T) {
-			store := &flaky{rng: rand.New(rand.NewPCG(seed, 2)), claims: map[string]claim{}}
+			store := &flaky{rng: rand.New(rand.NewPCG(seed, 2)), notes: map[string]claim{}}
 			rng := rand.New(rand.NewPCG(seed, 3))
 			var mu sync.Mutex
 			acts := map[string][]string{}
@@ -179,7 +191,7 @@ func TestStoppedReplicasActOnce(t *testing.T) {
 func TestTakeoverIsBounded(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
-			store := &flaky{rng: rand.New(rand.NewPCG(seed, 2)), claims: map[string]claim{}}
+			store := &flaky{rng: rand.New(rand.NewPCG(seed, 2)), notes: map[string]claim{}}
 			a, b := inProcess(store, "a"), inProcess(store, "b")
 			gone, closing := make(chan struct{}), make(chan struct{})
 			var both sync.WaitGroup
@@ -293,8 +305,8 @@ func holdsAndClaims(t *testing.T, a, b leaseStore) {
 	}
 
 	until := time.Unix(1700000000, 123456789).UTC()
-	c := claim{Holder: "a", Term: 1, Rule: "restart pods!", Action: "restart", Target: "shop/Pod/cart-7", Until: until}
-	if was, err := a.claimed(ctx, claimedKey); err != nil || was != (claim{}) {
+	c := claim{Holder: "a", Term: 1, Rule: "restart pods!", Action: "restart", Target: "shop/Pod/cart-7", Until: until, Starts: []time.Time{until, until.Add(time.Second)}}
+	if was, err := a.claimed(ctx, claimedKey); err != nil || was.version != "" || was.Holder != "" {
 		t.Errorf("claimed before: %v, %v", was, err)
 	}
 	if err := a.claim(ctx, claimedKey, c); err != nil {
@@ -307,6 +319,9 @@ func holdsAndClaims(t *testing.T, a, b leaseStore) {
 	if err != nil || was.Holder != "a" || !was.Until.Equal(until) {
 		t.Errorf("claimed: %v, %v", was, err)
 	}
+	if all, err := b.claims(ctx); err != nil || len(all) != 1 || !reflect.DeepEqual(all[0], was) || was.Rule != c.Rule || !slices.EqualFunc(was.Starts, c.Starts, time.Time.Equal) {
+		t.Errorf("all claims: %v, %v, want %v", all, err, was)
+	}
 	c.version, c.Holder, c.Until = was.version, "b", until.Add(time.Hour)
 	if err := b.claim(ctx, claimedKey, c); err != nil {
 		t.Errorf("the next episode: %v", err)
@@ -314,6 +329,38 @@ func holdsAndClaims(t *testing.T, a, b leaseStore) {
 	if err := a.claim(ctx, claimedKey, c); !errors.Is(err, errConflict) {
 		t.Errorf("the next episode again: %v", err)
 	}
+}
+
+// What one replica has done counts against the ceilings of the next.
+func TestCeilingsOutlastTheHolder(t *testing.T) {
+	c := DefaultNATSLeaseConfig()
+	c.URL = natsServer(t)
+	first := newWorld(t, Auto)
+	first.stop()
+	first.o.Config.SingleInstance, first.o.Config.Lease = false, &LeaseConfig{NATS: &c}
+	first.start()
+	for _, pod := range []string{"a", "b", "c"} { // which is max_per_hour
+		first.deliver(first.an(pod))
+	}
+	first.eventually("all three are done", func(l []entry) bool {
+		return len(l) == 3 && !slices.ContainsFunc(l, func(e entry) bool { return e.State != stateSucceeded })
+	})
+	first.stop() // and gives the lease back
+
+	second := newWorld(t, Auto)
+	second.stop()
+	second.o.Config = first.o.Config
+	second.start()
+	second.deliver(second.an("d"), second.an("a"))
+	second.eventually("both are refused", func(l []entry) bool {
+		return len(l) == 2 && l[0].State == stateRefused && l[1].State == stateRefused
+	})
+	for _, e := range second.plans() {
+		if !strings.Contains(e.Reason, "acted 3 times within the hour") {
+			t.Errorf("%s: %s", e.Plan.Target, e.Reason)
+		}
+	}
+	first.called(3)
 }
 
 // replicaDir makes the test binary a replica: it reads labels from its standard input, a

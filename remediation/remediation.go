@@ -104,7 +104,7 @@ func New(o Options) (*Remediation, error) {
 	r.settings.Store(s)
 	r.metrics.leaseHeld.Set(1)
 	if o.Config.Lease != nil {
-		if r.lease, err = newElector(*o.Config.Lease, r.now, r.metrics, r.logger); err != nil {
+		if r.lease, err = newElector(*o.Config.Lease, r.now, r.metrics, r.learn, r.logger); err != nil {
 			return nil, err
 		}
 		r.metrics.leaseHeld.Set(0)
@@ -216,6 +216,17 @@ func (r *Remediation) Close(ctx context.Context) error {
 		return fmt.Errorf("close remediation: %w", err)
 	}
 	return nil
+}
+
+// learn counts what the other replicas did against the ceilings.
+func (r *Remediation) learn(claims []claim) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range claims {
+		for _, at := range c.Starts {
+			r.ledger.acted(c.Rule, at)
+		}
+	}
 }
 
 // tell logs the state that a plan has entered.

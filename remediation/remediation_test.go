@@ -199,7 +199,7 @@ func (w *world) become(s state) entry {
 func (w *world) eventually(what string, ok func([]entry) bool) []entry {
 	w.t.Helper()
 	var l []entry
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if l = w.plans(); ok(l) {
 			return l
 		}
