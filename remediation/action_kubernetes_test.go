@@ -112,7 +112,11 @@ func TestKubernetes(t *testing.T) {
 		"scale to the bound": {upByTwo, "shop/Deployment/cart", []string{
 			"APPLY " + deployments + "cart", cart(5, ""),
 			"do", "scaled shop/Deployment/cart from 5 to 6",
-			"check", "bounds: shop/Deployment/cart has 6 replicas, and the bounds are 2 to 6",
+			"undo", "scaled shop/Deployment/cart back from 6 to 5",
+			"PATCH " + deployments + "cart", `{"spec": {"replicas": 6}}`,
+			"anew", "",
+			"rehearse", "bounds: shop/Deployment/cart has 6 replicas, and the bounds are 2 to 6",
+			"do", "bounds: shop/Deployment/cart has 6 replicas, and the bounds are 2 to 6",
 		}},
 		// Somebody has switched it off, or up for the holidays: both know more than we do.
 		"scaled to nothing": {upByTwo, "shop/Deployment/cart", []string{

@@ -46,7 +46,8 @@ type sight struct {
 	} `json:"spec"`
 }
 
-// check looks who owns the object and whether there is room to act.
+// check looks who owns the object. Whether there is room to act is for do to say: what did
+// act may leave none, and can be taken back all the same.
 func (t *touch) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
@@ -94,7 +95,7 @@ func (t *touch) admit(s *sight) error {
 		return err
 	}
 	if t.verb == "scale" {
-		_, err := t.room(s)
+		_, err := t.replicas(s)
 		return err
 	}
 	return nil
@@ -139,8 +140,8 @@ func (t *touch) owned(s *sight) error {
 	return nil
 }
 
-// room is how many replicas there would be.
-func (t *touch) room(s *sight) (int, error) {
+// replicas is how many there are, if nobody else has scaled.
+func (t *touch) replicas(s *sight) (int, error) {
 	if s.Spec.Replicas == nil {
 		return 0, fmt.Errorf("%s says no number of replicas", t.object)
 	}
@@ -148,6 +149,11 @@ func (t *touch) room(s *sight) (int, error) {
 	if is < t.scale.Min || is > t.scale.Max {
 		return 0, &refusal{refusedOwnership, fmt.Sprintf("%s has %d replicas, outside %d to %d: somebody else has scaled it", t.object, is, t.scale.Min, t.scale.Max)}
 	}
+	return is, nil
+}
+
+// room is how many replicas there would be.
+func (t *touch) room(is int) (int, error) {
 	to := min(max(is+t.scale.By, t.scale.Min), t.scale.Max)
 	if to == is {
 		return 0, &refusal{refusedBounds, fmt.Sprintf("%s has %d replicas, and the bounds are %d to %d", t.object, is, t.scale.Min, t.scale.Max)}
@@ -308,8 +314,11 @@ func (t *touch) send(ctx context.Context, dry bool) (string, error) {
 	}
 	switch t.verb {
 	case "scale":
-		is := *t.seen.Spec.Replicas
-		to, err := t.room(t.seen)
+		is, err := t.replicas(t.seen)
+		if err != nil {
+			return "", err
+		}
+		to, err := t.room(is)
 		if err != nil {
 			return "", err
 		}
