@@ -142,6 +142,8 @@ func New(o Options) (*App, error) {
 		Dir:             filepath.Join(o.StoragePath, "ledger"),
 		VerifiedClients: verified,
 		Blindness:       a.sight.blindness,
+		Watch:           a.watch,
+		Noteworthy:      a.remedied,
 		Registerer:      a.registry,
 		Logger:          o.Logger.With("component", "remediation"),
 	})
@@ -225,6 +227,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		Recall:         time.Duration(cfg.Detector.Window),
 		Blindness:      a.sight.blindness,
 		Silenced:       func(id, by, why string) { a.incidents.silenced(id, by, why) },
+		Troubles:       func() []foreshock.Trouble { return a.remediation.Troubles() },
 		Registerer:     a.registry,
 		Logger:         a.logger.With("component", "emitter"),
 	}
@@ -240,6 +243,7 @@ func (a *App) observe(f foreshock.Findings) {
 		// Scores were written before, as far as they could be; of incidents Alertmanager
 		// knows which is which.
 		if told := a.incidents.observe(f); len(told) > 0 {
+			a.remediation.Attach(told)
 			a.emitter.Offer(foreshock.Report{Findings: foreshock.Findings{Now: f.Now}, Incidents: told})
 		}
 		return
@@ -250,6 +254,7 @@ func (a *App) observe(f foreshock.Findings) {
 	changed := a.incidents.observe(f)
 	a.evidence.Offer(changed)
 	a.evidence.Attach(changed) // what was found since; nothing waits for it
+	a.remediation.Attach(changed)
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: changed})
 	a.inquest.Heard(changed, f.Now)
 }

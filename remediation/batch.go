@@ -34,7 +34,7 @@ func (b *batch) firing(a alert) {
 			continue
 		}
 		p, d, err := b.settings.plan(rule, a.Labels, a.StartsAt)
-		e := entry{ID: p.id(), Plan: p, CreatedAt: b.now}
+		e := entry{ID: p.id(), Plan: p, Kind: b.settings.actions[rule.Action].kind, Incident: a.incident(), CreatedAt: b.now}
 		if b.ledger.known(p) || b.planned[p.identity()] {
 			b.metrics.repeats.Inc()
 			continue

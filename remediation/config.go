@@ -69,6 +69,10 @@ type ActionConfig struct {
 	// select one of them and never add one.
 	Targets []string `yaml:"targets,omitempty"`
 
+	// Verify says how it is judged whether the action helped. Without it the series that
+	// fired have 5m to recover and 1m to stay so, and what did not help is taken back.
+	Verify *VerifyConfig `yaml:"verify,omitempty"`
+
 	// Webhook posts JSON to a fixed URL.
 	Webhook *WebhookConfig `yaml:"webhook,omitempty"`
 
@@ -104,6 +108,14 @@ func (c ActionConfig) kinds() (set []named) {
 		set = append(set, named{"exec", c.Exec})
 	}
 	return set
+}
+
+// verify is how it is judged whether the action helped.
+func (c ActionConfig) verify() VerifyConfig {
+	if c.Verify == nil {
+		return DefaultVerifyConfig()
+	}
+	return *c.Verify
 }
 
 const (
@@ -179,6 +191,7 @@ func (c ActionConfig) validate(path string) error {
 		}
 		seen[target] = true
 	}
+	errs = append(errs, c.verify().validate(path+".verify"))
 	switch kinds := c.kinds(); len(kinds) {
 	case 0:
 		errs = append(errs, fmt.Errorf("%s: must have one of %s, got none", path, kindNames))

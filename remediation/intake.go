@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -45,6 +46,21 @@ type alert struct {
 	Labels   map[string]string `json:"labels"`
 	StartsAt time.Time         `json:"startsAt"`
 	EndsAt   time.Time         `json:"endsAt"`
+
+	Annotations struct {
+		Incident string `json:"incident"`
+	} `json:"annotations"`
+}
+
+// incidentID is how Foreshock names an incident: see the emitter's annotations.
+var incidentID = regexp.MustCompile(`^[0-9a-f]{12}$`)
+
+// incident is the ID of the one that the alert says it is of; "" where it says none.
+func (a alert) incident() string {
+	if id := a.Annotations.Incident; incidentID.MatchString(id) {
+		return id
+	}
+	return ""
 }
 
 // decodeNotification reads a webhook's body, or says why it is no notification.

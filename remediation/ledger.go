@@ -52,12 +52,26 @@ type entry struct {
 	Approver string `json:"approver,omitempty"`
 	// Output is what the action said.
 	Output string `json:"output,omitempty"`
+	// Kind is what the action is: exec, webhook, …
+	Kind string `json:"kind,omitempty"`
+	// Incident is the ID of the one that the alert is of; "" where it is none of ours.
+	Incident string `json:"incident,omitempty"`
+	// RollbackOf is the ID of the plan that this one takes back.
+	RollbackOf string `json:"rollbackOf,omitempty"`
+
+	// Verify is what the action is held to once it ended; nil before, and where nobody
+	// looks whether it helped.
+	Verify *verification `json:"verify,omitempty"`
+	// Outcome is whether it helped, and Verdict says so to people.
+	Outcome outcome `json:"outcome,omitempty"`
+	Verdict string  `json:"verdict,omitempty"`
 
 	CreatedAt  time.Time `json:"createdAt"`
 	ExpiresAt  time.Time `json:"expiresAt,omitzero"`
 	ApprovedAt time.Time `json:"approvedAt,omitzero"`
 	StartedAt  time.Time `json:"startedAt,omitzero"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
+	OutcomeAt  time.Time `json:"outcomeAt,omitzero"`
 }
 
 // page is one record of the ledger: what one event changed, or a part of it.
@@ -188,7 +202,7 @@ func (l *ledger) believe(e entry) {
 	if len(l.entries) <= history {
 		return
 	}
-	if i := slices.IndexFunc(l.entries, func(e entry) bool { return e.State.settled() }); i >= 0 {
+	if i := slices.IndexFunc(l.entries, func(e entry) bool { return e.State.settled() && !e.watched() }); i >= 0 {
 		l.entries = slices.Delete(l.entries, i, i+1)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/common/model"
+
+	"github.com/foreshock/foreshock/rules"
 )
 
 type metrics struct {
@@ -17,6 +19,8 @@ type metrics struct {
 	ledgerFailures, forgotten             prometheus.Counter
 	pending                               prometheus.Gauge
 	seconds                               prometheus.Histogram
+	outcomes                              *prometheus.CounterVec
+	success                               *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -49,6 +53,48 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			// 10 ms, a local script, to 10 ms × 4^8 ≈ 11 min, past the longest timeout.
 			Buckets: prometheus.ExponentialBuckets(0.01, 4, 9),
 		}),
+		outcomes: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "foreshock_remediation_outcomes_total",
+			Help: "Actions by what the series that fired did afterwards.",
+		}, []string{"rule", "action", "outcome"}),
+		success: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "foreshock_remediation_success_ratio",
+			Help: "Share of a remedy's actions after which the series that fired recovered, of those of the latest 256 plans of which that could be told.",
+		}, []string{"rule", "action"}),
+	}
+}
+
+// remedies has the outcomes of all remedies begin at zero, and tells how they did.
+func (m *metrics) remedies(all []*rules.Remedy, entries []entry) {
+	for _, r := range all {
+		for _, o := range outcomes {
+			m.outcomes.WithLabelValues(r.Name, r.Action, string(o))
+		}
+		m.rate(plan{Rule: r.Name, Action: r.Action}, entries)
+	}
+}
+
+// outcome counts that of e.
+func (m *metrics) outcome(e entry) {
+	m.outcomes.WithLabelValues(e.Plan.Rule, e.Plan.Action, string(e.Outcome)).Inc()
+}
+
+// rate tells how often the remedy of p helped, as far as it could be told.
+func (m *metrics) rate(p plan, entries []entry) {
+	helped, told := 0, 0
+	for _, e := range entries {
+		if e.Plan.Rule != p.Rule || e.Plan.Action != p.Action || e.RollbackOf != "" {
+			continue
+		}
+		if e.Outcome == recovered {
+			helped++
+		}
+		if e.Outcome == recovered || e.Outcome == notRecovered {
+			told++
+		}
+	}
+	if told > 0 {
+		m.success.WithLabelValues(p.Rule, p.Action).Set(float64(helped) / float64(told))
 	}
 }
 

@@ -12,6 +12,10 @@
 // and is never run again. A resolved alert cancels what has not started. The ledger
 // remembers for a month, and then refuses what began before.
 //
+// That an action succeeded says nothing. It helped if the very series that fired recover
+// and stay so, by their samples; without samples nobody can tell, which is no success.
+// What did not help is taken back once, where it can be, and a person is told.
+//
 // Labels are other people's input: they select among the configured targets and
 // fill values in, and never choose an executable, a URL or the shape of a request.
 // Doubt is a refusal, and a refusal is final for its episode. Every time here is
@@ -45,17 +49,27 @@ type Options struct {
 	VerifiedClients bool
 	// Blindness says whether Foreshock sees anything: while it does not, nothing is done.
 	// Nil means that it does.
-	Blindness  func() foreshock.Blindness
+	Blindness func() foreshock.Blindness
+	// Watch looks at the series that fired, to see whether what was done helped. Nil
+	// sees none: then nobody can tell.
+	Watch Watch
+	// Noteworthy is told the ID of an incident when what was done about it, or what
+	// became of that, has changed: see Attach. It must not wait, nor call back, and is not
+	// called before Run.
+	Noteworthy func(incident string)
 	Now        func() time.Time
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
 }
 
-// Remediation turns alerts into plans, and plans into actions one at a time. Its
+// Remediation turns alerts into plans, and plans into actions one at a time, and watches
+// whether they help. Its
 // methods and handlers are safe for concurrent use.
 type Remediation struct {
 	verifiedClients bool
 	blindness       func() foreshock.Blindness
+	watch           Watch
+	noteworthy      func(incident string) // or nil
 	now             func() time.Time
 	logger          *slog.Logger
 	metrics         *metrics
@@ -67,9 +81,12 @@ type Remediation struct {
 	abandon context.CancelFunc // ends the action under way
 
 	settings atomic.Pointer[settings]
+	words    atomic.Pointer[told]
 
 	mu      sync.Mutex // over all below, held while the ledger is written
 	ledger  *ledger
+	seeing  time.Time       // since when Watch can look: not long after a start
+	undo    map[string]undo // of what may have to be taken back, by the plan's ID
 	running bool
 	closed  bool
 }
@@ -86,6 +103,9 @@ func New(o Options) (*Remediation, error) {
 	if o.Blindness == nil {
 		o.Blindness = func() foreshock.Blindness { return foreshock.Blindness{} }
 	}
+	if o.Watch == nil {
+		o.Watch = func(context.Context, string) ([]Sight, error) { return nil, nil }
+	}
 	s, err := newSettings(o.Config, o.Remedies)
 	if err != nil {
 		return nil, err
@@ -93,6 +113,9 @@ func New(o Options) (*Remediation, error) {
 	r := &Remediation{
 		verifiedClients: o.VerifiedClients,
 		blindness:       o.Blindness,
+		watch:           o.Watch,
+		noteworthy:      o.Noteworthy,
+		undo:            map[string]undo{},
 		now:             func() time.Time { return o.Now().UTC() },
 		logger:          o.Logger,
 		metrics:         newMetrics(o.Registerer),
@@ -108,6 +131,8 @@ func New(o Options) (*Remediation, error) {
 		return nil, errors.Join(err, r.ledger.close())
 	}
 	r.forget()
+	r.metrics.remedies(s.remedies, r.ledger.entries)
+	r.words.Store(telling(r.ledger.entries))
 	r.act, r.abandon = context.WithCancel(context.Background())
 	r.warn(s)
 	r.signal()
@@ -156,21 +181,25 @@ func (r *Remediation) Prepare(c Config, remedies []*rules.Remedy) (commit func()
 	return func() {
 		r.settings.Store(s)
 		r.warn(s)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.metrics.remedies(s.remedies, r.ledger.entries)
 	}, nil
 }
 
-// Run acts on what was planned, one action at a time, until Close. It may be called
-// once.
+// Run acts on what was planned, one action at a time, and watches what became of it,
+// until Close. It may be called once.
 func (r *Remediation) Run() {
 	r.mu.Lock()
-	r.running = true
+	r.running, r.seeing = true, r.now()
 	r.mu.Unlock()
 	defer close(r.stopped)
 
-	var both sync.WaitGroup
-	both.Go(r.work)
-	both.Go(r.expire)
-	both.Wait()
+	var all sync.WaitGroup
+	all.Go(r.work)
+	all.Go(r.expire)
+	all.Go(r.verify)
+	all.Wait()
 }
 
 // Close takes no more alerts, lets the action under way finish within ctx, ends it
@@ -205,7 +234,7 @@ func (r *Remediation) Close(ctx context.Context) error {
 	return nil
 }
 
-// tell logs the state that a plan has entered.
+// tell logs the state that a plan has entered, and has those be told who are to know.
 func (r *Remediation) tell(e entry) {
 	level := slog.LevelInfo
 	if e.State == stateFailed || e.State == stateRefused || e.State == stateUnknown {
@@ -213,6 +242,10 @@ func (r *Remediation) tell(e entry) {
 	}
 	r.logger.Log(context.Background(), level, "remedy", "state", e.State, "id", e.ID, "rule", e.Plan.Rule,
 		"action", e.Plan.Action, "target", e.Plan.Target, "reason", e.Reason, "approver", e.Approver)
+	if e.RollbackOf != "" && e.State.settled() {
+		delete(r.undo, e.RollbackOf) // once is all
+	}
+	r.publish(e)
 }
 
 // signal says that there may be work; it never blocks.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/foreshock/foreshock/internal/yamlstrict"
 	"github.com/foreshock/foreshock/rules"
@@ -26,7 +27,18 @@ type settings struct {
 // configured is an action and what it may be pointed at.
 type configured struct {
 	action
+	kind    string // its key: exec, webhook, …
 	targets []string
+	verify  VerifyConfig
+}
+
+// verification is what the action of that name is held to; nil where nobody looks.
+func (s *settings) verification(name string) *verification {
+	c := s.actions[name].verify
+	if c.Within == 0 {
+		return nil
+	}
+	return &verification{time.Duration(c.Within), time.Duration(c.Stay), c.Rollback}
 }
 
 // action is one way of acting on the world.
@@ -84,7 +96,7 @@ func newSettings(c Config, remedies []*rules.Remedy) (*settings, error) {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("remediation.actions[%d].%s.%w", i, k.name, err))
 		}
-		s.actions[a.Name] = configured{built, a.Targets}
+		s.actions[a.Name] = configured{built, k.name, a.Targets, a.verify()}
 	}
 	for _, r := range remedies {
 		errs = append(errs, s.checkRemedy(r))

@@ -49,7 +49,7 @@ func (r *Remediation) next() bool {
 	began := time.Now()
 	output, err := d.do(r.act)
 	r.metrics.seconds.Observe(time.Since(began).Seconds())
-	r.end(e, output, err)
+	r.end(e, d, output, err)
 	return true
 }
 
@@ -68,6 +68,9 @@ func (r *Remediation) begin() (entry, deed, bool) {
 		d, err := r.settings.Load().recheck(r.ledger, e, now)
 		if b := r.blindness(); err == nil && b.Blind() {
 			err = &refusal{refusedBlind, fmt.Sprintf("blind since %s: %s", b.Since.UTC().Format(time.RFC3339), b.Why)}
+		}
+		if err == nil {
+			d, err = r.takeBack(e, d)
 		}
 		refused := (*refusal)(nil)
 		if errors.As(err, &refused) {
@@ -125,13 +128,15 @@ func tooOften(n int) *refusal {
 
 // end records how it went. If that cannot be written the next process will call it
 // unknown.
-func (r *Remediation) end(e entry, output string, err error) {
+func (r *Remediation) end(e entry, d deed, output string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.State, e.FinishedAt, e.Output = stateSucceeded, r.now(), output
 	if err != nil {
 		e.State, e.Reason = stateFailed, clip(err.Error(), maxReason)
 	}
+	e.Verify = r.settings.Load().verification(e.Plan.Action)
+	r.remember(e, d)
 	if err := r.ledger.record(e); err != nil {
 		r.ledger.believe(e)
 		r.logger.Error("outcome of a remedy not recorded", "id", e.ID, "state", e.State, "err", err)
