@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"strconv"
 
@@ -53,6 +56,7 @@ func (s *story) alerts(ctx context.Context) (found []alert, err error) {
 type shownIncident struct {
 	ID, State, Rule string
 	Causes          []shownCause
+	Remedies        []struct{ Outcome, Text string }
 }
 
 type shownCause struct {
@@ -90,8 +94,8 @@ func (s *story) cpuSeries(ctx context.Context) ([]shownSeries, error) {
 }
 
 type shownRemediation struct {
-	State, Reason, Output string
-	Plan                  struct{ Action string }
+	ID, Hash, State, Reason, Output, Outcome, Verdict string
+	Plan                                              struct{ Action string }
 }
 
 // remediations are what Foreshock did or would do, newest first.
@@ -103,6 +107,31 @@ func (s *story) remediations(ctx context.Context) ([]shownRemediation, error) {
 	}
 	err = decode(body, &answer)
 	return answer.Data, err
+}
+
+// approve says yes to the plan, as a person would.
+func (s *story) approve(ctx context.Context, r shownRemediation) error {
+	body, err := json.Marshal(map[string]string{"hash": r.Hash, "approver": "the demo"})
+	if err != nil {
+		return err
+	}
+	url := s.stack.URL(9797, "/api/v1/remediations/"+r.ID+"/approve")
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+s.token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		why, _ := io.ReadAll(resp.Body) // what could be read says more than nothing
+		return fmt.Errorf("approve %s: %s: %s", r.ID, resp.Status, bytes.TrimSpace(why))
+	}
+	return nil
 }
 
 // webhooks is how many notifications Alertmanager says it delivered by webhook, and
