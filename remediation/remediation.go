@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,13 +41,19 @@ type Options struct {
 	Remedies []*rules.Remedy
 	// Dir holds the ledger. One process at a time may have it.
 	Dir string
+	// PauseFile is the kill switch's file: while there is one, nothing starts. "" is
+	// paused in Dir.
+	PauseFile string
 	// VerifiedClients says that the listener in front of Webhook demands client
 	// certificates and verifies them: where nothing can act, that lets in.
 	VerifiedClients bool
 	// Blindness says whether Foreshock sees anything: while it does not, nothing is done.
 	// Nil means that it does.
-	Blindness  func() foreshock.Blindness
-	Now        func() time.Time
+	Blindness func() foreshock.Blindness
+	Now       func() time.Time
+	// Uptime is a clock that nobody can set; nil is the process's own. What must not
+	// happen too often is measured by it, so that setting the other allows nothing.
+	Uptime     func() time.Duration
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
 }
@@ -57,10 +64,14 @@ type Remediation struct {
 	verifiedClients bool
 	blindness       func() foreshock.Blindness
 	now             func() time.Time
+	uptime          func() time.Duration
 	logger          *slog.Logger
 	metrics         *metrics
+	self            *self
+	killSwitch      killSwitch
 
 	wake    chan struct{} // holds one token when there may be work
+	show    chan struct{} // holds one when there may be a plan to rehearse
 	closing chan struct{} // closed by Close
 	stopped chan struct{} // closed when Run has returned
 	act     context.Context
@@ -70,6 +81,8 @@ type Remediation struct {
 
 	mu      sync.Mutex // over all below, held while the ledger is written
 	ledger  *ledger
+	hands   map[string]bool // the plans that workers have in hand
+	clock   moment          // when the clocks were compared
 	running bool
 	closed  bool
 }
@@ -86,6 +99,13 @@ func New(o Options) (*Remediation, error) {
 	if o.Blindness == nil {
 		o.Blindness = func() foreshock.Blindness { return foreshock.Blindness{} }
 	}
+	if o.Uptime == nil {
+		born := time.Now()
+		o.Uptime = func() time.Duration { return time.Since(born) }
+	}
+	if o.PauseFile == "" {
+		o.PauseFile = filepath.Join(o.Dir, "paused")
+	}
 	s, err := newSettings(o.Config, o.Remedies)
 	if err != nil {
 		return nil, err
@@ -94,48 +114,82 @@ func New(o Options) (*Remediation, error) {
 		verifiedClients: o.VerifiedClients,
 		blindness:       o.Blindness,
 		now:             func() time.Time { return o.Now().UTC() },
+		uptime:          o.Uptime,
+		self:            findSelf(),
+		killSwitch:      killSwitch{file: o.PauseFile},
+		hands:           map[string]bool{},
 		logger:          o.Logger,
 		metrics:         newMetrics(o.Registerer),
 		wake:            make(chan struct{}, 1),
+		show:            make(chan struct{}, 1),
 		closing:         make(chan struct{}),
 		stopped:         make(chan struct{}),
 	}
 	r.settings.Store(s)
+	r.clock = r.moment()
 	if r.ledger, err = openLedger(o.Dir, r.metrics, journal.Options{Registerer: o.Registerer, Logger: o.Logger}); err != nil {
 		return nil, err
 	}
+	r.ledger.launches.age(r.clock)
 	if err := r.settle(); err != nil {
 		return nil, errors.Join(err, r.ledger.close())
 	}
 	r.forget()
+	r.heed()
 	r.act, r.abandon = context.WithCancel(context.Background())
 	r.warn(s)
 	r.signal()
 	return r, nil
 }
 
-// settle decides about what the last process had begun: nobody saw how it ended.
+// moment is now.
+func (r *Remediation) moment() moment { return moment{r.now(), r.uptime()} }
+
+// interruptedReason is what is known of a plan whose process died.
+const interruptedReason = "foreshock stopped while it ran: it may or may not have acted"
+
+// mostAttempts is how often a plan starts at most whose action may be repeated.
+const mostAttempts = 2
+
+// settle decides about what the last process had begun: nobody saw how it ended. It takes over
+// a pause, and begins one where the ledger may have lost an order to.
 func (r *Remediation) settle() error {
-	if r.ledger.log.Damaged() {
-		if err := r.ledger.write(page{DamagedAt: r.now()}); err != nil {
+	now := r.now()
+	if r.ledger.log.Damaged() || r.ledger.broken {
+		o := order{Verb: verbPause, By: "foreshock", Reason: "the ledger was found damaged", At: now}
+		if err := r.ledger.write(page{DamagedAt: now, Orders: []order{o}}); err != nil {
 			return err
 		}
 	}
-	var unknown []entry
+	if o := r.ledger.paused; o != nil {
+		r.killSwitch.thrown.Store(o)
+		r.metrics.paused.Set(1)
+	}
+	var settled []entry
 	for _, e := range r.ledger.entries {
 		if e.State == stateRunning {
-			e.State = stateUnknown
-			e.Reason = "foreshock stopped while it ran: it may or may not have acted, and is not run again"
-			unknown = append(unknown, e)
+			settled = append(settled, r.interrupted(e))
 		}
 	}
-	if err := r.ledger.record(unknown...); err != nil {
+	if err := r.ledger.record(settled...); err != nil {
 		return err
 	}
-	for _, e := range unknown {
+	for _, e := range settled {
 		r.tell(e)
 	}
 	return nil
+}
+
+// interrupted decides about a plan that ran when the process died. It is run again only if
+// doing it twice is doing it once, only once more, and only past all guards.
+func (r *Remediation) interrupted(e entry) entry {
+	q := r.question(e)
+	if err := isStillWhatWasPlanned(q); err == nil && q.deed.idempotent && e.Attempts < mostAttempts {
+		e.State, e.Reason = stateApproved, interruptedReason+", and is repeated"
+		return e
+	}
+	e.State, e.Reason = stateUnknown, interruptedReason+", and is not run again"
+	return e
 }
 
 // warn tells the operator what the configuration leaves shut.
@@ -159,7 +213,7 @@ func (r *Remediation) Prepare(c Config, remedies []*rules.Remedy) (commit func()
 	}, nil
 }
 
-// Run acts on what was planned, one action at a time, until Close. It may be called
+// Run acts on what was planned, no more at a time than may, until Close. It may be called
 // once.
 func (r *Remediation) Run() {
 	r.mu.Lock()
@@ -167,10 +221,13 @@ func (r *Remediation) Run() {
 	r.mu.Unlock()
 	defer close(r.stopped)
 
-	var both sync.WaitGroup
-	both.Go(r.work)
-	both.Go(r.expire)
-	both.Wait()
+	var all sync.WaitGroup
+	for range highestConcurrent { // most have nothing to do: max_concurrent is a guard
+		all.Go(r.work)
+	}
+	all.Go(r.rehearse)
+	all.Go(r.expire)
+	all.Wait()
 }
 
 // Close takes no more alerts, lets the action under way finish within ctx, ends it
@@ -217,8 +274,10 @@ func (r *Remediation) tell(e entry) {
 
 // signal says that there may be work; it never blocks.
 func (r *Remediation) signal() {
-	select {
-	case r.wake <- struct{}{}:
-	default:
+	for _, c := range []chan struct{}{r.wake, r.show} {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
 	}
 }
