@@ -214,7 +214,7 @@ func TestSecretsAreMasked(t *testing.T) {
 	again, err := Load(write(t, map[string]string{
 		"foreshock.yml": strings.NewReplacer("url: <secret>", "url: https://hooks.example.com/canary",
 			"approval_token: <secret>", "approval_token: canary-of-a-person").Replace(text),
-		"rules/a.yml":   fullFiles["rules/a.yml"],
+		"rules/a.yml": fullFiles["rules/a.yml"],
 	}))
 	if err != nil {
 		t.Fatal(err)

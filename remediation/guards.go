@@ -41,7 +41,7 @@ type guard struct {
 	class string // the reason's label on the metric
 	at    stage
 	// no returns why not. Any error is a no: a guard that cannot tell does not let
-	// through. A *refusal keeps its own class, and later postpones.
+	// through. A *refusal keeps its own class, and errLater postpones.
 	no func(*question) error
 }
 
@@ -88,14 +88,14 @@ type question struct {
 	verdict error
 }
 
-// answer asks every guard of the stage and returns nil, the first *refusal, or later.
+// answer asks every guard of the stage and returns nil, the first *refusal, or errLater.
 func (q *question) answer(at stage) error {
 	for _, g := range guards {
 		if g.at&at == 0 {
 			continue
 		}
 		err := g.no(q)
-		if refused := (*refusal)(nil); err == nil || errors.As(err, &refused) || errors.Is(err, later) {
+		if refused := (*refusal)(nil); err == nil || errors.As(err, &refused) || errors.Is(err, errLater) {
 			if err != nil {
 				return err
 			}
@@ -106,8 +106,8 @@ func (q *question) answer(at stage) error {
 	return nil
 }
 
-// later is no refusal: the plan keeps its place and is asked about again.
-var later = errors.New("waits for its turn")
+// errLater is no refusal: the plan keeps its place and is asked about again.
+var errLater = errors.New("waits for its turn")
 
 func modeActs(q *question) error {
 	c := q.settings.config
@@ -271,7 +271,7 @@ func queueHasRoom(q *question) error {
 
 func isItsTurn(q *question) error {
 	if q.underWay >= q.settings.config.MaxConcurrent {
-		return later
+		return errLater
 	}
 	return nil
 }

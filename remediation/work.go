@@ -80,7 +80,7 @@ func (r *Remediation) pick() (id string, d deed, ok bool) {
 		e := r.ledger.entries[i]
 		q := r.question(e)
 		switch err := q.answer(start); {
-		case errors.Is(err, later):
+		case errors.Is(err, errLater):
 			r.postpone(i)
 			return "", deed{}, false
 		case err != nil:
@@ -108,7 +108,7 @@ func (r *Remediation) start(id string, verdict error) (entry, deed, bool) {
 	q := r.question(e)
 	q.asked, q.verdict = true, verdict
 	switch err := q.answer(start); {
-	case errors.Is(err, later):
+	case errors.Is(err, errLater):
 		r.postpone(i)
 		return entry{}, deed{}, false
 	case err != nil:
@@ -181,7 +181,7 @@ func (r *Remediation) refuse(e entry, err error) {
 func (r *Remediation) postpone(i int) {
 	e := &r.ledger.entries[i]
 	if e.Reason == "" {
-		e.Reason = later.Error()
+		e.Reason = errLater.Error()
 		r.metrics.refusals[refusedConcurrency].Inc()
 	}
 }
