@@ -140,6 +140,7 @@ func New(o Options) (*App, error) {
 		Config:          cfg.Remediation,
 		Remedies:        cfg.Rules.Remedies,
 		Dir:             filepath.Join(o.StoragePath, "ledger"),
+		PauseFile:       filepath.Join(o.StoragePath, "paused"),
 		VerifiedClients: verified,
 		Blindness:       a.sight.blindness,
 		Watch:           a.watch,
@@ -257,6 +258,13 @@ func (a *App) observe(f foreshock.Findings) {
 	a.remediation.Attach(changed)
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: changed})
 	a.inquest.Heard(changed, f.Now)
+}
+
+// Pause is the remedies' kill switch: none starts any more until a person resumes them.
+func (a *App) Pause(by, reason string) {
+	if err := a.remediation.Pause(by, reason); err != nil {
+		a.logger.Error("pause not recorded; nothing starts while this process runs", "err", err)
+	}
 }
 
 // Run serves until ctx ends, then stops everything in order. A value on hangup

@@ -38,6 +38,10 @@ type ExecConfig struct {
 	// Timeout is how long the command may run. Then its whole process group gets
 	// SIGTERM, and 2s later SIGKILL. From 1ms to 10m.
 	Timeout model.Duration `yaml:"timeout"`
+
+	// Idempotent says that running the command twice is running it once. If Foreshock
+	// dies meanwhile it is run once more, when all guards still let it.
+	Idempotent bool `yaml:"idempotent,omitempty"`
 }
 
 // targetPlaceholder stands for the plan's target in a command.
@@ -128,6 +132,8 @@ type command struct {
 	pattern   *regexp.Regexp
 	timeout   time.Duration
 	killDelay time.Duration
+
+	idempotent bool
 }
 
 func (c ExecConfig) build() (action, error) {
@@ -143,7 +149,7 @@ func (c ExecConfig) build() (action, error) {
 		return nil, fmt.Errorf("command: %w", err)
 	}
 	argv := append([]string{path}, c.Command[1:]...)
-	return &command{argv, pattern, time.Duration(c.Timeout), killDelay}, nil
+	return &command{argv, pattern, time.Duration(c.Timeout), killDelay, c.Idempotent}, nil
 }
 
 func (c *command) prepare(p plan) (deed, error) {
@@ -158,8 +164,9 @@ func (c *command) prepare(p plan) (deed, error) {
 		argv[i] = p.Target
 	}
 	return deed{
-		digest: digest(append([]string{"exec"}, argv...)...),
-		do:     func(ctx context.Context) (string, error) { return c.run(ctx, argv, p) },
+		digest:     digest(append([]string{"exec"}, argv...)...),
+		idempotent: c.idempotent,
+		do:         func(ctx context.Context) (string, error) { return c.run(ctx, argv, p) },
 	}, nil
 }
 

@@ -121,7 +121,7 @@ func (r *Remediation) Webhook() http.Handler {
 			return
 		}
 		r.metrics.notifications.Inc()
-		if !r.authorized(w, req) {
+		if !r.authorized(w, req, r.sender) {
 			return
 		}
 		body, ok := api.Body(w, req, maxNotification)
@@ -162,8 +162,8 @@ func (r *Remediation) take(n notification) error {
 		return nil
 	}
 	b := batch{
-		settings: s, ledger: r.ledger, metrics: r.metrics, now: r.now(),
-		changed: map[string]bool{}, planned: map[identity]bool{},
+		settings: s, ledger: r.ledger, metrics: r.metrics, now: r.moment(), ask: r.question,
+		changed: map[string]bool{}, planned: map[identity]bool{}, ended: map[identity]time.Time{},
 	}
 	for _, a := range n.alerts {
 		r.metrics.alerts[a.Status].Inc()
@@ -173,7 +173,10 @@ func (r *Remediation) take(n notification) error {
 			b.resolved(a)
 		}
 	}
-	err := r.ledger.record(b.entries...)
+	err := r.ledger.ended(b.ended)
+	if err == nil {
+		err = r.ledger.record(b.entries...)
+	}
 	r.signal()
 	if err != nil {
 		return err

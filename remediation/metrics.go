@@ -11,16 +11,16 @@ import (
 )
 
 type metrics struct {
-	notifications, unauthorized, rejected prometheus.Counter
-	alerts                                map[model.AlertStatus]prometheus.Counter
-	truncated, invalid, repeats           prometheus.Counter
-	transitions                           map[state]prometheus.Counter
-	refusals                              map[string]prometheus.Counter
-	ledgerFailures, forgotten             prometheus.Counter
-	pending                               prometheus.Gauge
-	seconds                               prometheus.Histogram
-	outcomes                              *prometheus.CounterVec
-	success                               *prometheus.GaugeVec
+	notifications, unauthorized, rejected  prometheus.Counter
+	alerts                                 map[model.AlertStatus]prometheus.Counter
+	truncated, invalid, repeats            prometheus.Counter
+	transitions                            map[state]prometheus.Counter
+	refusals                               map[string]prometheus.Counter
+	ledgerFailures, forgotten              prometheus.Counter
+	pending, running, openBreakers, paused prometheus.Gauge
+	seconds                                prometheus.Histogram
+	outcomes                               *prometheus.CounterVec
+	success                                *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -28,11 +28,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return f.NewCounter(prometheus.CounterOpts{Name: "foreshock_remediation_" + name, Help: help})
 	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return f.NewGauge(prometheus.GaugeOpts{Name: "foreshock_remediation_" + name, Help: help})
+	}
 	return &metrics{
-		pending: f.NewGauge(prometheus.GaugeOpts{
-			Name: "foreshock_remediation_pending_plans",
-			Help: "Plans that wait for approval or for their turn.",
-		}),
+		pending:       gauge("pending_plans", "Plans that wait for approval or for their turn."),
+		running:       gauge("running_actions", "Actions under way, or about to be."),
+		openBreakers:  gauge("open_breakers", "Rules that failed too often and wait for a person to close their circuit breaker."),
+		paused:        gauge("paused", "Whether a person or a file has paused all remedies."),
 		notifications: counter("notifications_total", "Webhooks received, whoever sent them."),
 		unauthorized:  counter("unauthorized_total", "Webhooks and decisions refused for want of the token or certificate."),
 		rejected:      counter("notifications_rejected_total", "Webhooks whose body was not a notification."),
@@ -43,7 +46,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		repeats:   counter("repeats_total", "Times an alert met a remedy that had been decided about in the same episode."),
 		transitions: each(f, "transitions_total", "Plans that entered a state.", "state",
 			states...),
-		refusals: each(f, "refusals_total", "Plans refused, by reason.", "reason",
+		refusals: each(f, "refusals_total", "Refusals by the guard that refused; what is refused for concurrency waits for its turn.", "reason",
 			refusals...),
 		ledgerFailures: counter("ledger_failures_total", "Events that could not be recorded, and so did not happen."),
 		forgotten:      counter("ledger_forgotten_total", "Alerts that a rule met and the ledger forgot after 30 days."),
@@ -68,7 +71,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 func (m *metrics) remedies(all []*rules.Remedy, entries []entry) {
 	for _, r := range all {
 		for _, o := range outcomes {
-			m.outcomes.WithLabelValues(r.Name, r.Action, string(o))
+			m.outcomes.WithLabelValues(r.Name, r.Action, o)
 		}
 		m.rate(plan{Rule: r.Name, Action: r.Action}, entries)
 	}
@@ -76,7 +79,7 @@ func (m *metrics) remedies(all []*rules.Remedy, entries []entry) {
 
 // outcome counts that of e.
 func (m *metrics) outcome(e entry) {
-	m.outcomes.WithLabelValues(e.Plan.Rule, e.Plan.Action, string(e.Outcome)).Inc()
+	m.outcomes.WithLabelValues(e.Plan.Rule, e.Plan.Action, e.Outcome).Inc()
 }
 
 // rate tells how often the remedy of p helped, as far as it could be told.
@@ -86,10 +89,10 @@ func (m *metrics) rate(p plan, entries []entry) {
 		if e.Plan.Rule != p.Rule || e.Plan.Action != p.Action || e.RollbackOf != "" {
 			continue
 		}
-		if e.Outcome == recovered {
+		if e.Outcome == outcomeRecovered {
 			helped++
 		}
-		if e.Outcome == recovered || e.Outcome == notRecovered {
+		if e.Outcome == outcomeRecovered || e.Outcome == outcomeNotRecovered {
 			told++
 		}
 	}

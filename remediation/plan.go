@@ -75,18 +75,31 @@ type refusal struct{ class, text string }
 func (r *refusal) Error() string { return r.text }
 
 const (
-	refusedTarget  = "target"  // the alert selects no configured target
-	refusedRender  = "render"  // the action cannot be made of this plan
-	refusedQueue   = "queue"   // too much waits already
-	refusedCeiling = "ceiling" // the rule acted often enough
-	refusedStale   = "stale"   // the plan waited too long for its turn
-	refusedBlind   = "blind"   // no samples come: nobody would see what it does
-	refusedChanged = "changed" // the configuration would now do something else
-	refusedLedger  = "ledger"  // the ledger does not know, or cannot be written
+	refusedMode           = "mode"           // the mode does not let it act
+	refusedAuthentication = "authentication" // who delivered the alert, or asks, is not trusted
+	refusedStale          = "stale"          // the episode is over, or the plan waited too long for its turn
+	refusedBlind          = "blind"          // no samples come: nobody would see what it does
+	refusedTarget         = "target"         // the alert selects no configured target
+	refusedRender         = "render"         // the action cannot be made of this plan
+	refusedChanged        = "changed"        // the configuration would now do something else
+	refusedProtected      = "protected"      // the target is ourselves, or protected
+	refusedOwner          = "owner"          // somebody else looks after the target
+	refusedLedger         = "ledger"         // the ledger does not know, or cannot be written
+	refusedOnce           = "once"           // the alert was decided about again since
+	refusedCooldown       = "cooldown"       // the target was just acted on
+	refusedCeiling        = "ceiling"        // the rule, or all together, acted often enough
+	refusedBlast          = "blast_radius"   // too many of the action's targets were acted on
+	refusedBreaker        = "breaker"        // the rule failed too often
+	refusedQueue          = "queue"          // too much waits already
+	refusedConcurrency    = "concurrency"    // as many run as may; it waits for its turn
+	refusedWindow         = "window"         // no remedy may act at this hour
+	refusedPaused         = "paused"         // a person paused all remedies
 )
 
 var refusals = []string{
-	refusedTarget, refusedRender, refusedQueue, refusedCeiling, refusedStale, refusedBlind, refusedChanged, refusedLedger,
+	refusedMode, refusedAuthentication, refusedStale, refusedBlind, refusedTarget, refusedRender, refusedChanged,
+	refusedProtected, refusedOwner, refusedLedger, refusedOnce, refusedCooldown, refusedCeiling, refusedBlast,
+	refusedBreaker, refusedQueue, refusedConcurrency, refusedWindow, refusedPaused,
 }
 
 // plan works out what the remedy would do about the alert. Where that is nothing

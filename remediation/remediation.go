@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,9 @@ type Options struct {
 	Remedies []*rules.Remedy
 	// Dir holds the ledger. One process at a time may have it.
 	Dir string
+	// PauseFile is the kill switch's file: while there is one, nothing starts. "" is
+	// paused in Dir.
+	PauseFile string
 	// VerifiedClients says that the listener in front of Webhook demands client
 	// certificates and verifies them: where nothing can act, that lets in.
 	VerifiedClients bool
@@ -58,6 +62,9 @@ type Options struct {
 	// called before Run.
 	Noteworthy func(incident string)
 	Now        func() time.Time
+	// Uptime is a clock that nobody can set; nil is the process's own. What must not
+	// happen too often is measured by it, so that setting the other allows nothing.
+	Uptime     func() time.Duration
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
 }
@@ -71,10 +78,14 @@ type Remediation struct {
 	watch           Watch
 	noteworthy      func(incident string) // or nil
 	now             func() time.Time
+	uptime          func() time.Duration
 	logger          *slog.Logger
 	metrics         *metrics
+	self            *self
+	killSwitch      killSwitch
 
 	wake    chan struct{} // holds one token when there may be work
+	show    chan struct{} // holds one when there may be a plan to rehearse
 	closing chan struct{} // closed by Close
 	stopped chan struct{} // closed when Run has returned
 	act     context.Context
@@ -87,6 +98,8 @@ type Remediation struct {
 	ledger  *ledger
 	seeing  time.Time       // since when Watch can look: not long after a start
 	undo    map[string]undo // of what may have to be taken back, by the plan's ID
+	hands   map[string]bool // the plans that workers have in hand
+	clock   moment          // when the clocks were compared
 	running bool
 	closed  bool
 }
@@ -106,6 +119,13 @@ func New(o Options) (*Remediation, error) {
 	if o.Watch == nil {
 		o.Watch = func(context.Context, string) ([]Sight, error) { return nil, nil }
 	}
+	if o.Uptime == nil {
+		born := time.Now()
+		o.Uptime = func() time.Duration { return time.Since(born) }
+	}
+	if o.PauseFile == "" {
+		o.PauseFile = filepath.Join(o.Dir, "paused")
+	}
 	s, err := newSettings(o.Config, o.Remedies)
 	if err != nil {
 		return nil, err
@@ -117,20 +137,28 @@ func New(o Options) (*Remediation, error) {
 		noteworthy:      o.Noteworthy,
 		undo:            map[string]undo{},
 		now:             func() time.Time { return o.Now().UTC() },
+		uptime:          o.Uptime,
+		self:            findSelf(),
+		killSwitch:      killSwitch{file: o.PauseFile},
+		hands:           map[string]bool{},
 		logger:          o.Logger,
 		metrics:         newMetrics(o.Registerer),
 		wake:            make(chan struct{}, 1),
+		show:            make(chan struct{}, 1),
 		closing:         make(chan struct{}),
 		stopped:         make(chan struct{}),
 	}
 	r.settings.Store(s)
+	r.clock = r.moment()
 	if r.ledger, err = openLedger(o.Dir, r.metrics, journal.Options{Registerer: o.Registerer, Logger: o.Logger}); err != nil {
 		return nil, err
 	}
+	r.ledger.launches.age(r.clock)
 	if err := r.settle(); err != nil {
 		return nil, errors.Join(err, r.ledger.close())
 	}
 	r.forget()
+	r.heed()
 	r.metrics.remedies(s.remedies, r.ledger.entries)
 	r.words.Store(telling(r.ledger.entries))
 	r.act, r.abandon = context.WithCancel(context.Background())
@@ -139,28 +167,54 @@ func New(o Options) (*Remediation, error) {
 	return r, nil
 }
 
-// settle decides about what the last process had begun: nobody saw how it ended.
+// moment is now.
+func (r *Remediation) moment() moment { return moment{r.now(), r.uptime()} }
+
+// interruptedReason is what is known of a plan whose process died.
+const interruptedReason = "foreshock stopped while it ran: it may or may not have acted"
+
+// mostAttempts is how often a plan starts at most whose action may be repeated.
+const mostAttempts = 2
+
+// settle decides about what the last process had begun: nobody saw how it ended. It takes over
+// a pause, and begins one where the ledger may have lost an order to.
 func (r *Remediation) settle() error {
-	if r.ledger.log.Damaged() {
-		if err := r.ledger.write(page{DamagedAt: r.now()}); err != nil {
+	now := r.now()
+	if r.ledger.log.Damaged() || r.ledger.broken {
+		o := order{Verb: verbPause, By: "foreshock", Reason: "the ledger was found damaged", At: now}
+		if err := r.ledger.write(page{DamagedAt: now, Orders: []order{o}}); err != nil {
 			return err
 		}
 	}
-	var unknown []entry
+	if o := r.ledger.paused; o != nil {
+		r.killSwitch.thrown.Store(o)
+		r.metrics.paused.Set(1)
+	}
+	var settled []entry
 	for _, e := range r.ledger.entries {
 		if e.State == stateRunning {
-			e.State = stateUnknown
-			e.Reason = "foreshock stopped while it ran: it may or may not have acted, and is not run again"
-			unknown = append(unknown, e)
+			settled = append(settled, r.interrupted(e))
 		}
 	}
-	if err := r.ledger.record(unknown...); err != nil {
+	if err := r.ledger.record(settled...); err != nil {
 		return err
 	}
-	for _, e := range unknown {
+	for _, e := range settled {
 		r.tell(e)
 	}
 	return nil
+}
+
+// interrupted decides about a plan that ran when the process died. It is run again only if
+// doing it twice is doing it once, only once more, and only past all guards.
+func (r *Remediation) interrupted(e entry) entry {
+	q := r.question(e)
+	if err := isStillWhatWasPlanned(q); err == nil && q.deed.idempotent && e.Attempts < mostAttempts {
+		e.State, e.Reason = stateApproved, interruptedReason+", and is repeated"
+		return e
+	}
+	e.State, e.Reason = stateUnknown, interruptedReason+", and is not run again"
+	return e
 }
 
 // warn tells the operator what the configuration leaves shut.
@@ -187,7 +241,7 @@ func (r *Remediation) Prepare(c Config, remedies []*rules.Remedy) (commit func()
 	}, nil
 }
 
-// Run acts on what was planned, one action at a time, and watches what became of it,
+// Run acts on what was planned, no more at a time than may, and watches what became of it,
 // until Close. It may be called once.
 func (r *Remediation) Run() {
 	r.mu.Lock()
@@ -196,7 +250,10 @@ func (r *Remediation) Run() {
 	defer close(r.stopped)
 
 	var all sync.WaitGroup
-	all.Go(r.work)
+	for range highestConcurrent { // most have nothing to do: max_concurrent is a guard
+		all.Go(r.work)
+	}
+	all.Go(r.rehearse)
 	all.Go(r.expire)
 	all.Go(r.verify)
 	all.Wait()
@@ -250,8 +307,10 @@ func (r *Remediation) tell(e entry) {
 
 // signal says that there may be work; it never blocks.
 func (r *Remediation) signal() {
-	select {
-	case r.wake <- struct{}{}:
-	default:
+	for _, c := range []chan struct{}{r.wake, r.show} {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
 	}
 }

@@ -62,14 +62,14 @@ func (e entry) remedy() foreshock.Remedy {
 	at := later(e.StartedAt, e.CreatedAt) // a rollback may have been refused
 	return foreshock.Remedy{
 		Rule: e.Plan.Rule, Action: e.Plan.Action, Target: e.Plan.Target,
-		At: at.UnixMilli(), Outcome: string(e.Outcome), Text: e.words(),
+		At: at.UnixMilli(), Outcome: e.Outcome, Text: e.words(),
 	}
 }
 
 // troubled is since when a person must look after e, if so.
 func (e entry) troubled() (since time.Time, ok bool) {
 	switch {
-	case e.RollbackOf != "" || e.Outcome == recovered:
+	case e.RollbackOf != "" || e.Outcome == outcomeRecovered:
 		return time.Time{}, false
 	case e.State == stateFailed || e.State == stateUnknown:
 		return later(e.FinishedAt, e.StartedAt), true

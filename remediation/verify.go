@@ -90,17 +90,14 @@ type Watch func(ctx context.Context, incident string) ([]Sight, error)
 // ErrNotYet is that nothing can be seen yet, but will be.
 var ErrNotYet = errors.New("what was known is being taken up")
 
-// outcome is whether a remedy helped; "" while that is open or nobody looks.
-type outcome string
-
-// The outcomes.
+// The outcomes: whether a remedy helped. "" is that it is open, or that nobody looks.
 const (
-	recovered    outcome = "recovered"     // the series that fired are normal and stayed so
-	notRecovered outcome = "not recovered" // they are not, as their samples say
-	cannotTell   outcome = "cannot tell"   // for want of samples, or of knowing which series
+	outcomeRecovered    = "recovered"     // the series that fired are normal and stayed so
+	outcomeNotRecovered = "not recovered" // they are not, as their samples say
+	outcomeCannotTell   = "cannot tell"   // for want of samples, or of knowing which series
 )
 
-var outcomes = []outcome{recovered, notRecovered, cannotTell}
+var outcomes = []string{outcomeRecovered, outcomeNotRecovered, outcomeCannotTell}
 
 // verification is what an action is held to: its configuration when it ended, so that
 // a restart or a reload changes nothing for it.
@@ -113,7 +110,7 @@ type verification struct {
 
 // verdict is an outcome and why.
 type verdict struct {
-	outcome outcome
+	outcome string
 	text    string
 }
 
@@ -127,12 +124,12 @@ func (e entry) watched() bool { return e.Verify != nil && e.Outcome == "" && e.S
 func (v verification) judge(started time.Time, kind string, seen []Sight, due bool) verdict {
 	by := started.Add(v.Within)
 	var since time.Time // when the last of them became normal
-	open := verdict{cannotTell, "cannot tell whether " + kind + " helped: nothing is known of the series that fired"}
+	open := verdict{outcomeCannotTell, "cannot tell whether " + kind + " helped: nothing is known of the series that fired"}
 	stayed := len(seen) > 0
 	for _, s := range seen {
 		normal := !s.Normal.IsZero() && !s.Normal.After(by) && !s.Accepted
 		if !normal && !s.Heard.Before(by) {
-			return verdict{notRecovered, fmt.Sprintf("not recovered within %s of %s: %s is not back to normal",
+			return verdict{outcomeNotRecovered, fmt.Sprintf("not recovered within %s of %s: %s is not back to normal",
 				spell(v.Within), kind, clip(s.Series, maxSeriesWords))}
 		}
 		if s.Normal.After(since) {
@@ -147,9 +144,9 @@ func (v verification) judge(started time.Time, kind string, seen []Sight, due bo
 	}
 	switch {
 	case stayed && since.Before(started):
-		return verdict{recovered, "recovered before " + kind}
+		return verdict{outcomeRecovered, "recovered before " + kind}
 	case stayed:
-		return verdict{recovered, fmt.Sprintf("recovered %s after %s", spell(since.Sub(started)), kind)}
+		return verdict{outcomeRecovered, fmt.Sprintf("recovered %s after %s", spell(since.Sub(started)), kind)}
 	case due:
 		return open
 	}
@@ -228,7 +225,7 @@ func (r *Remediation) look(ctx context.Context, e entry) verdict {
 		return v
 	}
 	if e.Incident == "" {
-		return verdict{cannotTell, "cannot tell whether " + kind + " helped: the alert is of no incident of Foreshock's"}
+		return verdict{outcomeCannotTell, "cannot tell whether " + kind + " helped: the alert is of no incident of Foreshock's"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
@@ -241,7 +238,7 @@ func (r *Remediation) look(ctx context.Context, e entry) verdict {
 	if err != nil {
 		r.logger.Warn("the series that fired could not be looked at", "id", e.ID, "err", err)
 		if v.outcome != "" {
-			v = verdict{cannotTell, fmt.Sprintf("cannot tell whether %s helped: %v", kind, err)}
+			v = verdict{outcomeCannotTell, fmt.Sprintf("cannot tell whether %s helped: %v", kind, err)}
 		}
 	}
 	return v

@@ -28,31 +28,31 @@ func TestOnlySamplesMakeARecovery(t *testing.T) {
 		want verdict
 	}{
 		"still odd, and time is left":  {[]Sight{{Series: "a", Heard: at(299)}}, false, verdict{}},
-		"odd for as long as was given": {[]Sight{{Series: "a", Heard: at(300)}}, false, verdict{notRecovered, "not recovered within 5m of exec: a is not back to normal"}},
+		"odd for as long as was given": {[]Sight{{Series: "a", Heard: at(300)}}, false, verdict{outcomeNotRecovered, "not recovered within 5m of exec: a is not back to normal"}},
 		"normal, but for how long":     {[]Sight{{Series: "a", Normal: at(40), Heard: at(99)}}, false, verdict{}},
-		"normal and stayed so":         {[]Sight{{Series: "a", Normal: at(40), Heard: at(100)}}, false, verdict{recovered, "recovered 40 s after exec"}},
+		"normal and stayed so":         {[]Sight{{Series: "a", Normal: at(40), Heard: at(100)}}, false, verdict{outcomeRecovered, "recovered 40 s after exec"}},
 		"the last of them counts": {
 			[]Sight{{Series: "a", Normal: at(130), Heard: at(200)}, {Series: "b", Normal: at(40), Heard: at(200)}},
 			false,
-			verdict{recovered, "recovered 2m10s after exec"},
+			verdict{outcomeRecovered, "recovered 2m10s after exec"},
 		},
 		"one of two is odd": {
 			[]Sight{{Series: "a", Normal: at(40), Heard: at(300)}, {Series: "b", Heard: at(300)}},
 			false,
-			verdict{notRecovered, "not recovered within 5m of exec: b is not back to normal"},
+			verdict{outcomeNotRecovered, "not recovered within 5m of exec: b is not back to normal"},
 		},
-		"normal too late":                {[]Sight{{Series: "a", Normal: at(301), Heard: at(301)}}, false, verdict{notRecovered, "not recovered within 5m of exec: a is not back to normal"}},
-		"odd for so long that it passes": {[]Sight{{Series: "a", Normal: at(40), Heard: at(300), Accepted: true}}, false, verdict{notRecovered, "not recovered within 5m of exec: a is not back to normal"}},
-		"normal before":                  {[]Sight{{Series: "a", Normal: at(-5), Heard: at(60)}}, false, verdict{recovered, "recovered before exec"}},
+		"normal too late":                {[]Sight{{Series: "a", Normal: at(301), Heard: at(301)}}, false, verdict{outcomeNotRecovered, "not recovered within 5m of exec: a is not back to normal"}},
+		"odd for so long that it passes": {[]Sight{{Series: "a", Normal: at(40), Heard: at(300), Accepted: true}}, false, verdict{outcomeNotRecovered, "not recovered within 5m of exec: a is not back to normal"}},
+		"normal before":                  {[]Sight{{Series: "a", Normal: at(-5), Heard: at(60)}}, false, verdict{outcomeRecovered, "recovered before exec"}},
 		"normal before, and not stayed":  {[]Sight{{Series: "a", Normal: at(-90), Heard: at(59)}}, false, verdict{}},
-		"nothing heard since":            {[]Sight{{Series: "a", Heard: at(-1)}}, true, verdict{cannotTell, "cannot tell whether exec helped: no samples of a since 11:59:59 UTC"}},
-		"normal, and then silent":        {[]Sight{{Series: "a", Normal: at(40), Heard: at(40)}}, true, verdict{cannotTell, "cannot tell whether exec helped: no samples of a since 12:00:40 UTC"}},
+		"nothing heard since":            {[]Sight{{Series: "a", Heard: at(-1)}}, true, verdict{outcomeCannotTell, "cannot tell whether exec helped: no samples of a since 11:59:59 UTC"}},
+		"normal, and then silent":        {[]Sight{{Series: "a", Normal: at(40), Heard: at(40)}}, true, verdict{outcomeCannotTell, "cannot tell whether exec helped: no samples of a since 12:00:40 UTC"}},
 		"one of two is silent": {
 			[]Sight{{Series: "a", Normal: at(40), Heard: at(300)}, {Series: "b"}},
 			true,
-			verdict{cannotTell, "cannot tell whether exec helped: no samples of b"},
+			verdict{outcomeCannotTell, "cannot tell whether exec helped: no samples of b"},
 		},
-		"nothing known":     {nil, true, verdict{cannotTell, "cannot tell whether exec helped: nothing is known of the series that fired"}},
+		"nothing known":     {nil, true, verdict{outcomeCannotTell, "cannot tell whether exec helped: nothing is known of the series that fired"}},
 		"nothing known yet": {nil, false, verdict{}},
 	} {
 		if got := v.judge(started, "exec", tc.seen, tc.due); got != tc.want {
@@ -90,7 +90,7 @@ func (l *lab) prepare(plan) (deed, error) {
 func newLab(t *testing.T, sights func(started, now time.Time) []Sight) *lab {
 	l := &lab{sights: sights, undoes: true, world: &world{t: t}}
 	l.o = Options{Config: DefaultConfig(), Dir: filepath.Join(t.TempDir(), "ledger"), Remedies: []*rules.Remedy{restart}}
-	l.o.Config.Mode, l.o.Config.WebhookToken = Auto, token
+	l.o.Config.Mode, l.o.Config.WebhookToken, l.o.Config.ApprovalToken = Auto, token, approvalToken
 	hook := DefaultWebhookConfig()
 	hook.URL = "http://localhost/never"
 	l.o.Config.Actions = []ActionConfig{{Name: "restart", Targets: []string{"a", "b"}, Webhook: &hook}}
@@ -119,6 +119,9 @@ func (l *lab) begin() {
 	s.actions = map[string]configured{"restart": own}
 	r.settings.Store(&s)
 	go r.Run()
+	if l.began.IsZero() {
+		l.resume()
+	}
 	synctest.Wait()
 }
 
@@ -173,7 +176,7 @@ func TestARecoveryIsSeenAndTold(t *testing.T) {
 			t.Errorf("the incident says %q", got)
 		}
 		e := l.after(10 * time.Second)[0]
-		if e.Outcome != recovered || e.Verdict != "recovered 40 s after exec" || e.OutcomeAt.Sub(e.StartedAt) > 105*time.Second {
+		if e.Outcome != outcomeRecovered || e.Verdict != "recovered 40 s after exec" || e.OutcomeAt.Sub(e.StartedAt) > 105*time.Second {
 			t.Errorf("it says %+v", e)
 		}
 		if got := l.remedies(); len(got) != 1 || got[0] != "recovered 40 s after exec" {
@@ -203,15 +206,15 @@ func TestALieWithExitZeroIsSeenAndTakenBackOnce(t *testing.T) {
 		defer l.Close(context.Background())
 		l.fire("a")
 		all := l.after(5*time.Minute + 3*time.Second)
-		if len(all) != 2 || all[1].Outcome != notRecovered || all[1].State != stateSucceeded || all[0].RollbackOf != all[1].ID || all[0].State != stateSucceeded {
+		if len(all) != 2 || all[1].Outcome != outcomeNotRecovered || all[1].State != stateSucceeded || all[0].RollbackOf != all[1].ID || all[0].State != stateSucceeded {
 			t.Fatalf("it says %+v", all)
 		}
-		if n := l.ledger.actedSince("restart-pod", time.Now().Add(-time.Hour)); n != 2 {
+		if n := len(ofRule(l.ledger.launches.within(time.Hour, l.moment()), "restart-pod")); n != 2 {
 			t.Errorf("%d of them count against the ceiling", n)
 		}
 		l.fire("a")
 		all = l.after(time.Hour / 2) // the rollback is watched, too, and nothing follows from that
-		if len(all) != 2 || all[0].Outcome != notRecovered || l.done != 1 || l.undone != 1 {
+		if len(all) != 2 || all[0].Outcome != outcomeNotRecovered || l.done != 1 || l.undone != 1 {
 			t.Errorf("done %d times, undone %d times: %+v", l.done, l.undone, all)
 		}
 		got := l.Troubles()
@@ -261,7 +264,7 @@ func TestNobodyCanTellWithoutSamples(t *testing.T) {
 					t.Errorf("samples may be late, but it says %+v", e)
 				}
 				e := l.after(time.Minute + 3*time.Second)[0]
-				if e.Outcome != cannotTell || !strings.HasPrefix(e.Verdict, "cannot tell whether exec helped: ") {
+				if e.Outcome != outcomeCannotTell || !strings.HasPrefix(e.Verdict, "cannot tell whether exec helped: ") {
 					t.Errorf("it says %+v", e)
 				}
 				if got := l.Troubles(); len(got) != 1 || got[0].Text != e.Verdict || l.undone != 0 {
@@ -281,7 +284,7 @@ func TestTheAlertOfAnotherCannotBeVerified(t *testing.T) {
 		a := l.an("a")
 		a.Annotations.Incident = "../../etc/passwd"
 		l.deliver(a)
-		if e := l.after(3 * time.Second)[0]; e.Outcome != cannotTell || e.Incident != "" {
+		if e := l.after(3 * time.Second)[0]; e.Outcome != outcomeCannotTell || e.Incident != "" {
 			t.Errorf("it says %+v", e)
 		}
 	})
@@ -323,13 +326,13 @@ func TestARollbackIsRefusedAtTheCeiling(t *testing.T) {
 func TestWatchingGoesOnAfterACrash(t *testing.T) {
 	for name, tc := range map[string]struct {
 		sights  func(started, now time.Time) []Sight
-		want    outcome
+		want    string
 		trouble bool
 	}{
-		"it helped":          {normalAfter(2 * time.Minute), recovered, false},
-		"it did not":         {odd, notRecovered, true},
-		"nobody can tell":    {func(_, _ time.Time) []Sight { return nil }, cannotTell, true},
-		"samples are missed": {func(started, _ time.Time) []Sight { return []Sight{{Series: "cpu", Heard: started}} }, cannotTell, true},
+		"it helped":          {normalAfter(2 * time.Minute), outcomeRecovered, false},
+		"it did not":         {odd, outcomeNotRecovered, true},
+		"nobody can tell":    {func(_, _ time.Time) []Sight { return nil }, outcomeCannotTell, true},
+		"samples are missed": {func(started, _ time.Time) []Sight { return []Sight{{Series: "cpu", Heard: started}} }, outcomeCannotTell, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -382,7 +385,7 @@ func TestSamplesThatWaitedAreHeardFirst(t *testing.T) {
 		}
 		l.begin()
 		defer l.Close(context.Background())
-		if e := l.after(6 * time.Minute)[0]; e.Outcome != recovered || e.Verdict != "recovered 30 s after exec" {
+		if e := l.after(6 * time.Minute)[0]; e.Outcome != outcomeRecovered || e.Verdict != "recovered 30 s after exec" {
 			t.Errorf("it says %+v", e)
 		}
 	})
@@ -398,7 +401,7 @@ func TestARollbackNobodyRemembersIsRefused(t *testing.T) {
 		l.after(time.Minute)
 		l.Remediation.mu.Lock()
 		e := l.ledger.entries[0]
-		e.Outcome, e.OutcomeAt = notRecovered, l.now()
+		e.Outcome, e.OutcomeAt = outcomeNotRecovered, l.now()
 		back, ok := l.rollback(e)
 		err := l.ledger.write(page{Entries: []entry{e, back}})
 		l.Remediation.mu.Unlock()
