@@ -101,7 +101,7 @@ type shownRemediation struct {
 // remediations are what Foreshock did or would do, newest first.
 func (s *story) remediations(ctx context.Context) ([]shownRemediation, error) {
 	var answer struct{ Data []shownRemediation }
-	body, err := stack.FetchAs(ctx, s.stack.URL(9797, "/api/v1/remediations"), s.token)
+	body, err := stack.FetchAs(ctx, s.stack.URL(9797, "/api/v1/remediations"), s.approval)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (s *story) approve(ctx context.Context, r shownRemediation) error {
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+s.token)
+	req.Header.Set("Authorization", "Bearer "+s.approval)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

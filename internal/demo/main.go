@@ -55,14 +55,14 @@ func main() {
 }
 
 func run(ctx context.Context, check bool) error {
-	token := rand.Text()
-	s, err := prepare(token)
+	token, approval := rand.Text(), rand.Text()
+	s, err := prepare(token, approval)
 	if err != nil {
 		return err
 	}
 	defer s.Stop()
 	tell := newNarrator(os.Stdout)
-	story := &story{stack: s, token: token, tell: tell}
+	story := &story{stack: s, approval: approval, tell: tell}
 	if err := story.run(ctx); err != nil {
 		return err
 	}
@@ -84,9 +84,9 @@ func run(ctx context.Context, check bool) error {
 	return nil
 }
 
-// prepare makes an empty run directory with the quickstart's files and the token that
-// Alertmanager's webhook is to send.
-func prepare(token string) (*stack.Stack, error) {
+// prepare makes an empty run directory with the quickstart's files, the token that
+// Alertmanager's webhook is to send, and that of who approves.
+func prepare(token, approval string) (*stack.Stack, error) {
 	if err := os.RemoveAll(runDir); err != nil {
 		return nil, err
 	}
@@ -102,7 +102,10 @@ func prepare(token string) (*stack.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, os.WriteFile(filepath.Join(dir, "webhook.token"), []byte(token), 0o600)
+	return s, errors.Join(
+		os.WriteFile(filepath.Join(dir, "webhook.token"), []byte(token), 0o600),
+		os.WriteFile(filepath.Join(dir, "approval.token"), []byte(approval), 0o600),
+	)
 }
 
 // burn keeps every core busy until it is stopped, or for three minutes, and leaves

@@ -27,7 +27,7 @@ const mostBusy = 0.6
 // program's API, what it tells.
 type story struct {
 	stack    *stack.Stack
-	token    string // of the webhook and of the remediations' API
+	approval string // the token of who approves
 	tell     *narrator
 	burner   *stack.Process
 	incident string // its ID

@@ -36,6 +36,7 @@ func start(t testing.TB, files string) *stack.Stack {
 	}
 	t.Cleanup(s.Stop)
 	write(t, s, "webhook.token", rand.Text())
+	write(t, s, "approval.token", rand.Text())
 	return s
 }
 
