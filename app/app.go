@@ -89,6 +89,7 @@ type App struct {
 	evaluator   *query.Evaluator
 	evidence    *evidence.Evidence
 	incidents   *incidents
+	demands     demands
 	inquest     *inquest.Inquest
 	emitter     *emitter.Emitter
 	remediation *remediation.Remediation
@@ -144,6 +145,7 @@ func New(o Options) (*App, error) {
 		VerifiedClients: verified,
 		Blindness:       a.sight.blindness,
 		Watch:           a.watch,
+		Demand:          a.demand,
 		Noteworthy:      a.remedied,
 		Registerer:      a.registry,
 		Logger:          o.Logger.With("component", "remediation"),
@@ -251,6 +253,7 @@ func (a *App) observe(f foreshock.Findings) {
 	}
 	a.handover.begin(&f)
 	a.sight.reached(f.Now)
+	a.demands.observe(&f)
 	a.evaluator.Reached(f.Now)
 	changed := a.incidents.observe(f)
 	a.evidence.Offer(changed)

@@ -20,11 +20,12 @@ import (
 	"github.com/foreshock/foreshock/remediation"
 )
 
-// scene is a real detector and the incidents it makes, at a sample a second.
+// scene is a real detector and the incidents it makes, at a sample a second unless the test says otherwise.
 type scene struct {
 	*App
 	t    *testing.T
 	at   int64 // ms
+	step time.Duration
 	told chan struct{}
 }
 
@@ -39,12 +40,13 @@ func newScene(t *testing.T, rules string) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{App: &App{}, t: t, at: 1_780_000_020_000, told: make(chan struct{}, 1)}
+	s := &scene{App: &App{}, t: t, at: 1_780_000_020_000, step: time.Second, told: make(chan struct{}, 1)}
 	s.incidents, err = newIncidents(cfg.Incident, cfg.Rules, filepath.Join(dir, "dismissals"), prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.detector = detector.New(detector.Options{Config: cfg.Detector, Rules: cfg.Rules, Observe: func(f foreshock.Findings) {
+		s.demands.observe(&f)
 		s.incidents.observe(f)
 		s.told <- struct{}{}
 	}})
@@ -63,7 +65,7 @@ func newScene(t *testing.T, rules string) *scene {
 func (s *scene) play(n int, values map[*foreshock.Series]func(i int) float64) {
 	s.t.Helper()
 	for i := range n {
-		s.at += 1000
+		s.at += s.step.Milliseconds()
 		b := &foreshock.Batch{}
 		for series, v := range values {
 			b.Samples = append(b.Samples, foreshock.Sample{Series: series, T: s.at, V: v(i)})

@@ -28,7 +28,8 @@ type ExecConfig struct {
 	// Command is the executable and its arguments. Elements that begin with "./" or
 	// "../" are relative to the configuration file; an executable without a slash
 	// is looked up once, when the configuration is loaded. An argument that is
-	// exactly "${target}" is replaced by the plan's target; nothing else is.
+	// exactly "${target}" is replaced by the plan's target, and "${value}" by the value of
+	// an action that scales; nothing else is.
 	Command []string `yaml:"command"`
 
 	// TargetPattern must match the whole of a target before it can become an
@@ -46,6 +47,9 @@ type ExecConfig struct {
 
 // targetPlaceholder stands for the plan's target in a command.
 const targetPlaceholder = "${target}"
+
+// valuePlaceholder stands for the plan's value in a command.
+const valuePlaceholder = "${value}"
 
 // DefaultExecConfig is what an exec action starts from.
 func DefaultExecConfig() ExecConfig {
@@ -81,9 +85,9 @@ func (c ExecConfig) validate(path string, targets []string) error {
 		switch {
 		case strings.ContainsRune(element, 0):
 			errs = append(errs, fmt.Errorf("%s.command[%d]: must not hold a NUL, got %q", path, i, element))
-		case element == targetPlaceholder && i > 0:
+		case (element == targetPlaceholder || element == valuePlaceholder) && i > 0:
 		case strings.Contains(element, "${") || strings.Contains(element, "{{"):
-			errs = append(errs, fmt.Errorf("%s.command[%d]: must be fixed, or an argument that is exactly %s, got %q", path, i, targetPlaceholder, element))
+			errs = append(errs, fmt.Errorf("%s.command[%d]: must be fixed, or an argument that is exactly %s or %s, got %q", path, i, targetPlaceholder, valuePlaceholder, element))
 		}
 	}
 	errs = append(errs, checkTimeout(path, c.Timeout))
@@ -155,6 +159,12 @@ func (c ExecConfig) build() (action, error) {
 func (c *command) prepare(p plan) (deed, error) {
 	argv := slices.Clone(c.argv)
 	for i, element := range argv {
+		if element == valuePlaceholder {
+			if p.Value == "" {
+				return deed{}, errors.New("the action does not scale, so that there is no value")
+			}
+			argv[i] = p.Value
+		}
 		if element != targetPlaceholder {
 			continue
 		}

@@ -15,6 +15,7 @@ type batch struct {
 	metrics  *metrics
 	now      moment
 	ask      func(entry) *question
+	demand   func(incident string) (Demand, error)
 	entries  []entry
 	changed  map[string]bool   // the IDs of entries
 	planned  map[identity]bool // an alert can be in a body twice
@@ -34,7 +35,11 @@ func (b *batch) firing(a alert) {
 		if !rule.Match.Matches(ls) {
 			continue
 		}
-		p, d, err := b.settings.plan(rule, a.Labels, a.StartsAt)
+		value, unforeseen := b.settings.valueFor(rule.Action, a.incident(), b.demand, b.now.wall)
+		p, d, err := b.settings.plan(rule, a.Labels, a.StartsAt, value)
+		if unforeseen != nil {
+			err = unforeseen
+		}
 		e := entry{ID: p.id(), Plan: p, Kind: b.settings.actions[rule.Action].kind, Incident: a.incident(), CreatedAt: b.now.wall, up: b.now.up}
 		if b.settings.hasToken {
 			e.door = &b.settings.token
@@ -116,7 +121,7 @@ func (b *batch) over(a alert) {
 		if !rule.Match.Matches(ls) {
 			continue
 		}
-		p, _, _ := b.settings.plan(rule, a.Labels, a.StartsAt) // as far as it gets is who it is
+		p, _, _ := b.settings.plan(rule, a.Labels, a.StartsAt, "") // as far as it gets is who it is
 		if key := p.identity(); !b.ledger.known(p) && !b.planned[key] && !a.StartsAt.After(end) {
 			b.ended[key] = end.UTC()
 		}

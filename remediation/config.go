@@ -113,6 +113,9 @@ type ActionConfig struct {
 	// fired have 5m to recover and 1m to stay so, and what did not help is taken back.
 	Verify *VerifyConfig `yaml:"verify,omitempty"`
 
+	// Scale has the action scale by a forecast. Its plan then has a value.
+	Scale *ScaleConfig `yaml:"scale,omitempty"`
+
 	// Webhook posts JSON to a fixed URL.
 	Webhook *WebhookConfig `yaml:"webhook,omitempty"`
 
@@ -289,7 +292,7 @@ func (c ActionConfig) validate(path string) error {
 		}
 		seen[target] = true
 	}
-	errs = append(errs, c.verify().validate(path+".verify"))
+	errs = append(errs, c.verify().validate(path+".verify"), c.Scale.validate(path+".scale"))
 	switch kinds := c.kinds(); len(kinds) {
 	case 0:
 		errs = append(errs, fmt.Errorf("%s: must have one of %s, got none", path, kindNames))

@@ -51,6 +51,7 @@ var guards = []guard{
 	{refusedAuthentication, start, senderIsStillTrusted},
 	{refusedStale, admission | start, isFresh},
 	{refusedBlind, admission | start, inputIsGood},
+	{refusedForecast, start, forecastIsBelieved},
 	{refusedTarget, start, isStillWhatWasPlanned},
 	{refusedProtected, admission | start, isNotOurselves},
 	{refusedOwner, start, ownerAgrees},
@@ -76,6 +77,7 @@ type question struct {
 	// Where the stage is rehearsed, all below is missing.
 	ledger    *ledger
 	blindness func() foreshock.Blindness
+	demand    func(incident string) (Demand, error)
 	paused    func(*settings) (why string)
 	self      *self
 	endsAt    time.Time // the alert's, at admission
@@ -155,7 +157,10 @@ func isStillWhatWasPlanned(q *question) error {
 	if rule == nil || !rule.Match.Matches(labels.FromMap(p.Labels)) {
 		return &refusal{refusedChanged, "the rule is gone or matches the alert no more"}
 	}
-	now, d, err := q.settings.plan(rule, p.Labels, p.StartsAt)
+	if c := q.settings.actions[p.Action].scale; c != nil && !c.contains(p.Value) {
+		return &refusal{refusedChanged, fmt.Sprintf("%.20q is not within the action's bounds", p.Value)}
+	}
+	now, d, err := q.settings.plan(rule, p.Labels, p.StartsAt, p.Value)
 	if err != nil {
 		return err
 	}

@@ -162,7 +162,7 @@ func (r *Remediation) take(n notification) error {
 		return nil
 	}
 	b := batch{
-		settings: s, ledger: r.ledger, metrics: r.metrics, now: r.moment(), ask: r.question,
+		settings: s, ledger: r.ledger, metrics: r.metrics, now: r.moment(), ask: r.question, demand: r.demand,
 		changed: map[string]bool{}, planned: map[identity]bool{}, ended: map[identity]time.Time{},
 	}
 	for _, a := range n.alerts {

@@ -44,7 +44,7 @@ func (h *Rehearsal) Firing(ls labels.Labels, startsAt, now time.Time) (all []Reh
 		if !rule.Match.Matches(ls) {
 			continue
 		}
-		p, _, err := h.settings.plan(rule, ls.Map(), startsAt)
+		p, _, err := h.settings.plan(rule, ls.Map(), startsAt, h.settings.least(rule.Action))
 		if err == nil {
 			err = h.admit(p, now)
 		}

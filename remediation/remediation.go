@@ -57,6 +57,9 @@ type Options struct {
 	// Watch looks at the series that fired, to see whether what was done helped. Nil
 	// sees none: then nobody can tell.
 	Watch Watch
+	// Demand is what is foreseen for the series of an incident, or why that is not known. Nil
+	// foresees nothing. It must not call back.
+	Demand func(incident string) (Demand, error)
 	// Noteworthy is told the ID of an incident when what was done about it, or what
 	// became of that, has changed: see Attach. It must not wait, nor call back, and is not
 	// called before Run.
@@ -76,6 +79,7 @@ type Remediation struct {
 	verifiedClients bool
 	blindness       func() foreshock.Blindness
 	watch           Watch
+	demand          func(incident string) (Demand, error)
 	noteworthy      func(incident string) // or nil
 	now             func() time.Time
 	uptime          func() time.Duration
@@ -119,6 +123,9 @@ func New(o Options) (*Remediation, error) {
 	if o.Watch == nil {
 		o.Watch = func(context.Context, string) ([]Sight, error) { return nil, nil }
 	}
+	if o.Demand == nil {
+		o.Demand = func(string) (Demand, error) { return Demand{}, errors.New("nothing is foreseen") }
+	}
 	if o.Uptime == nil {
 		born := time.Now()
 		o.Uptime = func() time.Duration { return time.Since(born) }
@@ -134,6 +141,7 @@ func New(o Options) (*Remediation, error) {
 		verifiedClients: o.VerifiedClients,
 		blindness:       o.Blindness,
 		watch:           o.Watch,
+		demand:          o.Demand,
 		noteworthy:      o.Noteworthy,
 		undo:            map[string]undo{},
 		now:             func() time.Time { return o.Now().UTC() },

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +37,16 @@ type configured struct {
 	kind    string // its key: exec, webhook, …
 	targets []string
 	verify  VerifyConfig
+	scale   *ScaleConfig // nil where it does not scale
+}
+
+// least is what an action scales to at least, as the value of a plan; "" where it does not.
+func (s *settings) least(action string) string {
+	c := s.actions[action].scale
+	if c == nil {
+		return ""
+	}
+	return strconv.Itoa(c.Min)
 }
 
 // verification is what the action of that name is held to; nil where nobody looks.
@@ -115,7 +126,7 @@ func newSettings(c Config, remedies []*rules.Remedy) (*settings, error) {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("remediation.actions[%d].%s.%w", i, k.name, err))
 		}
-		s.actions[a.Name] = configured{built, k.name, a.Targets, a.verify()}
+		s.actions[a.Name] = configured{built, k.name, a.Targets, a.verify(), a.Scale}
 	}
 	for _, r := range remedies {
 		errs = append(errs, s.checkRemedy(r))

@@ -154,7 +154,7 @@ func (r *Remediation) question(e entry) *question {
 	return &question{
 		settings: r.settings.Load(), entry: e, now: now, launches: &r.ledger.launches,
 		ledger: r.ledger, blindness: r.blindness, paused: r.paused, self: r.self, underWay: underWay,
-		undo: r.undo[e.RollbackOf],
+		undo: r.undo[e.RollbackOf], demand: r.demand,
 	}
 }
 
