@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -102,7 +103,34 @@ func prepare(token string) (*stack.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, os.WriteFile(filepath.Join(dir, "webhook.token"), []byte(token), 0o600)
+	for name, text := range map[string]string{
+		"webhook.token":  token,
+		"approval.token": rand.Text(),
+		clientFile:       "authorization: {credentials_file: approval.token}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// clientFile is what foreshock remediation is given to be let in as a person.
+const clientFile = "person.yml"
+
+// resume lets remedies act for the first time, as the person at this terminal.
+func resume(ctx context.Context, s *stack.Stack) error {
+	program, err := filepath.Abs(binary)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, program, "remediation", "resume", "--reason", "the demo was started",
+		"--url", s.URL(9797, ""), "--http.config.file", clientFile)
+	cmd.Dir = s.Dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("resume remedies: %w: %s", err, out)
+	}
+	return nil
 }
 
 // burn keeps every core busy until it is stopped, or for three minutes, and leaves

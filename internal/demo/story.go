@@ -63,6 +63,10 @@ func (s *story) startPrograms(ctx context.Context) error {
 		return err
 	}
 	s.tell.say("Foreshock is ready at %s", s.stack.URL(9797, "/"))
+	if err := resume(ctx, s.stack); err != nil {
+		return err
+	}
+	s.tell.say("you let remedies act: foreshock remediation resume")
 	if _, err := s.stack.Prometheus(ctx); err != nil {
 		return err
 	}

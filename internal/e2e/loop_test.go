@@ -40,6 +40,7 @@ func TestWholeWay(t *testing.T) {
 
 			must[*stack.Process](t)(s.Alertmanager(t.Context()))
 			sidecar(t, s)
+			resume(t, s)
 			must[*stack.Process](t)(s.Prometheus(t.Context()))
 
 			eventually(t, time.Minute, "the app's series, scored and queryable in Prometheus", func() bool {
