@@ -75,13 +75,13 @@ type walker struct {
 // step takes the next record, and reports what is wrong with it. Then it goes on from what
 // the record itself says.
 func (w *walker) step(record []byte, p page) error {
+	w.meet()
 	body, hash, sealed := unseal(record)
 	if !sealed {
 		if w.sealed {
-			return fmt.Errorf("has no hash, though one before it has")
+			return errors.New("has no hash, though one before it has")
 		}
 		w.before, w.link = w.link, w.next(body)
-		w.meet()
 		return nil
 	}
 	from := w.link
@@ -101,11 +101,10 @@ func (w *walker) step(record []byte, p page) error {
 	if p.Continues != nil && w.head != nil && *p.Continues == w.head.text() {
 		w.head = nil
 	}
-	w.meet()
 	return wrong
 }
 
-// meet notes that the head was found.
+// meet notes that the head was found, if it was.
 func (w *walker) meet() {
 	if w.head != nil && *w.head == w.link {
 		w.head = nil
@@ -114,6 +113,7 @@ func (w *walker) meet() {
 
 // end reports that the ledger does not hold what it held once.
 func (w *walker) end() error {
+	w.meet()
 	if w.head == nil {
 		return nil
 	}
@@ -144,7 +144,7 @@ func parseHead(text string) (l link, err error) {
 // readHead returns nil where there never was one.
 func readHead(dir string) (*link, error) {
 	text, err := os.ReadFile(filepath.Join(dir, headFile))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
 		return nil, nil
 	}
 	if err != nil {

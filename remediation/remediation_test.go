@@ -189,12 +189,20 @@ func (w *world) plans() []entry {
 	return w.listed("Bearer " + token)
 }
 
-func (w *world) listed(authorization string) []entry {
+// send asks the API as somebody.
+func (w *world) send(method, path, authorization, body string) *httptest.ResponseRecorder {
 	w.t.Helper()
-	req := httptest.NewRequestWithContext(w.t.Context(), http.MethodGet, "/api/v1/remediations", nil)
+	req := httptest.NewRequestWithContext(w.t.Context(), method, path, strings.NewReader(body))
 	req.Header.Set("Authorization", authorization)
+	req.Header.Set("Content-Type", "application/json")
 	rec := httptest.NewRecorder()
 	w.API().ServeHTTP(rec, req)
+	return rec
+}
+
+func (w *world) listed(authorization string) []entry {
+	w.t.Helper()
+	rec := w.send(http.MethodGet, "/api/v1/remediations", authorization, "")
 	var l []entry
 	w.data(rec, &l)
 	return l

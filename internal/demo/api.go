@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"strconv"
 
@@ -107,31 +104,6 @@ func (s *story) remediations(ctx context.Context) ([]shownRemediation, error) {
 	}
 	err = decode(body, &answer)
 	return answer.Data, err
-}
-
-// approve says yes to the plan, as a person would.
-func (s *story) approve(ctx context.Context, r shownRemediation) error {
-	body, err := json.Marshal(map[string]string{"hash": r.Hash, "approver": "the demo"})
-	if err != nil {
-		return err
-	}
-	url := s.stack.URL(9797, "/api/v1/remediations/"+r.ID+"/approve")
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+s.approval)
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		why, _ := io.ReadAll(resp.Body) // what could be read says more than nothing
-		return fmt.Errorf("approve %s: %s: %s", r.ID, resp.Status, bytes.TrimSpace(why))
-	}
-	return nil
 }
 
 // webhooks is how many notifications Alertmanager says it delivered by webhook, and

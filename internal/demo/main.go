@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -102,10 +103,34 @@ func prepare(token, approval string) (*stack.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, errors.Join(
-		os.WriteFile(filepath.Join(dir, "webhook.token"), []byte(token), 0o600),
-		os.WriteFile(filepath.Join(dir, "approval.token"), []byte(approval), 0o600),
-	)
+	for name, text := range map[string]string{
+		"webhook.token":  token,
+		"approval.token": approval,
+		clientFile:       "authorization: {credentials_file: approval.token}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// clientFile is what foreshock remediation is given to be let in as a person.
+const clientFile = "person.yml"
+
+// approve says yes to the plan, as the person at this terminal would.
+func approve(ctx context.Context, s *stack.Stack, id, hash string) error {
+	program, err := filepath.Abs(binary)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, program, "remediation", "approve", id, "--hash", hash,
+		"--url", s.URL(9797, ""), "--http.config.file", clientFile)
+	cmd.Dir = s.Dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("approve: %w: %s", err, out)
+	}
+	return nil
 }
 
 // burn keeps every core busy until it is stopped, or for three minutes, and leaves

@@ -242,10 +242,11 @@ func (s *story) remedyWaits(ctx context.Context) error {
 		return errors.New("the burner ended before anybody approved")
 	default:
 	}
-	if err := s.approve(ctx, plan); err != nil {
+	id, hash := plan.ID[:8], plan.Hash[:12]
+	if err := approve(ctx, s.stack, id, hash); err != nil {
 		return err
 	}
-	s.tell.say("Alertmanager called the webhook; the remedy %s waited for a person, and the demo approves of plan %.12s…", plan.Plan.Action, plan.Hash)
+	s.tell.say("Alertmanager called the webhook; the remedy %s waited for you: foreshock remediation approve %s --hash %s", plan.Plan.Action, id, hash)
 	return nil
 }
 

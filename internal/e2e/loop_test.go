@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -47,8 +46,8 @@ func TestWholeWay(t *testing.T) {
 
 			must[*stack.Process](t)(s.Alertmanager(t.Context()))
 			sidecar(t, s)
-			must[*stack.Process](t)(s.Prometheus(t.Context()))
 			resume(t, s)
+			must[*stack.Process](t)(s.Prometheus(t.Context()))
 
 			eventually(t, time.Minute, "the app's series, scored and queryable in Prometheus", func() bool {
 				return query(t, s, `foreshock_anomaly_score{for="app_latency_seconds"}`) == 1
@@ -114,20 +113,6 @@ func TestWholeWay(t *testing.T) {
 				t.Errorf("%d series are Foreshock's word on its own output", n)
 			}
 		})
-	}
-}
-
-// resume lets remedies run, as a person must once.
-func resume(t *testing.T, s *stack.Stack) {
-	t.Helper()
-	body := strings.NewReader(`{"by": "the test", "reason": "it begins"}`)
-	req := must[*http.Request](t)(http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL(9797, "/api/v1/remediations/resume"), body))
-	req.Header.Set("Authorization", "Bearer "+read(t, s, "approval.token"))
-	req.Header.Set("Content-Type", "application/json")
-	resp := must[*http.Response](t)(http.DefaultClient.Do(req))
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("resume: %s", resp.Status)
 	}
 }
 
