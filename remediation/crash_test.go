@@ -174,6 +174,11 @@ func victim(dir string) {
 	o.Config.Mode, o.Config.WebhookToken, o.Config.ApprovalToken = Auto, token, approvalToken
 	o.Config.Actions = []ActionConfig{{Name: "act", Exec: &run}}
 	r, err := New(o)
+	// What the one that was killed had forked, and not executed yet, still has its lock.
+	for tries := 0; err != nil && strings.Contains(err.Error(), "in use by") && tries < 1000; tries++ {
+		time.Sleep(10 * time.Millisecond)
+		r, err = New(o)
+	}
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -61,7 +62,7 @@ func writePlan(w io.Writer, p *plan) error {
 	at("started", p.StartedAt)
 	at("ended", p.FinishedAt)
 	line("why", p.Reason)
-	line("outcome", p.Outcome)
+	line("outcome", cmp.Or(p.Verdict, p.Outcome))
 	line("hash", p.Hash)
 	if err := t.Flush(); err != nil {
 		return err
