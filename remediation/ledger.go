@@ -371,10 +371,15 @@ func (l *ledger) measure() {
 	l.metrics.openBreakers.Set(float64(open))
 }
 
-// until is up to which beginning an episode of the alert is this one.
+// sameEpisode is how much later another Prometheus may have seen the alert begin: both
+// evaluate the rule once a minute or more often.
+const sameEpisode = time.Minute
+
+// until is up to which beginning an episode of the alert is this one: whatever began before it
+// was decided about, however our clock is set, and shortly after its own beginning.
 func (e entry) until() time.Time {
-	if e.Plan.StartsAt.After(e.CreatedAt) {
-		return e.Plan.StartsAt
+	if same := e.Plan.StartsAt.Add(sameEpisode); same.After(e.CreatedAt) {
+		return same
 	}
 	return e.CreatedAt
 }
