@@ -15,14 +15,14 @@ import (
 )
 
 // Every configuration among the examples must start, as it stands; the quickstart's
-// once its README was followed, which has a token made.
+// once its README was followed, which has the tokens made.
 func TestExamples(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("../examples")); err != nil {
 		t.Fatal(err)
 	}
-	for _, folder := range []string{"quickstart", "kubernetes"} {
-		if err := os.WriteFile(filepath.Join(dir, folder, "webhook.token"), []byte("canary\n"), 0o600); err != nil {
+	for _, name := range []string{"quickstart/webhook.token", "quickstart/approval.token", "kubernetes/webhook.token", "kubernetes/approval.token"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("canary of "+name+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -59,7 +59,7 @@ func (t *touch) check(ctx context.Context) error {
 		err = t.autoscaled(ctx)
 	}
 	if refused := (*refusal)(nil); err != nil && !errors.As(err, &refused) {
-		return &refusal{refusedOwnership, fmt.Sprintf("whether %s may be touched cannot be told: %v", t.object, err)}
+		return &refusal{refusedOwner, fmt.Sprintf("whether %s may be touched cannot be told: %v", t.object, err)}
 	}
 	if err == nil {
 		t.seen = s
@@ -89,7 +89,7 @@ func (t *touch) admit(s *sight) error {
 	case s.Metadata.DeletionTimestamp != "":
 		return &refusal{refusedTarget, fmt.Sprintf("%s is being deleted", t.object)}
 	case s.Spec.Paused && t.verb == "restart":
-		return &refusal{refusedOwnership, fmt.Sprintf("somebody has paused the rollout of %s", t.object)}
+		return &refusal{refusedOwner, fmt.Sprintf("somebody has paused the rollout of %s", t.object)}
 	}
 	if err := t.owned(s); err != nil {
 		return err
@@ -123,17 +123,17 @@ func (t *touch) owned(s *sight) error {
 		}
 		controlled = true
 		if !pod || !slices.Contains(recreators, o.Kind) {
-			return &refusal{refusedOwnership, fmt.Sprintf("%s belongs to %.50s %.100s", t.object, o.Kind, o.Name)}
+			return &refusal{refusedOwner, fmt.Sprintf("%s belongs to %.50s %.100s", t.object, o.Kind, o.Name)}
 		}
 	}
 	if pod && !controlled {
-		return &refusal{refusedOwnership, fmt.Sprintf("%s belongs to nothing that would make it anew", t.object)}
+		return &refusal{refusedOwner, fmt.Sprintf("%s belongs to nothing that would make it anew", t.object)}
 	}
 	for _, names := range []map[string]string{s.Metadata.Labels, s.Metadata.Annotations} {
 		for _, name := range slices.Sorted(maps.Keys(names)) {
 			marked := !pod && slices.ContainsFunc(gitOps, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 			if marked || slices.Contains(t.owners, name) {
-				return &refusal{refusedOwnership, fmt.Sprintf("%s is managed by whoever set %.100s: %.100q", t.object, name, names[name])}
+				return &refusal{refusedOwner, fmt.Sprintf("%s is managed by whoever set %.100s: %.100q", t.object, name, names[name])}
 			}
 		}
 	}
@@ -147,7 +147,7 @@ func (t *touch) replicas(s *sight) (int, error) {
 	}
 	is := *s.Spec.Replicas
 	if is < t.scale.Min || is > t.scale.Max {
-		return 0, &refusal{refusedOwnership, fmt.Sprintf("%s has %d replicas, outside %d to %d: somebody else has scaled it", t.object, is, t.scale.Min, t.scale.Max)}
+		return 0, &refusal{refusedOwner, fmt.Sprintf("%s has %d replicas, outside %d to %d: somebody else has scaled it", t.object, is, t.scale.Min, t.scale.Max)}
 	}
 	return is, nil
 }
@@ -175,7 +175,7 @@ func (t *touch) autoscaled(ctx context.Context) error {
 			return fmt.Errorf("list each %s: %w", a.kind, err)
 		}
 		if name != "" {
-			return &refusal{refusedOwnership, fmt.Sprintf("%s is scaled by %s %.100s", t.object, a.kind, name)}
+			return &refusal{refusedOwner, fmt.Sprintf("%s is scaled by %s %.100s", t.object, a.kind, name)}
 		}
 	}
 	return nil

@@ -331,7 +331,7 @@ func (l *elector) ours() bool {
 }
 
 // errElsewhere postpones a plan: the lease may become ours while it is fresh.
-var errElsewhere = errors.New("another replica holds the lease")
+var errElsewhere = fmt.Errorf("another replica holds the lease: %w", errLater)
 
 // admit lets a plan of that age begin where the lease is ours. Elsewhere the plan waits, in
 // case that the holder is no more, and is refused once it is too old.
@@ -353,7 +353,7 @@ func (l *elector) admit(age time.Duration) error {
 
 // fence is the last thing before a plan's action: the lease is prolonged, and the episode
 // claimed for ever.
-func (l *elector) fence(ctx context.Context, e entry) error {
+func (l *elector) fence(ctx context.Context, e entry, at time.Time) error {
 	if l == nil {
 		return nil
 	}
@@ -375,7 +375,7 @@ func (l *elector) fence(ctx context.Context, e entry) error {
 	if err == nil {
 		err = l.store.claim(ctx, key, claim{
 			version: c.version, Holder: l.self, Term: held.Term,
-			Rule: e.Plan.Rule, Action: e.Plan.Action, Target: e.Plan.Target, Until: e.until(), Starts: c.started(e.StartedAt),
+			Rule: e.Plan.Rule, Action: e.Plan.Action, Target: e.Plan.Target, Until: e.until(), Starts: c.started(at),
 		})
 	}
 	if err != nil {

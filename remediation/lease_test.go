@@ -160,7 +160,7 @@ func TestStoppedReplicasActOnce(t *testing.T) {
 						case <-time.After(time.Second):
 						}
 						p := plan{Rule: "r", Target: strconv.Itoa(episode), StartsAt: time.Unix(int64(n), 0)}
-						if l.admit(0) != nil || l.fence(t.Context(), entry{ID: p.id(), Plan: p, CreatedAt: time.Now()}) != nil {
+						if l.admit(0) != nil || l.fence(t.Context(), entry{ID: p.id(), Plan: p, CreatedAt: time.Now()}, time.Now()) != nil {
 							continue
 						}
 						pause()
@@ -380,7 +380,8 @@ func replica(dir string) {
 		os.Exit(1)
 	}
 	o.Config.Lease = &lease
-	o.Config.Mode, o.Config.WebhookToken, o.Config.MaxPerHour = Auto, token, highestPerHour
+	o.Config.Mode, o.Config.WebhookToken, o.Config.ApprovalToken, o.Config.MaxPerHour = Auto, token, approvalToken, highestPerHour
+	o.Config.Cooldown, o.Config.BlastRadius = 0, 1
 	var targets []string
 	for n := range 9 {
 		targets = append(targets, fmt.Sprint("pod-", n))
