@@ -160,7 +160,8 @@ func (s *storm) start() {
 	settings := *r.settings.Load()
 	settings.actions = map[string]configured{}
 	for name, a := range r.settings.Load().actions {
-		settings.actions[name] = configured{simulated{a.action, s, l}, a.targets}
+		a.action = simulated{a.action, s, l}
+		settings.actions[name] = a
 	}
 	r.settings.Store(&settings)
 	s.life = l

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -206,10 +205,15 @@ func (r *Remediation) verify() {
 }
 
 // watched are the plans of which it is open whether they helped.
-func (r *Remediation) watched() []entry {
+func (r *Remediation) watched() (open []entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(r.ledger.entries), func(e entry) bool { return !e.watched() })
+	for i := range r.ledger.entries {
+		if e := &r.ledger.entries[i]; e.watched() {
+			open = append(open, *e)
+		}
+	}
+	return open
 }
 
 // look holds the plan against the stream as it is now. Who is blind or cannot look sees

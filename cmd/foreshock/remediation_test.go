@@ -23,7 +23,7 @@ func startRemedies(ts *testscript.TestScript, _ bool, _ []string) {
 	c.Mode, c.WebhookToken, c.ApprovalToken = remediation.Approve, "canary-sender", "canary-person"
 	run := remediation.DefaultExecConfig()
 	run.Command = []string{"/bin/echo", "restarted", "${target}"}
-	c.Actions = []remediation.ActionConfig{{Name: "restart", Targets: []string{"cart-7"}, Exec: &run}}
+	c.Actions = []remediation.ActionConfig{{Name: "restart", Targets: []string{"cart-7"}, Exec: &run, Verify: &remediation.VerifyConfig{}}}
 	ts.Check(os.MkdirAll(ts.MkAbs("data"), 0o700))
 	r, err := remediation.New(remediation.Options{
 		Config: c, Dir: ts.MkAbs("data/ledger"), PauseFile: ts.MkAbs("data/paused"),
