@@ -628,3 +628,21 @@ func TestTwoReplicasActOnceWithKubernetes(t *testing.T) {
 	c.Kubeconfig, c.Namespace = kubeconfig(t, cluster.URL, cluster.CA, bearer), "foreshock"
 	startPair(t, LeaseConfig{Kubernetes: &c}).failover()
 }
+
+// Where the store cannot be reached, plans wait while they are fresh, and then are refused.
+func TestNobodyActsWithoutTheLease(t *testing.T) {
+	c := DefaultNATSLeaseConfig()
+	c.URL = "nats://127.0.0.1:1"
+	w := newWorld(t, Auto)
+	w.stop()
+	w.o.Config.SingleInstance, w.o.Config.Lease = false, &LeaseConfig{NATS: &c}
+	w.start()
+	w.deliver(w.an("a"))
+	w.become(stateApproved)
+	w.later(2 * time.Minute)
+	w.signal()
+	if e := w.become(stateRefused); !strings.Contains(e.Reason, "no replica holds the lease") {
+		t.Errorf("reason %q", e.Reason)
+	}
+	w.called(0)
+}
