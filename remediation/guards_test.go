@@ -223,6 +223,7 @@ func TestEveryGuardRefuses(t *testing.T) {
 			w.refused(refusedPaused, "paused by jane at ")
 			w.called(0)
 		},
+		refusedLease:    nil, // TestNobodyActsWithoutTheLease
 		refusedBlind:    nil, // TestNothingIsDoneBlindly
 		refusedForecast: nil, // TestScalesByWhatWasApproved
 	}
