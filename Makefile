@@ -11,7 +11,7 @@ LDFLAGS := -s -w \
 	-X github.com/prometheus/common/version.Version=$(VERSION) \
 	-X github.com/prometheus/common/version.Revision=$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
-PROGRAMS := $(TOOLS)/prometheus $(TOOLS)/alertmanager $(TOOLS)/node_exporter $(TOOLS)/victoria-logs
+PROGRAMS := $(TOOLS)/prometheus $(TOOLS)/alertmanager $(TOOLS)/node_exporter $(TOOLS)/victoria-logs $(TOOLS)/nats-server
 LINTERS  := $(TOOLS)/gofumpt $(TOOLS)/staticcheck
 
 # Packages whose simulations of many series and weeks leave the race detector out: their
@@ -89,6 +89,10 @@ eval-rca: DATA := $(or $(FORESHOCK_EVAL_DATA),../shared/data)
 eval-rca: build ## measure how often the cause of an incident is found, on seeded faults and on labelled sets; FORESHOCK_EVAL_DATA names the sets' folder
 	@if [ -d "$(DATA)/causes" ]; then bin/foreshock eval-rca --stream "$(DATA)"; else echo "skipped the labelled sets: no data at $(DATA)/causes"; bin/foreshock eval-rca --stream; fi
 
+.PHONY: e2e-k8s
+e2e-k8s: $(TOOLS)/kube-apiserver $(TOOLS)/etcd ## act in a real Kubernetes API server, whose first build takes ten minutes; ARGS=-record writes the conversations that `make test` replays
+	go test ./remediation -count 1 -timeout 15m -run Kubernetes -kubernetes $(TOOLS) $(ARGS)
+
 .PHONY: docs
 docs: ## regenerate the reference pages that tests hold against the code
 	go test ./config ./cmd/foreshock ./internal/ruletest -run Docs -update
@@ -111,6 +115,15 @@ $(TOOLS)/node_exporter: tools/node_exporter/go.sum
 
 $(TOOLS)/victoria-logs: tools/victorialogs/go.sum
 	@tools/build.sh victorialogs github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs $@
+
+$(TOOLS)/nats-server: tools/nats/go.sum
+	@tools/build.sh nats github.com/nats-io/nats-server/v2 $@
+
+$(TOOLS)/kube-apiserver: tools/kubernetes/go.sum
+	@tools/build.sh kubernetes k8s.io/kubernetes/cmd/kube-apiserver $@ -tags grpcnotrace
+
+$(TOOLS)/etcd: tools/etcd/go.sum
+	@tools/build.sh etcd go.etcd.io/etcd/server/v3 $@
 
 $(TOOLS)/gofumpt: tools/dev/go.sum
 	@tools/build.sh dev mvdan.cc/gofumpt $@

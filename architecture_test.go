@@ -49,6 +49,7 @@ var floors = map[string]int{
 	"internal/inquest":       2,
 	"incident/extent":        1,
 	"internal/history":       1,
+	"internal/kubernetes":    1,
 	"journal":                1,
 	"internal/warmstart":     2,
 	"receiver":               2,

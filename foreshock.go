@@ -394,6 +394,9 @@ type Incident struct {
 	Inquest
 	// Dismissal is who said that it was a false alarm; nil where nobody did.
 	Dismissal *Dismissal
+	// Remedies are what was done about it, as far as it is known by now, oldest first. No
+	// correlator sets them.
+	Remedies []Remedy `image:"-"`
 }
 
 // Dismissal is a person's word that an incident was a false alarm.

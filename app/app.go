@@ -49,7 +49,7 @@ import (
 )
 
 // How long each stage may take when the process is asked to stop. The last two go on
-// side by side: 4 + 8 = 12 s, within the 15 s that operators are promised.
+// side by side: 4 + 8 = 12 s and 2 s to give back a lease, within the 15 s that operators are promised.
 const (
 	intakeGrace      = 4 * time.Second // requests under way
 	emitterGrace     = 5 * time.Second // queues to flush downstream
@@ -93,6 +93,7 @@ type App struct {
 	evaluator   *query.Evaluator
 	evidence    *evidence.Evidence
 	incidents   *incidents
+	demands     demands
 	inquest     *inquest.Inquest
 	emitter     *emitter.Emitter
 	remediation *remediation.Remediation
@@ -147,8 +148,12 @@ func New(o Options) (*App, error) {
 		Config:          cfg.Remediation,
 		Remedies:        cfg.Rules.Remedies,
 		Dir:             filepath.Join(o.StoragePath, "ledger"),
+		PauseFile:       filepath.Join(o.StoragePath, "paused"),
 		VerifiedClients: verified,
 		Blindness:       a.sight.blindness,
+		Watch:           a.watch,
+		Demand:          a.demand,
+		Noteworthy:      a.remedied,
 		Registerer:      a.registry,
 		Logger:          o.Logger.With("component", "remediation"),
 	})
@@ -234,6 +239,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		Blindness:      a.sight.blindness,
 		Silenced:       func(id, by, why string) { a.incidents.silenced(id, by, why) },
 		Transport:      a.opts.Transport,
+		Troubles:       func() []foreshock.Trouble { return a.remediation.Troubles() },
 		Registerer:     a.registry,
 		Logger:         a.logger.With("component", "emitter"),
 	}
@@ -251,18 +257,28 @@ func (a *App) observe(f foreshock.Findings) {
 		told := a.incidents.observe(f)
 		told = slices.DeleteFunc(told, func(in foreshock.Incident) bool { return in.Dismissal != nil })
 		if len(told) > 0 {
+			a.remediation.Attach(told)
 			a.emitter.Offer(foreshock.Report{Findings: foreshock.Findings{Now: f.Now}, Incidents: told})
 		}
 		return
 	}
 	a.handover.begin(&f)
 	a.sight.reached(f.Now)
+	a.demands.observe(&f)
 	a.evaluator.Reached(f.Now)
 	changed := a.incidents.observe(f)
 	a.evidence.Offer(changed)
 	a.evidence.Attach(changed) // what was found since; nothing waits for it
+	a.remediation.Attach(changed)
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: changed})
 	a.inquest.Heard(changed, f.Now)
+}
+
+// Pause is the remedies' kill switch: none starts any more until a person resumes them.
+func (a *App) Pause(by, reason string) {
+	if err := a.remediation.Pause(by, reason); err != nil {
+		a.logger.Error("pause not recorded; nothing starts while this process runs", "err", err)
+	}
 }
 
 // Run serves until ctx ends, then stops everything in order. A value on hangup

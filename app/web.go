@@ -184,10 +184,11 @@ func (a *App) status() console.Status {
 	return shown
 }
 
-// told are the incidents with what logs say of them by now.
+// told are the incidents with what logs say of them, and what was done, by now.
 func (a *App) told() []foreshock.Incident {
 	all := a.incidents.list()
 	a.evidence.Show(all)
+	a.remediation.Attach(all)
 	return all
 }
 

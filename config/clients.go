@@ -29,6 +29,9 @@ func (j *judge) clients(c *Config) {
 	for i, s := range c.Evidence.Sources {
 		j.client(fmt.Sprintf("evidence.sources[%d].http_config", i), reflect.ValueOf(s.HTTPConfig))
 	}
+	if l := c.Remediation.Lease; l != nil && l.NATS != nil {
+		j.client("remediation.lease.nats", reflect.ValueOf(*l.NATS))
+	}
 	for i, a := range c.Remediation.Actions {
 		if a.Webhook != nil {
 			j.client(fmt.Sprintf("remediation.actions[%d].webhook.http_config", i), reflect.ValueOf(a.Webhook.HTTPConfig))

@@ -54,7 +54,11 @@ func TestDocs(t *testing.T) {
 func configurationPage(t *testing.T, h house) string {
 	c := Default()
 	webhook, exec := remediation.DefaultWebhookConfig(), remediation.DefaultExecConfig()
-	c.Remediation.Actions = []remediation.ActionConfig{{Webhook: &webhook, Exec: &exec}}
+	kubernetes, scale := remediation.DefaultKubernetesConfig(), remediation.DefaultKubernetesScaleConfig()
+	kubernetes.Scale = &scale
+	c.Remediation.Actions = []remediation.ActionConfig{{Webhook: &webhook, Exec: &exec, Kubernetes: &kubernetes}}
+	lease, bucket := remediation.DefaultKubernetesLeaseConfig(), remediation.DefaultNATSLeaseConfig()
+	c.Remediation.Lease = &remediation.LeaseConfig{Kubernetes: &lease, NATS: &bucket}
 	c.Evidence.Sources = []evidence.SourceConfig{evidence.DefaultSourceConfig()}
 	return template(t, "configuration.md.in", map[string]string{
 		"CONFIG": h.write("config", "Config", tree(t, c)),

@@ -35,7 +35,9 @@ func TestDefaultConfigIsValidAndActsOnNothing(t *testing.T) {
 func TestConfigAsAUserWritesIt(t *testing.T) {
 	c := decode(t, `
 mode: auto
+single_instance: true
 webhook_token_file: token
+approval_token_file: approval
 actions:
   - name: stop-burner
     exec: {command: [./stop-burner.sh, ./burner.pid, "${target}", kill], timeout: 10s}
@@ -52,7 +54,7 @@ actions:
 	if !reflect.DeepEqual(run.Command, want) || run.Timeout != model.Duration(10*time.Second) || run.TargetPattern == "" {
 		t.Errorf("exec %+v", run)
 	}
-	if c.WebhookTokenFile != "/etc/foreshock/token" || hook.URLFile != "/etc/foreshock/slack.url" || hook.HTTPConfig.Authorization.CredentialsFile != "/etc/foreshock/secret" {
+	if c.WebhookTokenFile != "/etc/foreshock/token" || c.ApprovalTokenFile != "/etc/foreshock/approval" || hook.URLFile != "/etc/foreshock/slack.url" || hook.HTTPConfig.Authorization.CredentialsFile != "/etc/foreshock/secret" {
 		t.Errorf("webhook %+v, token %s", hook, c.WebhookTokenFile)
 	}
 	if c.ApprovalTTL != DefaultConfig().ApprovalTTL || hook.Timeout != DefaultWebhookConfig().Timeout || !hook.HTTPConfig.EnableHTTP2 {
@@ -103,9 +105,9 @@ actions:
 		`remediation.actions[0].targets[1]: must be unique and not empty, got "a"`,
 		`remediation.actions[0].targets[2]: must be unique and not empty, got ""`,
 		`remediation.actions[0].exec.command: must name an executable, got none`,
-		`remediation.actions[1]: must have one of webhook and exec, got none`,
+		`remediation.actions[1]: must have one of ` + kindNames + `, got none`,
 		`remediation.actions[2].name: must be unique, got "x" again`,
-		`remediation.actions[2]: must have one of webhook and exec, got webhook and exec`,
+		`remediation.actions[2]: must have one of ` + kindNames + `, got webhook and exec`,
 		`remediation.actions[3].webhook.url: must not be set beside url_file`,
 		`remediation.actions[3].webhook.body: line 1: {{.Rule}} must end in | json`,
 		`remediation.actions[4].exec.command[0]: must be fixed`,

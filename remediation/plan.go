@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -22,6 +21,8 @@ type plan struct {
 	Action string `json:"action"`
 	// Target is one of the action's configured targets, "" where it has none.
 	Target string `json:"target,omitempty"`
+	// Value is how many an action that scales is to scale to, "" for others.
+	Value string `json:"value,omitempty"`
 	// Status is the alert's, "firing".
 	Status string `json:"status"`
 	// Labels are the alert's, to the last byte as somebody else wrote them.
@@ -75,23 +76,39 @@ type refusal struct{ class, text string }
 func (r *refusal) Error() string { return r.text }
 
 const (
-	refusedTarget  = "target"  // the alert selects no configured target
-	refusedRender  = "render"  // the action cannot be made of this plan
-	refusedQueue   = "queue"   // too much waits already
-	refusedCeiling = "ceiling" // the rule acted often enough
-	refusedStale   = "stale"   // the plan waited too long for its turn
-	refusedBlind   = "blind"   // no samples come: nobody would see what it does
-	refusedChanged = "changed" // the configuration would now do something else
-	refusedLedger  = "ledger"  // the ledger does not know, or cannot be written
+	refusedMode           = "mode"           // the mode does not let it act
+	refusedAuthentication = "authentication" // who delivered the alert, or asks, is not trusted
+	refusedStale          = "stale"          // the episode is over, or the plan waited too long for its turn
+	refusedBlind          = "blind"          // no samples come: nobody would see what it does
+	refusedForecast       = "forecast"       // what is foreseen is not known, or not to be believed
+	refusedTarget         = "target"         // the alert selects no configured target
+	refusedRender         = "render"         // the action cannot be made of this plan
+	refusedChanged        = "changed"        // the configuration would now do something else
+	refusedProtected      = "protected"      // the target is ourselves, or protected
+	refusedOwner          = "ownership"      // somebody else looks after the target, or nobody can tell
+	refusedBounds         = "bounds"         // it would go beyond the action's bounds
+	refusedLease          = "lease"          // another replica acts, or nobody can tell
+	refusedLedger         = "ledger"         // the ledger does not know, or cannot be written
+	refusedOnce           = "once"           // the alert was decided about again since
+	refusedCooldown       = "cooldown"       // the target was just acted on
+	refusedCeiling        = "ceiling"        // the rule, or all together, acted often enough
+	refusedBlast          = "blast_radius"   // too many of the action's targets were acted on
+	refusedBreaker        = "breaker"        // the rule failed too often
+	refusedQueue          = "queue"          // too much waits already
+	refusedConcurrency    = "concurrency"    // as many run as may; it waits for its turn
+	refusedWindow         = "window"         // no remedy may act at this hour
+	refusedPaused         = "paused"         // a person paused all remedies
 )
 
 var refusals = []string{
-	refusedTarget, refusedRender, refusedQueue, refusedCeiling, refusedStale, refusedBlind, refusedChanged, refusedLedger,
+	refusedMode, refusedAuthentication, refusedStale, refusedBlind, refusedForecast, refusedTarget, refusedRender, refusedChanged,
+	refusedProtected, refusedOwner, refusedLedger, refusedOnce, refusedCooldown, refusedCeiling, refusedBlast,
+	refusedBreaker, refusedQueue, refusedConcurrency, refusedWindow, refusedPaused, refusedBounds, refusedLease,
 }
 
-// plan works out what the remedy would do about the alert. Where that is nothing
+// plan works out what the remedy would do about the alert, with that value if it scales. Where that is nothing
 // it returns a *refusal, and the plan as far as it got.
-func (s *settings) plan(r *rules.Remedy, labels map[string]string, startsAt time.Time) (plan, deed, error) {
+func (s *settings) plan(r *rules.Remedy, labels map[string]string, startsAt time.Time, value string) (plan, deed, error) {
 	p := plan{
 		Rule:        r.Name,
 		Action:      r.Action,
@@ -99,6 +116,7 @@ func (s *settings) plan(r *rules.Remedy, labels map[string]string, startsAt time
 		Labels:      labels,
 		Fingerprint: fingerprint(labels),
 		StartsAt:    startsAt.UTC(),
+		Value:       value,
 	}
 	a := s.actions[r.Action]
 	if r.Target != "" {
@@ -106,7 +124,7 @@ func (s *settings) plan(r *rules.Remedy, labels map[string]string, startsAt time
 		if target == "" {
 			return p, deed{}, &refusal{refusedTarget, fmt.Sprintf("the alert has no label %s to select a target", r.Target)}
 		}
-		if !slices.Contains(a.targets, target) {
+		if !a.selects(target) {
 			return p, deed{}, &refusal{refusedTarget, fmt.Sprintf("target %.100q is not among those of action %s", target, r.Action)}
 		}
 		p.Target = target

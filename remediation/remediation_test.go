@@ -24,14 +24,21 @@ import (
 	"github.com/foreshock/foreshock/rules"
 )
 
-const token = "canary-webhook-token"
+const (
+	token         = "canary-webhook-token"
+	approvalToken = "canary-approval-token"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(victimDir); dir != "" {
 		victim(dir)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	if dir := os.Getenv(replicaDir); dir != "" {
+		replica(dir)
+		return
+	}
+	goleak.VerifyTestMain(ended{m})
 }
 
 // world is a Remediation with an action that calls a real server.
@@ -42,6 +49,7 @@ type world struct {
 	calls   atomic.Int64
 	respond atomic.Pointer[http.HandlerFunc]
 	clock   atomic.Int64 // ns, added to the real time
+	set     atomic.Int64 // ns, added to the wall clock alone
 }
 
 // restart is the remedy of every world: it calls the action "restart" on the target
@@ -67,16 +75,31 @@ func newWorld(t *testing.T, mode Mode) *world {
 	hook := DefaultWebhookConfig()
 	hook.URL = promconfig.Secret(server.URL)
 	c := DefaultConfig()
-	c.Mode, c.WebhookToken = mode, token
+	c.Mode, c.WebhookToken, c.ApprovalToken, c.SingleInstance = mode, token, approvalToken, true
+	// Guards have tests of their own; elsewhere they stand aside.
+	c.Cooldown, c.BlastRadius = 0, 1
 	c.Actions = []ActionConfig{{Name: "restart", Targets: []string{"a", "b", "c", "d", "e"}, Webhook: &hook}}
 	w.o = Options{
 		Config:   c,
 		Remedies: []*rules.Remedy{restart},
 		Dir:      filepath.Join(t.TempDir(), "ledger"),
-		Now:      func() time.Time { return time.Now().Add(time.Duration(w.clock.Load())) },
+		Now:      func() time.Time { return time.Now().Add(time.Duration(w.clock.Load() + w.set.Load())) },
+		Uptime:   func() time.Duration { return time.Since(born) + time.Duration(w.clock.Load()) },
 	}
 	w.start()
+	if mode == Auto {
+		w.resume()
+	}
 	return w
+}
+
+var born = time.Now()
+
+func (w *world) resume() {
+	w.t.Helper()
+	if err := w.Resume("jane", "the tests begin"); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // start begins a new process' life over the same ledger.
@@ -150,7 +173,11 @@ func body(t testing.TB, alerts ...alert) string {
 func (w *world) post(h http.Handler, path, body string, answer any) int {
 	w.t.Helper()
 	req := httptest.NewRequestWithContext(w.t.Context(), http.MethodPost, path, strings.NewReader(body))
-	req.Header.Set("Authorization", "Bearer "+token)
+	secret := approvalToken
+	if strings.HasSuffix(path, "webhook") || path == "/" {
+		secret = token
+	}
+	req.Header.Set("Authorization", "Bearer "+secret)
 	req.Header.Set("Content-Type", "application/json")
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, req)
@@ -166,12 +193,20 @@ func (w *world) plans() []entry {
 	return w.listed("Bearer " + token)
 }
 
-func (w *world) listed(authorization string) []entry {
+// send asks the API as somebody.
+func (w *world) send(method, path, authorization, body string) *httptest.ResponseRecorder {
 	w.t.Helper()
-	req := httptest.NewRequestWithContext(w.t.Context(), http.MethodGet, "/api/v1/remediations", nil)
+	req := httptest.NewRequestWithContext(w.t.Context(), method, path, strings.NewReader(body))
 	req.Header.Set("Authorization", authorization)
+	req.Header.Set("Content-Type", "application/json")
 	rec := httptest.NewRecorder()
 	w.API().ServeHTTP(rec, req)
+	return rec
+}
+
+func (w *world) listed(authorization string) []entry {
+	w.t.Helper()
+	rec := w.send(http.MethodGet, "/api/v1/remediations", authorization, "")
 	var l []entry
 	w.data(rec, &l)
 	return l
@@ -195,7 +230,7 @@ func (w *world) become(s state) entry {
 func (w *world) eventually(what string, ok func([]entry) bool) []entry {
 	w.t.Helper()
 	var l []entry
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if l = w.plans(); ok(l) {
 			return l
 		}
