@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -401,30 +399,6 @@ func TestCircuitBreaker(t *testing.T) {
 	act("b")
 }
 
-// This host and this process are no targets, under any of their names.
-func TestSelfIsNeverATarget(t *testing.T) {
-	host, err := os.Hostname()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &self{names: map[string]string{}}
-	*s = *findSelf()
-	s.names["foreshock.service"], s.names["foreshock"] = "this process's unit", "this process's unit"
-	for _, target := range []string{
-		host, strings.ToUpper(host), host + ":9100", "root@" + host, "ns/pod/" + host, host + "/foreshock.service", "localhost", "LOCALHOST:22",
-		"127.0.0.1", "127.3.2.1:80", "[::1]:80", "::1", "::ffff:127.0.0.1", "0.0.0.0", "foreshock.service", "foreshock", strconv.Itoa(os.Getpid()),
-	} {
-		if s.isNot(target) == nil {
-			t.Errorf("%s may be a target", target)
-		}
-	}
-	for _, target := range []string{"cart-7", "cart-7:9100", "192.0.2.7", "prod/deployment/cart", "cart.service", "[2001:db8::7]:80", host + "-2"} {
-		if err := s.isNot(target); err != nil {
-			t.Errorf("%s may not be a target: %v", target, err)
-		}
-	}
-}
-
 func TestCeilingsCannotBeLifted(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"NaN":         func(c *Config) { c.BlastRadius = math.NaN() },
@@ -449,70 +423,51 @@ func TestCeilingsCannotBeLifted(t *testing.T) {
 	}
 }
 
-func TestChangeWindow(t *testing.T) {
-	office := ChangeWindow{Days: []string{"monday", "Friday"}, From: "09:00", To: "17:30", Zone: "Europe/Berlin"}
-	night := ChangeWindow{Days: []string{"saturday"}, From: "22:00", To: "04:00", Zone: "UTC"}
-	always := ChangeWindow{From: "00:00", To: "24:00", Zone: "UTC"}
-	for _, c := range []struct {
-		window ChangeWindow
-		at     string
-		want   bool
-	}{
-		{office, "2026-11-23T08:00:00Z", true}, // a Monday, 09:00 in Berlin
-		{office, "2026-11-23T07:59:59Z", false},
-		{office, "2026-07-20T07:00:00Z", true}, // in summer
-		{office, "2026-11-23T16:29:59Z", true},
-		{office, "2026-11-23T16:30:00Z", false},
-		{office, "2026-11-24T10:00:00Z", false}, // a Tuesday
-		{night, "2026-11-28T22:00:00Z", true},   // a Saturday
-		{night, "2026-11-29T03:59:00Z", true},   // which ends on Sunday
-		{night, "2026-11-29T04:00:00Z", false},
-		{night, "2026-11-28T03:00:00Z", false}, // Friday's would
-		{always, "2026-11-28T23:59:59Z", true},
-	} {
-		w, err := c.window.build("w")
-		if err != nil {
-			t.Fatal(err)
-		}
-		at, err := time.Parse(time.RFC3339, c.at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if w.contains(at) != c.want {
-			t.Errorf("%+v contains %s: %t", c.window, c.at, !c.want)
-		}
+// Three Alertmanagers: one tells of the end before another tells of the beginning.
+func TestEndToldBeforeTheBeginning(t *testing.T) {
+	w := newWorld(t, Auto)
+	a := w.an("a")
+	a.EndsAt = time.Time{}
+	w.deliver(a.resolvedAt(w.now()))
+	w.deliver(a)
+	w.stop()
+	w.start()
+	w.deliver(a)
+	if l := w.plans(); len(l) != 0 {
+		t.Errorf("planned %+v", l)
 	}
+	// An end in the future, by a sender's clock, hides nothing that is to come.
+	b := w.an("b")
+	w.deliver(b.resolvedAt(w.now().Add(24 * time.Hour)))
+	w.later(2 * time.Minute)
+	w.deliver(w.an("b"))
+	w.become(stateSucceeded)
+	w.called(1)
 }
 
-// A person sees what the dry run said before they say yes.
-func TestDryRunIsShownWithTheWaitingPlan(t *testing.T) {
+// Who sends alerts, and anybody else, approves, resumes and closes nothing.
+func TestOnlyAPersonDecides(t *testing.T) {
 	w := newWorld(t, Approve)
-	var runs atomic.Int64
-	w.bend(func(d *deed) {
-		d.rehearse = func(context.Context) (string, error) {
-			if runs.Add(1) == 2 {
-				return "half of it", errors.New("the play is broken")
-			}
-			return fmt.Sprintf("would restart 1 pod; the token is %s, %s", token, strings.Repeat("x", 1<<20)), nil
-		}
-	})
 	w.deliver(w.an("a"))
-	l := w.eventually("the dry run is there", func(l []entry) bool { return len(l) == 1 && l[0].Rehearsal != "" })
-	if said := l[0].Rehearsal; !strings.HasPrefix(said, "would restart 1 pod; the token is <secret>") || len(said) > maxRehearsal || l[0].State != stateWaiting {
-		t.Errorf("%s: %.100s", l[0].State, said)
+	e := w.become(stateWaiting)
+	body := fmt.Sprintf(`{"hash": %q, "approver": "alertmanager", "by": "alertmanager", "rule": "restart-pod"}`, e.Hash)
+	paths := []string{e.ID + "/approve", e.ID + "/deny", "resume", "close-breaker"}
+	for _, path := range paths {
+		for _, authorization := range []string{"", "Bearer " + token, "Basic " + approvalToken, "Bearer " + approvalToken + "x"} {
+			if rec := w.send(http.MethodPost, "/api/v1/remediations/"+path, authorization, body); rec.Code != http.StatusUnauthorized {
+				t.Errorf("%s by %q: status %d", path, authorization, rec.Code)
+			}
+		}
 	}
-	if public := w.listed(""); public[0].Rehearsal != "" {
-		t.Error("everybody may read the dry run")
+	if n := testutil.ToFloat64(w.metrics.refusals[refusedAuthentication]); n != 16 {
+		t.Errorf("%v refusals counted", n)
 	}
-	w.deliver(w.an("b"))
-	w.eventually("a dry run that failed says so", func(l []entry) bool {
-		return l[0].Rehearsal == "failed: the play is broken\nhalf of it"
-	})
+	w.with(func(c *Config) { c.Mode, c.ApprovalToken = Suggest, "" })
+	for _, path := range paths {
+		if rec := w.send(http.MethodPost, "/api/v1/remediations/"+path, "Bearer "+token, body); rec.Code != http.StatusForbidden {
+			t.Errorf("%s where nobody decides: status %d", path, rec.Code)
+		}
+	}
+	w.become(stateWaiting)
 	w.called(0)
-	w.decide(l[0], "approve", l[0].Hash)
-	w.eventually("it acts", func(l []entry) bool { return l[1].State == stateSucceeded })
-	w.called(1)
-	if n := testutil.ToFloat64(w.metrics.transitions[stateWaiting]); n != 2 || runs.Load() != 2 {
-		t.Errorf("%v began to wait after %d dry runs", n, runs.Load())
-	}
 }

@@ -39,8 +39,8 @@ what moved, by how much, in the order in which it began.`
 the band it was expected in, and its score.`
 	aboutDismiss = `The incident ends, and for some weeks what is like it, under the same rule or of the same
 metric in the same place, must be stronger to wake anyone: 1.25 times after one dismissal,
-2.5 times after two, and never more than three times. It needs the token of the webhook,
-as approvals do.`
+2.5 times after two, and never more than three times. It needs one of remediation's
+two tokens.`
 )
 
 // incidents are questions to a running Foreshock about its incidents.
