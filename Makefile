@@ -34,6 +34,7 @@ demo-check: build $(PROGRAMS) ## the same unattended: exit 0 only if every step 
 test: cc lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds, race, end to end with the real programs, simulations
 	go test -race -short -timeout 15m ./...
 	go test -timeout 15m $(SIMULATED)
+	go test -run 'TestStorm$$' ./remediation
 
 .PHONY: cc
 cc:
@@ -76,6 +77,14 @@ eval: build ## measure the detector and what people use instead on labelled sets
 eval-rca: DATA := $(or $(FORESHOCK_EVAL_DATA),../shared/data)
 eval-rca: build ## measure how often the cause of an incident is found, on seeded faults and on labelled sets; FORESHOCK_EVAL_DATA names the sets' folder
 	@if [ -d "$(DATA)/causes" ]; then bin/foreshock eval-rca --stream "$(DATA)"; else echo "skipped the labelled sets: no data at $(DATA)/causes"; bin/foreshock eval-rca --stream; fi
+
+.PHONY: storm
+storm: ## 10 000 simulated storms of alerts, crashes, set clocks and pauses over remediation; a failure prints its seed
+	go test ./remediation -run 'TestStorm$$' -timeout 2h -v -storms $(or $(STORMS),10000) -storm.seed $(or $(SEED),1)
+
+.PHONY: storm-real
+storm-real: build $(PROGRAMS) ## 100 storms with three real Alertmanagers, the real binary killed in the middle
+	go test ./internal/e2e -run TestRealStorm -timeout 2h -v -real-storms $(or $(STORMS),100)
 
 .PHONY: docs
 docs: ## regenerate the reference pages that tests hold against the code

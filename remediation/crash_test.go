@@ -54,6 +54,71 @@ func TestInterruptedIsUnknownAndNeverRunAgain(t *testing.T) {
 	w.called(1)
 }
 
+// What may be repeated is, once, if the process died in the middle; a second death is the end
+// of it.
+func TestInterruptedIsRepeatedOnceWhereThatIsTheSame(t *testing.T) {
+	w := newWorld(t, Auto)
+	w.with(func(c *Config) {
+		hook := *c.Actions[0].Webhook
+		hook.Idempotent = true
+		c.Actions = []ActionConfig{{Name: "restart", Targets: c.Actions[0].Targets, Webhook: &hook}}
+		c.Cooldown = minutesOf(10) // its own first start is no reason against the second
+	})
+	began, finish := make(chan struct{}, 2), make(chan struct{})
+	w.answer(func(http.ResponseWriter, *http.Request) { began <- struct{}{}; <-finish })
+	crash := func() {
+		<-began
+		w.become(stateRunning)
+		next := filepath.Join(t.TempDir(), "ledger")
+		if err := os.CopyFS(next, os.DirFS(w.o.Dir)); err != nil {
+			t.Fatal(err)
+		}
+		old := w.Remediation
+		t.Cleanup(func() { old.Close(context.Background()) })
+		w.o.Dir = next
+	}
+	a := w.an("a")
+	w.deliver(a)
+	crash()
+	w.start()
+	crash()
+	w.start()
+	if e := w.become(stateUnknown); e.Attempts != 2 || !strings.Contains(e.Reason, "is not run again") {
+		t.Errorf("recorded %+v", e)
+	}
+	close(finish)
+	w.deliver(a)
+	w.called(2)
+}
+
+// What may be repeated is not repeated late, or past any other guard.
+func TestInterruptedIsNotRepeatedPastAGuard(t *testing.T) {
+	w := newWorld(t, Auto)
+	began, finish := make(chan struct{}, 1), make(chan struct{})
+	w.with(func(c *Config) {
+		hook := *c.Actions[0].Webhook
+		hook.Idempotent = true
+		c.Actions = []ActionConfig{{Name: "restart", Targets: c.Actions[0].Targets, Webhook: &hook}}
+	})
+	w.answer(func(http.ResponseWriter, *http.Request) { began <- struct{}{}; <-finish })
+	w.deliver(w.an("a"))
+	<-began
+	w.become(stateRunning)
+	next := filepath.Join(t.TempDir(), "ledger")
+	if err := os.CopyFS(next, os.DirFS(w.o.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	close(finish)
+	w.stop()
+	w.o.Dir = next
+	w.later(2 * time.Minute)
+	w.start()
+	if e := w.become(stateUnknown); !strings.Contains(e.Reason, "it may be repeated, but its turn came 2m0s after") {
+		t.Errorf("reason %q", e.Reason)
+	}
+	w.called(1)
+}
+
 // Nothing happens that the ledger cannot remember, and Alertmanager is asked to try
 // again.
 func TestNothingIsDoneThatCannotBeRecorded(t *testing.T) {

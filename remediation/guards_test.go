@@ -515,3 +515,52 @@ func TestDryRunIsShownWithTheWaitingPlan(t *testing.T) {
 		t.Errorf("%v began to wait after %d dry runs", n, runs.Load())
 	}
 }
+
+// Three Alertmanagers: one tells of the end before another tells of the beginning.
+func TestEndToldBeforeTheBeginning(t *testing.T) {
+	w := newWorld(t, Auto)
+	a := w.an("a")
+	a.EndsAt = time.Time{}
+	w.deliver(a.resolvedAt(w.now()))
+	w.deliver(a)
+	w.stop()
+	w.start()
+	w.deliver(a)
+	if l := w.plans(); len(l) != 0 {
+		t.Errorf("planned %+v", l)
+	}
+	// An end in the future, by a sender's clock, hides nothing that is to come.
+	b := w.an("b")
+	w.deliver(b.resolvedAt(w.now().Add(24 * time.Hour)))
+	w.later(2 * time.Minute)
+	w.deliver(w.an("b"))
+	w.become(stateSucceeded)
+	w.called(1)
+}
+
+// Who sends alerts, and anybody else, approves, resumes and closes nothing.
+func TestOnlyAPersonDecides(t *testing.T) {
+	w := newWorld(t, Approve)
+	w.deliver(w.an("a"))
+	e := w.become(stateWaiting)
+	body := fmt.Sprintf(`{"hash": %q, "approver": "alertmanager", "by": "alertmanager", "rule": "restart-pod"}`, e.Hash)
+	paths := []string{e.ID + "/approve", e.ID + "/deny", "resume", "close-breaker"}
+	for _, path := range paths {
+		for _, authorization := range []string{"", "Bearer " + token, "Basic " + approvalToken, "Bearer " + approvalToken + "x"} {
+			if rec := w.send(http.MethodPost, "/api/v1/remediations/"+path, authorization, body); rec.Code != http.StatusUnauthorized {
+				t.Errorf("%s by %q: status %d", path, authorization, rec.Code)
+			}
+		}
+	}
+	if n := testutil.ToFloat64(w.metrics.refusals[refusedAuthentication]); n != 16 {
+		t.Errorf("%v refusals counted", n)
+	}
+	w.with(func(c *Config) { c.Mode, c.ApprovalToken = Suggest, "" })
+	for _, path := range paths {
+		if rec := w.send(http.MethodPost, "/api/v1/remediations/"+path, "Bearer "+token, body); rec.Code != http.StatusForbidden {
+			t.Errorf("%s where nobody decides: status %d", path, rec.Code)
+		}
+	}
+	w.become(stateWaiting)
+	w.called(0)
+}

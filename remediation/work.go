@@ -146,6 +146,7 @@ func (r *Remediation) release(id string) {
 // question asks about the plan as it and the world are now. The mutex is held.
 func (r *Remediation) question(e entry) *question {
 	now := r.moment()
+	r.compareClocks(now)
 	r.ledger.launches.forget(now)
 	underWay := len(r.hands)
 	if r.hands[e.ID] {
@@ -267,24 +268,28 @@ func (r *Remediation) isDue(e entry, now moment) bool {
 	return !now.wall.Before(e.ExpiresAt) || now.up-e.up >= time.Duration(r.settings.Load().config.ApprovalTTL)
 }
 
-// watchClock tells the ledger that somebody set the wall clock, so that what it remembers ages
-// as it would have. What happens within the second before a crash goes unnoticed.
+// watchClock notices that somebody set the wall clock.
 func (r *Remediation) watchClock() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
-		return
+	if !r.closed {
+		r.compareClocks(r.moment())
 	}
-	now := r.moment()
+}
+
+// compareClocks tells the ledger that somebody set the wall clock, before anything is recorded
+// by the new time, so that what it remembers ages as it would have. A setting in the second
+// before a crash, or between two processes, goes unnoticed. The mutex is held.
+func (r *Remediation) compareClocks(now moment) {
 	set := now.wall.Sub(r.clock.wall) - (now.up - r.clock.up)
+	if set.Abs() >= clockSlack {
+		r.logger.Warn("the wall clock was set", "by", set)
+		if err := r.ledger.write(page{ClockSetBy: set}); err != nil {
+			r.logger.Error("setting of the clock not recorded", "err", err)
+			return
+		}
+	}
 	r.clock = now
-	if set.Abs() < clockSlack {
-		return
-	}
-	r.logger.Warn("the wall clock was set", "by", set)
-	if err := r.ledger.write(page{ClockSetBy: set}); err != nil {
-		r.logger.Error("setting of the clock not recorded", "err", err)
-	}
 }
 
 func expired(e entry, now time.Time) entry {
