@@ -113,7 +113,7 @@ func TestInterruptedIsNotRepeatedPastAGuard(t *testing.T) {
 	w.o.Dir = next
 	w.later(2 * time.Minute)
 	w.start()
-	if e := w.become(stateUnknown); !strings.Contains(e.Reason, "it may be repeated, but its turn came 2m0s after") {
+	if e := w.become(stateUnknown); !strings.Contains(e.Reason, "it may be repeated, but its turn came 2m") {
 		t.Errorf("reason %q", e.Reason)
 	}
 	w.called(1)
