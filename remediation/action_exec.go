@@ -5,17 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
-	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 )
 
@@ -62,9 +56,7 @@ func (c *ExecConfig) UnmarshalYAML(unmarshal func(any) error) error {
 // relative to dir.
 func (c *ExecConfig) SetDirectory(dir string) {
 	for i, element := range c.Command {
-		if strings.HasPrefix(element, "./") || strings.HasPrefix(element, "../") {
-			c.Command[i] = promconfig.JoinDir(dir, element)
-		}
+		c.Command[i] = joinDir(dir, element)
 	}
 }
 
@@ -110,18 +102,6 @@ func fitsArgument(pattern *regexp.Regexp, target string) bool {
 	return target != "" && !strings.HasPrefix(target, "-") && pattern.MatchString(target)
 }
 
-// killDelay is how long a process group has between SIGTERM and SIGKILL. Stopping
-// Foreshock can take that much longer, beside drainDelay.
-const killDelay = 2 * time.Second
-
-// drainDelay is how long output is waited for when the group is gone: only a
-// process that left the group can still hold the pipe.
-const drainDelay = time.Second
-
-// plainPath is the PATH of every command: Foreshock's own is the operator's, and
-// may lead anywhere.
-const plainPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 // command is the action made ready.
 type command struct {
 	argv      []string
@@ -135,10 +115,7 @@ func (c ExecConfig) build() (action, error) {
 	if err != nil {
 		return nil, fmt.Errorf("target_pattern: %w", err)
 	}
-	path, err := exec.LookPath(c.Command[0])
-	if err == nil {
-		path, err = filepath.Abs(path)
-	}
+	path, err := executable(c.Command[0])
 	if err != nil {
 		return nil, fmt.Errorf("command: %w", err)
 	}
@@ -159,103 +136,27 @@ func (c *command) prepare(p plan) (deed, error) {
 	}
 	return deed{
 		digest: digest(append([]string{"exec"}, argv...)...),
-		do:     func(ctx context.Context) (string, error) { return c.run(ctx, argv, p) },
+		do: func(ctx context.Context) (string, error) {
+			stdin, err := json.Marshal(p)
+			if err != nil {
+				return "", fmt.Errorf("write the plan: %w", err)
+			}
+			return process{
+				argv:      argv,
+				env:       environment(p),
+				stdin:     append(stdin, '\n'),
+				timeout:   c.timeout,
+				killDelay: c.killDelay,
+			}.run(ctx)
+		},
 	}, nil
 }
 
-// run starts the command in a process group of its own and returns when the group
-// is gone.
-func (c *command) run(ctx context.Context, argv []string, p plan) (string, error) {
-	dir, err := os.MkdirTemp("", "foreshock-")
-	if err != nil {
-		return "", fmt.Errorf("make a directory to run in: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }() // it holds nothing of ours
-	stdin, err := planFile(dir, p)
-	if err != nil {
-		return "", fmt.Errorf("write the plan: %w", err)
-	}
-	defer stdin.Close()
-	output, stdout, err := os.Pipe()
-	if err != nil {
-		return "", fmt.Errorf("make a pipe: %w", err)
-	}
-	defer output.Close()
-
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir = dir
-	cmd.Env = environment(dir, p)
-	// Files, not readers and writers: Wait returns when the command ends, whoever
-	// else holds its output.
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stdout
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	var kill *time.Timer
-	cmd.Cancel = func() error {
-		group := cmd.Process.Pid
-		kill = time.AfterFunc(c.killDelay, func() {
-			_ = signalGroup(group, syscall.SIGKILL) // it may be gone, which is as well
-		})
-		return signalGroup(group, syscall.SIGTERM)
-	}
-	err = cmd.Start()
-	_ = stdout.Close() // the command has its own
-	if err != nil {
-		return "", fmt.Errorf("start: %w", err)
-	}
-	var out excerpt
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		_, _ = io.Copy(&out, output) // what could be read is kept
-	}()
-	err = cmd.Wait()
-	if kill != nil {
-		kill.Stop()
-	}
-	// The command is gone; what it left behind goes too. The kernel gives nobody
-	// else the group's number while a member lives, and an empty group is no error.
-	_ = signalGroup(cmd.Process.Pid, syscall.SIGKILL)
-	_ = output.SetReadDeadline(time.Now().Add(drainDelay)) // a pipe of ours has deadlines
-	<-drained
-	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w, and was killed", interrupted(ctx, c.timeout))
-	}
-	return out.String(), err
-}
-
-// signalGroup sends the signal to every process of the group.
-func signalGroup(group int, sig syscall.Signal) error {
-	err := syscall.Kill(-group, sig)
-	if errors.Is(err, syscall.ESRCH) {
-		return os.ErrProcessDone
-	}
-	return err
-}
-
-// planFile holds the plan as JSON, ready to be read, and has no name any more.
-func planFile(dir string, p plan) (_ *os.File, err error) {
-	f, err := os.CreateTemp(dir, "plan")
-	if err != nil {
-		return nil, err
-	}
-	err = errors.Join(json.NewEncoder(f).Encode(p), os.Remove(f.Name()))
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-// environment is all of the command's environment. Its names are fixed; of the
-// values, none is a label as it came: the target is one of the configured.
-func environment(home string, p plan) []string {
+// environment is what a command is told beside its standard input. Its names are
+// fixed; of the values, none is a label as it came: the target is one of the
+// configured.
+func environment(p plan) []string {
 	return []string{
-		"PATH=" + plainPath,
-		"HOME=" + home,
 		"FORESHOCK_RULE=" + p.Rule,
 		"FORESHOCK_ACTION=" + p.Action,
 		"FORESHOCK_TARGET=" + p.Target,
