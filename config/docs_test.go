@@ -54,7 +54,8 @@ func TestDocs(t *testing.T) {
 func configurationPage(t *testing.T, h house) string {
 	c := Default()
 	webhook, exec := remediation.DefaultWebhookConfig(), remediation.DefaultExecConfig()
-	c.Remediation.Actions = []remediation.ActionConfig{{Webhook: &webhook, Exec: &exec}}
+	ansible, systemd, lambda := remediation.DefaultAnsibleConfig(), remediation.DefaultSystemdConfig(), remediation.DefaultLambdaConfig()
+	c.Remediation.Actions = []remediation.ActionConfig{{Webhook: &webhook, Exec: &exec, Ansible: &ansible, Systemd: &systemd, Lambda: &lambda}}
 	c.Evidence.Sources = []evidence.SourceConfig{evidence.DefaultSourceConfig()}
 	return template(t, "configuration.md.in", map[string]string{
 		"CONFIG": h.write("config", "Config", tree(t, c)),
@@ -232,7 +233,7 @@ func (h house) resolve(pkg string, e ast.Expr) (inPkg string, s *ast.StructType,
 // typeNames are those that the pages explain, where a type's own name would not do.
 var typeNames = map[string]string{
 	"Base2Bytes": "size", "Matchers": "selector", "float64": "float", "RemoteWriteConfig": "remote_write",
-	"AlertingConfig": "alerting", "HTTPClientConfig": "http_config",
+	"AlertingConfig": "alerting", "HTTPClientConfig": "http_config", "SigV4Config": "sigv4",
 }
 
 // typeName is what to write for a value of the type.

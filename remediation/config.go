@@ -59,7 +59,8 @@ type Config struct {
 	Actions []ActionConfig `yaml:"actions,omitempty"`
 }
 
-// ActionConfig is one thing that can be done: a webhook or an exec.
+// ActionConfig is one thing that can be done. Of the keys beside name and targets it
+// has exactly one.
 type ActionConfig struct {
 	// Name is what a remedy rule calls the action: letters, digits, ".", "_", "-".
 	// Required.
@@ -74,6 +75,15 @@ type ActionConfig struct {
 
 	// Exec runs a fixed command.
 	Exec *ExecConfig `yaml:"exec,omitempty"`
+
+	// Ansible runs a fixed playbook on one host.
+	Ansible *AnsibleConfig `yaml:"ansible,omitempty"`
+
+	// Systemd restarts one service.
+	Systemd *SystemdConfig `yaml:"systemd,omitempty"`
+
+	// Lambda invokes a fixed AWS Lambda function.
+	Lambda *LambdaConfig `yaml:"lambda,omitempty"`
 }
 
 // kind is the configuration of one way of acting.
@@ -88,7 +98,7 @@ type kind interface {
 }
 
 // kindNames are the keys of all kinds.
-const kindNames = "webhook and exec"
+const kindNames = "webhook, exec, ansible, systemd and lambda"
 
 type named struct {
 	name string // its key
@@ -102,6 +112,15 @@ func (c ActionConfig) kinds() (set []named) {
 	}
 	if c.Exec != nil {
 		set = append(set, named{"exec", c.Exec})
+	}
+	if c.Ansible != nil {
+		set = append(set, named{"ansible", c.Ansible})
+	}
+	if c.Systemd != nil {
+		set = append(set, named{"systemd", c.Systemd})
+	}
+	if c.Lambda != nil {
+		set = append(set, named{"lambda", c.Lambda})
 	}
 	return set
 }
