@@ -21,6 +21,7 @@ var units = map[string]string{
 	"broken.service":   "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'test ! -e %t/broken'\n",
 	"looping.service":  "[Service]\nExecStart=/bin/false\nRestart=always\nRestartSec=600\n",
 	"stubborn.service": "[Service]\nExecStart=/bin/sleep 600\nExecStop=/bin/sleep 600\nTimeoutStopSec=600\n",
+	"counted.service":  "[Service]\nExecStartPre=/bin/sh -c 'echo started >>%t/counted'\nExecStart=/bin/sleep 600\n",
 	"stuck.service":    "[Service]\nType=notify\nExecStart=/bin/sleep 600\nTimeoutStartSec=600\n",
 }
 
@@ -33,6 +34,7 @@ func TestSystemd(t *testing.T) {
 		t.Run("refused", serviceIsRefused)
 		t.Run("hangs", restartThatHangs)
 		t.Run("keeps ending", serviceThatKeepsEnding)
+		t.Run("hostile", func(t *testing.T) { attack(t, armedSystemd(t)) })
 		return
 	}
 	const manager = "/usr/lib/systemd/systemd"
@@ -61,7 +63,7 @@ exec "$1" -test.v -test.run '^TestSystemd$' -test.timeout 2m
 	if strings.Contains(string(out), "unshare failed") {
 		t.Skipf("NOT TESTED: no namespaces here: %s", out)
 	}
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestSystemd/restart") {
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestSystemd/hostile") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Logf("%s", out)
@@ -247,6 +249,19 @@ func serviceThatKeepsEnding(t *testing.T) {
 	}
 	if err := d.check(t.Context()); err != nil {
 		t.Errorf("a service that keeps failing is refused: %v", err)
+	}
+}
+
+func armedSystemd(t *testing.T) armed {
+	s := newServices(t)
+	s.must(t, "start", "counted.service")
+	c := DefaultSystemdConfig()
+	c.User = true
+	started := lines(t, "/run/user/0/counted")
+	return armed{
+		ActionConfig{Targets: []string{"counted.service"}, Systemd: &c},
+		"counted.service",
+		func() []string { return started()[1:] }, "started", // the first is ours
 	}
 }
 
