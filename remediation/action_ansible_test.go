@@ -25,7 +25,9 @@ func needAnsible(t *testing.T) {
 const inventory = `
 web:
   hosts: {web-1: , web-2: }
-  vars: {ansible_connection: local, ansible_python_interpreter: /usr/bin/python3}
+  vars:
+    ansible_connection: local
+    ansible_python_interpreter: /usr/bin/python3
 `
 
 // playbook makes an Ansible action that would run the text, where OUT is the folder

@@ -136,20 +136,23 @@ func (c *command) prepare(p plan) (deed, error) {
 	}
 	return deed{
 		digest: digest(append([]string{"exec"}, argv...)...),
-		do: func(ctx context.Context) (string, error) {
-			stdin, err := json.Marshal(p)
-			if err != nil {
-				return "", fmt.Errorf("write the plan: %w", err)
-			}
-			return process{
-				argv:      argv,
-				env:       environment(p),
-				stdin:     append(stdin, '\n'),
-				timeout:   c.timeout,
-				killDelay: c.killDelay,
-			}.run(ctx)
-		},
+		do:     func(ctx context.Context) (string, error) { return c.run(ctx, argv, p) },
 	}, nil
+}
+
+// run tells the command the plan, whose labels are as others wrote them.
+func (c *command) run(ctx context.Context, argv []string, p plan) (string, error) {
+	stdin, err := json.Marshal(p)
+	if err != nil {
+		return "", fmt.Errorf("write the plan: %w", err)
+	}
+	return process{
+		argv:      argv,
+		env:       environment(p),
+		stdin:     append(stdin, '\n'),
+		timeout:   c.timeout,
+		killDelay: c.killDelay,
+	}.run(ctx)
 }
 
 // environment is what a command is told beside its standard input. Its names are

@@ -34,6 +34,7 @@ func TestSystemd(t *testing.T) {
 		t.Run("refused", serviceIsRefused)
 		t.Run("hangs", restartThatHangs)
 		t.Run("keeps ending", serviceThatKeepsEnding)
+		t.Run("ansible", exampleRestartsAService)
 		t.Run("hostile", func(t *testing.T) { attack(t, armedSystemd(t)) })
 		return
 	}
@@ -249,6 +250,53 @@ func serviceThatKeepsEnding(t *testing.T) {
 	}
 	if err := d.check(t.Context()); err != nil {
 		t.Errorf("a service that keeps failing is refused: %v", err)
+	}
+}
+
+// The playbook of examples/ansible restarts a real service, and rehearses without.
+func exampleRestartsAService(t *testing.T) {
+	needAnsible(t)
+	s := newServices(t)
+	s.must(t, "start", "web.service")
+	before := s.state(t, "web.service")
+	here := filepath.Join(t.TempDir(), "here.yml")
+	if err := os.WriteFile(here, []byte(inventory+"    service: web.service\n    scope: user\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := DefaultAnsibleConfig()
+	c.Playbook, c.Inventory = "../examples/ansible/restart.yml", "../examples/ansible/inventory.yml"
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetDirectory(wd)
+	example, err := c.build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := example.prepare(on("web-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.check(t.Context()); err != nil {
+		t.Errorf("in its own inventory: %v", err)
+	}
+	c.Inventory = here
+	if example, err = c.build(); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = example.prepare(on("web-1")); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := d.rehearse(t.Context()); err != nil || s.state(t, "web.service") != before {
+		t.Errorf("rehearsed: %v\n%s", err, said)
+	}
+	said, err := d.do(t.Context())
+	if err != nil || !strings.Contains(said, "web.service on web-1, for Stuck since 2023-11-14T22:13:20Z") {
+		t.Errorf("%v\n%s", err, said)
+	}
+	if now := s.state(t, "web.service"); now.active != "active" || now.pid == before.pid {
+		t.Errorf("%v; before: %v", now, before)
 	}
 }
 
