@@ -75,18 +75,20 @@ func TestLambdaScalesWithinBounds(t *testing.T) {
 	}
 }
 
-// Whatever answers instead of Lambda: one request, a bounded answer, no secrets.
-func TestLambdaHostileAnswers(t *testing.T) {
+// answering is somebody who answers instead of Lambda, and how often they were asked.
+func answering(t *testing.T, f http.HandlerFunc) (*cloud, *atomic.Int64) {
 	var calls atomic.Int64
-	var respond http.HandlerFunc
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		calls.Add(1)
-		respond(w, r)
+		f(w, r)
 	}))
-	defer server.Close()
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") }))
-	defer elsewhere.Close()
-	c := &cloud{t: t, server: server}
+	t.Cleanup(server.Close)
+	return &cloud{t: t, server: server}, &calls
+}
+
+// Whatever answers instead of Lambda: one request, a bounded answer, no secrets.
+func TestLambdaHostileAnswers(t *testing.T) {
+	elsewhere, followed := answering(t, func(http.ResponseWriter, *http.Request) {})
 	for name, tc := range map[string]struct {
 		respond http.HandlerFunc
 		want    string
@@ -99,7 +101,7 @@ func TestLambdaHostileAnswers(t *testing.T) {
 		}, "Rate exceeded"},
 		"broken": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "StatusCode: 500"},
 		"redirects": {func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+			http.Redirect(w, r, elsewhere.server.URL, http.StatusTemporaryRedirect)
 		}, "StatusCode: 307"},
 		"hangs up": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "request send failed"},
 		"says who asked": {func(w http.ResponseWriter, r *http.Request) {
@@ -114,8 +116,7 @@ func TestLambdaHostileAnswers(t *testing.T) {
 		}, "the answer is larger than 6356992 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			calls.Store(0)
-			respond = tc.respond
+			c, calls := answering(t, tc.respond)
 			said, err := c.prepare(c.action(nil), "web", "a").do(t.Context())
 			got := said + errorText(err)
 			if err == nil || !strings.Contains(got, tc.want) || calls.Load() != 1 {
@@ -126,9 +127,11 @@ func TestLambdaHostileAnswers(t *testing.T) {
 			}
 		})
 	}
-	calls.Store(0)
+	if n := followed.Load(); n > 0 {
+		t.Errorf("%d redirects were followed", n)
+	}
 	release := make(chan struct{})
-	respond = func(http.ResponseWriter, *http.Request) { <-release }
+	c, calls := answering(t, func(http.ResponseWriter, *http.Request) { <-release })
 	slow := c.action(func(c *LambdaConfig) { c.Timeout = model.Duration(50 * time.Millisecond) })
 	if _, err := c.prepare(slow, "web", "a").do(t.Context()); errorText(err) != "no answer, and it may have acted: did not finish within 50ms" || calls.Load() > 1 {
 		t.Errorf("%d calls: %v", calls.Load(), err)

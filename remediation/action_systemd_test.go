@@ -49,7 +49,7 @@ mount -t tmpfs tmpfs /run
 mkdir -p /run/user/0/systemd/user /run/systemd/system # the latter says that systemd is there
 export XDG_RUNTIME_DIR=/run/user/0 HOME="$2" GOCOVERDIR="$2"
 `+manager+` --user >/dev/null 2>&1 &
-exec "$1" -test.v -test.run '^TestSystemd$' -test.timeout 2m
+exec "$1" -test.v -test.run '^TestSystemd$' -test.timeout 5m
 `), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func serviceThatKeepsEnding(t *testing.T) {
 	}
 }
 
-// The playbook of examples/ansible restarts a real service, and rehearses without.
+// The playbook of examples/ansible restarts a real service.
 func exampleRestartsAService(t *testing.T) {
 	needAnsible(t)
 	s := newServices(t)
@@ -287,9 +287,6 @@ func exampleRestartsAService(t *testing.T) {
 	}
 	if d, err = example.prepare(on("web-1")); err != nil {
 		t.Fatal(err)
-	}
-	if said, err := d.rehearse(t.Context()); err != nil || s.state(t, "web.service") != before {
-		t.Errorf("rehearsed: %v\n%s", err, said)
 	}
 	said, err := d.do(t.Context())
 	if err != nil || !strings.Contains(said, "web.service on web-1, for Stuck since 2023-11-14T22:13:20Z") {

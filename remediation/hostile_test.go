@@ -184,8 +184,7 @@ func attack(t *testing.T, a armed) {
 		"nested 200k deep":        `{"version":"4","alerts":` + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000) + "}",
 		"objects 200k deep":       `{"version":"4","alerts":[{"labels":` + strings.Repeat(`{"a":`, 200_000) + "1" + strings.Repeat("}", 200_000) + "}]}",
 		"a YAML bomb":             "a: &a [x]\nb: &b [*a,*a]\n", "XML": "<?xml version='1.0'?><alerts/>", "binary": "\x1f\x8b\x08\x00\xff\xfe",
-		"50 MiB":           strings.Repeat(" ", 50<<20) + good,
-		"50 MiB of labels": strings.Replace(good, `"alertname":"`, `"alertname":"`+strings.Repeat("x", 50<<20), 1),
+		"50 MiB": strings.Replace(good, `"alertname":"`, `"alertname":"`+strings.Repeat("x", 50<<20), 1),
 	}
 	for name, text := range broken {
 		if status := w.post(w.Webhook(), "/", text, nil); status < 400 || status > 499 {
