@@ -16,22 +16,25 @@ import (
 	"github.com/foreshock/foreshock/rules"
 )
 
-// Every configuration among the examples must start, as it stands, once its README was
-// followed, which has a token made.
+// Every configuration among the examples must start, as it stands; the quickstart's
+// once its README was followed, which has a token made.
 func TestExamples(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("../examples")); err != nil {
 		t.Fatal(err)
 	}
-	for _, example := range []string{"quickstart", "ansible", "lambda"} {
-		if err := os.WriteFile(filepath.Join(dir, example, "webhook.token"), []byte("canary\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(filepath.Join(dir, "quickstart", "webhook.token"), []byte("canary\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	for _, name := range []string{"foreshock.yml", "quickstart/foreshock.yml", "ansible/foreshock.yml", "lambda/foreshock.yml"} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := exec.LookPath("ansible-playbook"); err != nil && strings.HasPrefix(name, "ansible") {
 				t.Skip("NOT TESTED: ansible-playbook is not installed (apt-get install ansible-core)")
+			}
+			if strings.HasPrefix(name, "ansible") || strings.HasPrefix(name, "lambda") { // as their READMEs have it
+				if err := os.WriteFile(filepath.Join(dir, filepath.Dir(name), "webhook.token"), []byte("canary\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
 			}
 			c, err := Load(filepath.Join(dir, name))
 			if err != nil {
