@@ -25,6 +25,13 @@ type ExecConfig struct {
 	// exactly "${target}" is replaced by the plan's target; nothing else is.
 	Command []string `yaml:"command"`
 
+	// DryRun is a command that changes nothing and says what Command would do, by the
+	// same rules.
+	DryRun []string `yaml:"dry_run,omitempty"`
+
+	// Rollback is a command that takes back what Command did, by the same rules.
+	Rollback []string `yaml:"rollback,omitempty"`
+
 	// TargetPattern must match the whole of a target before it can become an
 	// argument. None may begin with "-".
 	TargetPattern string `yaml:"target_pattern"`
@@ -52,34 +59,30 @@ func (c *ExecConfig) UnmarshalYAML(unmarshal func(any) error) error {
 	return unmarshal((*plain)(c))
 }
 
-// SetDirectory makes the elements of the command that are relative file names
+// SetDirectory makes the elements of the commands that are relative file names
 // relative to dir.
 func (c *ExecConfig) SetDirectory(dir string) {
-	for i, element := range c.Command {
-		c.Command[i] = joinDir(dir, element)
+	for _, words := range [][]string{c.Command, c.DryRun, c.Rollback} {
+		for i, element := range words {
+			words[i] = joinDir(dir, element)
+		}
 	}
 }
 
 func (c ExecConfig) validate(path string, targets []string) error {
-	var errs []error
-	if len(c.Command) == 0 || c.Command[0] == "" {
-		errs = append(errs, fmt.Errorf("%s.command: must name an executable, got none", path))
+	errs := []error{checkCommand(path+".command", c.Command)}
+	if c.DryRun != nil {
+		errs = append(errs, checkCommand(path+".dry_run", c.DryRun))
 	}
-	for i, element := range c.Command {
-		switch {
-		case strings.ContainsRune(element, 0):
-			errs = append(errs, fmt.Errorf("%s.command[%d]: must not hold a NUL, got %q", path, i, element))
-		case element == targetPlaceholder && i > 0:
-		case strings.Contains(element, "${") || strings.Contains(element, "{{"):
-			errs = append(errs, fmt.Errorf("%s.command[%d]: must be fixed, or an argument that is exactly %s, got %q", path, i, targetPlaceholder, element))
-		}
+	if c.Rollback != nil {
+		errs = append(errs, checkCommand(path+".rollback", c.Rollback))
 	}
 	errs = append(errs, checkTimeout(path, c.Timeout))
 	pattern, err := c.pattern()
 	if err != nil {
 		return errors.Join(append(errs, fmt.Errorf("%s.target_pattern: %w", path, err))...)
 	}
-	if !slices.Contains(c.Command, targetPlaceholder) {
+	if !slices.Contains(slices.Concat(c.Command, c.DryRun, c.Rollback), targetPlaceholder) {
 		return errors.Join(errs...)
 	}
 	if len(targets) == 0 {
@@ -88,6 +91,24 @@ func (c ExecConfig) validate(path string, targets []string) error {
 	for _, target := range targets {
 		if !fitsArgument(pattern, target) {
 			errs = append(errs, fmt.Errorf("%s.target_pattern: must match every target, got %q", path, target))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkCommand refuses a command of which more than whole arguments could change.
+func checkCommand(path string, words []string) error {
+	var errs []error
+	if len(words) == 0 || words[0] == "" {
+		errs = append(errs, fmt.Errorf("%s: must name an executable, got none", path))
+	}
+	for i, element := range words {
+		switch {
+		case strings.ContainsRune(element, 0):
+			errs = append(errs, fmt.Errorf("%s[%d]: must not hold a NUL, got %q", path, i, element))
+		case element == targetPlaceholder && i > 0:
+		case strings.Contains(element, "${") || strings.Contains(element, "{{"):
+			errs = append(errs, fmt.Errorf("%s[%d]: must be fixed, or an argument that is exactly %s, got %q", path, i, targetPlaceholder, element))
 		}
 	}
 	return errors.Join(errs...)
@@ -111,13 +132,38 @@ type command struct {
 }
 
 func (c ExecConfig) build() (action, error) {
+	act, err := c.ready("command")
+	if err != nil {
+		return nil, err
+	}
+	if c.DryRun == nil && c.Rollback == nil {
+		return act, nil
+	}
+	h := &hooks{act: act}
+	if c.DryRun != nil {
+		c.Command = c.DryRun
+		if h.dryRun, err = c.ready("dry_run"); err != nil {
+			return nil, err
+		}
+	}
+	if c.Rollback != nil {
+		c.Command = c.Rollback
+		if h.rollback, err = c.ready("rollback"); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// ready finds the executable of the command, which the configuration calls key.
+func (c ExecConfig) ready(key string) (*command, error) {
 	pattern, err := c.pattern()
 	if err != nil {
 		return nil, fmt.Errorf("target_pattern: %w", err)
 	}
 	path, err := executable(c.Command[0])
 	if err != nil {
-		return nil, fmt.Errorf("command: %w", err)
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	argv := append([]string{path}, c.Command[1:]...)
 	return &command{argv, pattern, time.Duration(c.Timeout), killDelay}, nil
@@ -138,6 +184,34 @@ func (c *command) prepare(p plan) (deed, error) {
 		digest: digest(append([]string{"exec"}, argv...)...),
 		do:     func(ctx context.Context) (string, error) { return c.run(ctx, argv, p) },
 	}, nil
+}
+
+// hooks are a command and those that belong to it, nil where there is none.
+type hooks struct{ act, dryRun, rollback *command }
+
+func (h *hooks) prepare(p plan) (deed, error) {
+	d, err := h.act.prepare(p)
+	if err != nil {
+		return deed{}, err
+	}
+	all := []string{"hooks", string(d.digest[:])}
+	for _, one := range []struct {
+		hook *command
+		into *func(context.Context) (string, error)
+	}{{h.dryRun, &d.rehearse}, {h.rollback, &d.undo}} {
+		if one.hook == nil {
+			all = append(all, "")
+			continue
+		}
+		other, err := one.hook.prepare(p)
+		if err != nil {
+			return deed{}, err
+		}
+		*one.into = other.do
+		all = append(all, string(other.digest[:]))
+	}
+	d.digest = digest(all...)
+	return d, nil
 }
 
 // run tells the command the plan, whose labels are as others wrote them.
