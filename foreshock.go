@@ -394,6 +394,9 @@ type Incident struct {
 	Causes []Cause
 	// Dismissal is who said that it was a false alarm; nil where nobody did.
 	Dismissal *Dismissal
+	// Remedies are what was done about it, as far as it is known by now, oldest first. No
+	// correlator sets them.
+	Remedies []Remedy `image:"-"`
 }
 
 // Cause is a place that an incident may come from. Nobody can be certain of it.

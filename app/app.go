@@ -89,6 +89,7 @@ type App struct {
 	evaluator   *query.Evaluator
 	evidence    *evidence.Evidence
 	incidents   *incidents
+	demands     demands
 	inquest     *inquest.Inquest
 	emitter     *emitter.Emitter
 	remediation *remediation.Remediation
@@ -140,8 +141,12 @@ func New(o Options) (*App, error) {
 		Config:          cfg.Remediation,
 		Remedies:        cfg.Rules.Remedies,
 		Dir:             filepath.Join(o.StoragePath, "ledger"),
+		PauseFile:       filepath.Join(o.StoragePath, "paused"),
 		VerifiedClients: verified,
 		Blindness:       a.sight.blindness,
+		Watch:           a.watch,
+		Demand:          a.demand,
+		Noteworthy:      a.remedied,
 		Registerer:      a.registry,
 		Logger:          o.Logger.With("component", "remediation"),
 	})
@@ -225,6 +230,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		Recall:         time.Duration(cfg.Detector.Window),
 		Blindness:      a.sight.blindness,
 		Silenced:       func(id, by, why string) { a.incidents.silenced(id, by, why) },
+		Troubles:       func() []foreshock.Trouble { return a.remediation.Troubles() },
 		Registerer:     a.registry,
 		Logger:         a.logger.With("component", "emitter"),
 	}
@@ -240,18 +246,28 @@ func (a *App) observe(f foreshock.Findings) {
 		// Scores were written before, as far as they could be; of incidents Alertmanager
 		// knows which is which.
 		if told := a.incidents.observe(f); len(told) > 0 {
+			a.remediation.Attach(told)
 			a.emitter.Offer(foreshock.Report{Findings: foreshock.Findings{Now: f.Now}, Incidents: told})
 		}
 		return
 	}
 	a.handover.begin(&f)
 	a.sight.reached(f.Now)
+	a.demands.observe(&f)
 	a.evaluator.Reached(f.Now)
 	changed := a.incidents.observe(f)
 	a.evidence.Offer(changed)
 	a.evidence.Attach(changed) // what was found since; nothing waits for it
+	a.remediation.Attach(changed)
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: changed})
 	a.inquest.Heard(changed, f.Now)
+}
+
+// Pause is the remedies' kill switch: none starts any more until a person resumes them.
+func (a *App) Pause(by, reason string) {
+	if err := a.remediation.Pause(by, reason); err != nil {
+		a.logger.Error("pause not recorded; nothing starts while this process runs", "err", err)
+	}
 }
 
 // Run serves until ctx ends, then stops everything in order. A value on hangup

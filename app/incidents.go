@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -140,6 +141,17 @@ func (i *incidents) setCauses(id string, causes []foreshock.Cause) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.correlator.SetCauses(id, causes)
+}
+
+// again has an incident that is open be told with the next samples. One that is over is
+// returned, to be told by the caller.
+func (i *incidents) again(id string) (over []foreshock.Incident) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.correlator.Again(id) {
+		return nil
+	}
+	return slices.DeleteFunc(i.correlator.Incidents(), func(in foreshock.Incident) bool { return in.ID != id })
 }
 
 func (i *incidents) list() []foreshock.Incident {

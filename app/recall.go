@@ -18,6 +18,7 @@ func (a *App) recall() {
 	}
 	a.known = a.keeper.restore(a.found)
 	if firing := a.incidents.firing(); len(firing) > 0 {
+		a.remediation.Attach(firing)
 		a.evidence.Offer(firing) // what was found is not kept
 		a.emitter.Offer(foreshock.Report{Findings: foreshock.Findings{Now: a.detector.Status().Now.UnixMilli()}, Incidents: firing})
 	}

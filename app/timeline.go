@@ -6,8 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/prometheus/prometheus/model/labels"
-
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector"
 )
@@ -19,11 +17,7 @@ const namesakes = 50
 // curve shows the console how a member of an incident went: the detector's window and,
 // about its onset and its end, what was noted of each sample.
 func (a *App) curve(ctx context.Context, m *foreshock.Member, from, to int64) ([]foreshock.Moment, error) {
-	var exactly []*labels.Matcher
-	m.Series.Labels.Range(func(l labels.Label) {
-		exactly = append(exactly, labels.MustNewMatcher(labels.MatchEqual, l.Name, l.Value))
-	})
-	views, err := a.detector.Select(ctx, exactly, namesakes)
+	views, err := a.detector.Select(ctx, exactly(m.Series), namesakes)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +28,7 @@ func (a *App) curve(ctx context.Context, m *foreshock.Member, from, to int64) ([
 		}
 	}
 	for _, at := range []int64{m.Onset, cmp.Or(m.EndedAt, to)} {
-		explained, err := a.detector.Explain(ctx, exactly, at, namesakes)
+		explained, err := a.detector.Explain(ctx, exactly(m.Series), at, namesakes)
 		if err != nil {
 			return nil, err
 		}

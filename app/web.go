@@ -167,10 +167,11 @@ func (a *App) status() console.Status {
 	return shown
 }
 
-// told are the incidents with what logs say of them by now.
+// told are the incidents with what logs say of them, and what was done, by now.
 func (a *App) told() []foreshock.Incident {
 	all := a.incidents.list()
 	a.evidence.Attach(all)
+	a.remediation.Attach(all)
 	return all
 }
 

@@ -110,6 +110,7 @@ alerting:
 remediation:
   mode: approve
   webhook_token: canary
+  approval_token: canary-of-a-person
   actions:
     - name: restart
       targets: [web-1]
@@ -211,8 +212,9 @@ func TestSecretsAreMasked(t *testing.T) {
 		}
 	}
 	again, err := Load(write(t, map[string]string{
-		"foreshock.yml": strings.ReplaceAll(text, "url: <secret>", "url: https://hooks.example.com/canary"),
-		"rules/a.yml":   fullFiles["rules/a.yml"],
+		"foreshock.yml": strings.NewReplacer("url: <secret>", "url: https://hooks.example.com/canary",
+			"approval_token: <secret>", "approval_token: canary-of-a-person").Replace(text),
+		"rules/a.yml": fullFiles["rules/a.yml"],
 	}))
 	if err != nil {
 		t.Fatal(err)

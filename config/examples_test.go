@@ -17,14 +17,16 @@ import (
 )
 
 // Every configuration among the examples must start, as it stands; the quickstart's
-// once its README was followed, which has a token made.
+// once its README was followed, which has the tokens made.
 func TestExamples(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("../examples")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "quickstart", "webhook.token"), []byte("canary\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"webhook.token", "approval.token"} {
+		if err := os.WriteFile(filepath.Join(dir, "quickstart", name), []byte("canary of "+name+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, name := range []string{"foreshock.yml", "quickstart/foreshock.yml", "ansible/foreshock.yml", "lambda/foreshock.yml"} {
 		t.Run(name, func(t *testing.T) {

@@ -36,6 +36,8 @@ type alertmanager struct {
 	lines     sync.WaitGroup // that run
 	blindness func() foreshock.Blindness
 
+	listTroubles func() []foreshock.Trouble
+
 	silenceCheck time.Duration
 	silenced     func(incident, by, why string) // nil: nobody asks
 
@@ -45,6 +47,7 @@ type alertmanager struct {
 	external labels.Labels
 	alerts   *alerts
 	blind    blindAlert
+	troubles troubles
 	line     *alertLine
 
 	dismissSilenced bool
@@ -59,6 +62,8 @@ func newAlertmanager(reg prometheus.Registerer, o destinationOptions, blindness 
 		alerts:             newAlerts(o.metrics),
 		blindness:          blindness,
 		silenceCheck:       silenceCheck,
+		listTroubles:       func() []foreshock.Trouble { return nil },
+		troubles:           troubles{},
 	}
 	if reg != nil {
 		reg.MustRegister(lineMetrics{a})
@@ -104,6 +109,7 @@ func (a *alertmanager) change(next *alertLine) {
 	a.line = next
 	a.alerts.resend()
 	a.blind.nextAt = time.Time{}
+	a.troubles.resend()
 	if a.running != nil && a.running.Err() == nil {
 		a.start()
 	}
@@ -173,6 +179,14 @@ func (a *alertmanager) tell(changed []foreshock.Incident) {
 	if n := a.blind.due(now, a.blindness(), line.reachable()); n != nil {
 		n.GeneratorURL = a.alerts.composer.home()
 		a.metrics.alerts.WithLabelValues(a.blind.state()).Inc()
+		due = append(due, n)
+	}
+	for _, n := range a.troubles.due(now, a.listTroubles(), line.reachable(), a.alerts.composer.link) {
+		state := "firing"
+		if !n.EndsAt.After(now) {
+			state = "resolved"
+		}
+		a.metrics.alerts.WithLabelValues(state).Inc()
 		due = append(due, n)
 	}
 	a.mu.Unlock()

@@ -67,7 +67,7 @@ func (s *alerts) observe(i *foreshock.Incident, now time.Time) {
 		a = &alert{}
 		s.byID[i.ID] = a
 	}
-	if len(a.incident.Causes) == 0 && len(i.Causes) > 0 {
+	if len(a.incident.Causes) == 0 && len(i.Causes) > 0 || !slices.Equal(a.incident.Remedies, i.Remedies) {
 		a.nextAt = now // who was woken waits for it
 	}
 	a.incident, a.resolvedAt = *i, time.Time{}

@@ -120,6 +120,7 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 	}
 	texts["evidence"] = evidenceText(i.Evidence)
 	texts["cause"] = likely(i.Causes)
+	texts["remedy"] = remediesText(i.Remedies)
 	if link := c.link(i.ID); link != "" {
 		texts["console"] = link
 	}

@@ -51,6 +51,9 @@ type Options struct {
 	// Blindness says whether Foreshock sees anything: while it does not, an alert says
 	// so. Nil means that it does.
 	Blindness func() foreshock.Blindness
+	// Troubles are the remedies that a person must look after: an alert says so of each. Nil
+	// means that there are none.
+	Troubles func() []foreshock.Trouble
 	// Recall is for how long what was emitted can be read again; 0 keeps nothing.
 	Recall time.Duration
 	// Now is the clock; nil means time.Now.
@@ -89,6 +92,9 @@ func New(o Options) (*Emitter, error) {
 	if o.Blindness == nil {
 		o.Blindness = func() foreshock.Blindness { return foreshock.Blindness{} }
 	}
+	if o.Troubles == nil {
+		o.Troubles = func() []foreshock.Trouble { return nil }
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -104,7 +110,7 @@ func New(o Options) (*Emitter, error) {
 	}
 	e.life, e.end = context.WithCancel(context.Background())
 	e.alertmanager = newAlertmanager(o.Registerer, e.destinationOptions, o.Blindness)
-	e.alertmanager.silenced = o.Silenced
+	e.alertmanager.silenced, e.alertmanager.listTroubles = o.Silenced, o.Troubles
 	commit, err := e.Prepare(o)
 	if err != nil {
 		return nil, err

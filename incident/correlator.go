@@ -237,6 +237,16 @@ func (c *Correlator) SetCauses(id string, causes []foreshock.Cause) {
 	}
 }
 
+// Again has the next Tick tell of the incident with that ID as it is, and reports whether
+// it is open.
+func (c *Correlator) Again(id string) bool {
+	k := slices.IndexFunc(c.open, func(in *incident) bool { return in.ID == id && in.State != foreshock.Resolved })
+	if k >= 0 {
+		c.touch(c.open[k])
+	}
+	return k >= 0
+}
+
 // Refused is the number of anomalies that found Config.MaxOpen incidents open and
 // none to join, or too many series followed.
 func (c *Correlator) Refused() uint64 { return c.refused }

@@ -242,6 +242,9 @@ func variables(p plan) string {
 	unsafe("rule", p.Rule)
 	unsafe("action", p.Action)
 	unsafe("target", p.Target)
+	if p.Value != "" {
+		unsafe("value", p.Value)
+	}
 	unsafe("status", p.Status)
 	unsafe("fingerprint", p.Fingerprint)
 	unsafe("starts_at", p.StartsAt.Format(time.RFC3339Nano))

@@ -22,7 +22,8 @@ type ExecConfig struct {
 	// Command is the executable and its arguments. Elements that begin with "./" or
 	// "../" are relative to the configuration file; an executable without a slash
 	// is looked up once, when the configuration is loaded. An argument that is
-	// exactly "${target}" is replaced by the plan's target; nothing else is.
+	// exactly "${target}" is replaced by the plan's target, and "${value}" by the value of
+	// an action that scales; nothing else is.
 	Command []string `yaml:"command"`
 
 	// DryRun is a command that changes nothing and says what Command would do, by the
@@ -39,10 +40,17 @@ type ExecConfig struct {
 	// Timeout is how long the command may run. Then its whole process group gets
 	// SIGTERM, and 2s later SIGKILL. From 1ms to 10m.
 	Timeout model.Duration `yaml:"timeout"`
+
+	// Idempotent says that running the command twice is running it once. If Foreshock
+	// dies meanwhile it is run once more, when all guards still let it.
+	Idempotent bool `yaml:"idempotent,omitempty"`
 }
 
 // targetPlaceholder stands for the plan's target in a command.
 const targetPlaceholder = "${target}"
+
+// valuePlaceholder stands for the plan's value in a command.
+const valuePlaceholder = "${value}"
 
 // DefaultExecConfig is what an exec action starts from.
 func DefaultExecConfig() ExecConfig {
@@ -106,9 +114,9 @@ func checkCommand(path string, words []string) error {
 		switch {
 		case strings.ContainsRune(element, 0):
 			errs = append(errs, fmt.Errorf("%s[%d]: must not hold a NUL, got %q", path, i, element))
-		case element == targetPlaceholder && i > 0:
+		case (element == targetPlaceholder || element == valuePlaceholder) && i > 0:
 		case strings.Contains(element, "${") || strings.Contains(element, "{{"):
-			errs = append(errs, fmt.Errorf("%s[%d]: must be fixed, or an argument that is exactly %s, got %q", path, i, targetPlaceholder, element))
+			errs = append(errs, fmt.Errorf("%s[%d]: must be fixed, or an argument that is exactly %s or %s, got %q", path, i, targetPlaceholder, valuePlaceholder, element))
 		}
 	}
 	return errors.Join(errs...)
@@ -129,6 +137,8 @@ type command struct {
 	pattern   *regexp.Regexp
 	timeout   time.Duration
 	killDelay time.Duration
+
+	idempotent bool
 }
 
 func (c ExecConfig) build() (action, error) {
@@ -166,12 +176,18 @@ func (c ExecConfig) ready(key string) (*command, error) {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	argv := append([]string{path}, c.Command[1:]...)
-	return &command{argv, pattern, time.Duration(c.Timeout), killDelay}, nil
+	return &command{argv, pattern, time.Duration(c.Timeout), killDelay, c.Idempotent}, nil
 }
 
 func (c *command) prepare(p plan) (deed, error) {
 	argv := slices.Clone(c.argv)
 	for i, element := range argv {
+		if element == valuePlaceholder {
+			if p.Value == "" {
+				return deed{}, errors.New("the action does not scale, so that there is no value")
+			}
+			argv[i] = p.Value
+		}
 		if element != targetPlaceholder {
 			continue
 		}
@@ -181,8 +197,9 @@ func (c *command) prepare(p plan) (deed, error) {
 		argv[i] = p.Target
 	}
 	return deed{
-		digest: digest(append([]string{"exec"}, argv...)...),
-		do:     func(ctx context.Context) (string, error) { return c.run(ctx, argv, p) },
+		digest:     digest(append([]string{"exec"}, argv...)...),
+		idempotent: c.idempotent,
+		do:         func(ctx context.Context) (string, error) { return c.run(ctx, argv, p) },
 	}, nil
 }
 

@@ -46,6 +46,10 @@ type WebhookConfig struct {
 	// Timeout is how long the whole exchange may take. From 1ms to 10m.
 	Timeout model.Duration `yaml:"timeout"`
 
+	// Idempotent says that posting twice is posting once. If Foreshock dies meanwhile
+	// it posts once more, when all guards still let it.
+	Idempotent bool `yaml:"idempotent,omitempty"`
+
 	// HTTPConfig has the credentials, TLS and proxy, as in Prometheus. Redirects
 	// are never followed, whatever follow_redirects says: an action goes to the
 	// configured URL or nowhere.
@@ -210,6 +214,8 @@ type webhook struct {
 	body    *template.Template
 	client  *http.Client
 	timeout time.Duration
+
+	idempotent bool
 }
 
 func (c WebhookConfig) build() (action, error) {
@@ -237,7 +243,7 @@ func (c WebhookConfig) build() (action, error) {
 	if err != nil {
 		return nil, fmt.Errorf("http_config: %w", err)
 	}
-	return &webhook{address, body, client, time.Duration(c.Timeout)}, nil
+	return &webhook{address, body, client, time.Duration(c.Timeout), c.Idempotent}, nil
 }
 
 // refuseLinkLocal keeps a name that resolves to a cloud's metadata service, or to
@@ -264,8 +270,9 @@ func (w *webhook) prepare(p plan) (deed, error) {
 		return deed{}, err
 	}
 	return deed{
-		digest: digest("webhook", w.url, string(body)),
-		do:     func(ctx context.Context) (string, error) { return w.post(ctx, body, p) },
+		digest:     digest("webhook", w.url, string(body)),
+		idempotent: w.idempotent,
+		do:         func(ctx context.Context) (string, error) { return w.post(ctx, body, p) },
 	}, nil
 }
 

@@ -32,44 +32,148 @@ type decision struct {
 	Approver string `json:"approver"`
 }
 
+// instruction is the body of POST …/pause, …/resume and …/close-breaker.
+type instruction struct {
+	By     string `json:"by"`
+	Reason string `json:"reason"`
+	Rule   string `json:"rule"` // of close-breaker
+}
+
 // API lists the plans and takes people's decisions:
 //
-//	GET  /api/v1/remediations               the plans, newest first
-//	POST /api/v1/remediations/{id}/approve  {"hash": "…", "approver": "…"}
-//	POST /api/v1/remediations/{id}/deny     {"hash": "…", "approver": "…"}
+//	GET  /api/v1/remediations                the plans, newest first
+//	GET  /api/v1/remediations/{id}           one, with all of its output
+//	POST /api/v1/remediations/{id}/approve   {"hash": "…", "approver": "…"}
+//	POST /api/v1/remediations/{id}/deny      {"hash": "…", "approver": "…"}
+//	GET  /api/v1/remediations/standing       what guards all plans: mode, pause, circuit breakers
+//	POST /api/v1/remediations/pause          {"by": "…", "reason": "…"}
+//	POST /api/v1/remediations/resume         {"by": "…", "reason": "…"}
+//	POST /api/v1/remediations/close-breaker  {"rule": "…", "by": "…", "reason": "…"}
 //
-// A decision needs the webhook's token. It counts once, and only for the very plan
-// whose hash it names. The list leaves hash and output out where nobody proved who
-// asks: outputs are other programs' words and may hold anything.
+// A decision needs the approval token; either token may pause. A decision counts once, and
+// only for the very plan whose hash it names. What is read leaves hash and output out where
+// nobody proved who asks: outputs are other programs' words and may hold anything.
 func (r *Remediation) API() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/remediations", func(w http.ResponseWriter, req *http.Request) {
 		l := r.list()
-		if r.authorize(req) != http.StatusOK {
-			for i := range l {
-				l[i].Hash, l[i].Output = "", ""
-			}
+		for i := range l {
+			l[i].Output = clip(l[i].Output, listedOutput)
 		}
+		r.veil(req, l)
 		r.answer(w, l)
 	})
-	mux.HandleFunc("POST /api/v1/remediations/{id}/approve", func(w http.ResponseWriter, req *http.Request) {
-		r.serveDecision(w, req, true)
+	mux.HandleFunc("GET /api/v1/remediations/{id}", func(w http.ResponseWriter, req *http.Request) {
+		l := r.list()
+		i := slices.IndexFunc(l, func(e entry) bool { return e.ID == req.PathValue("id") })
+		if i < 0 {
+			api.Refuse(w, http.StatusNotFound, errNotFound.Error())
+			return
+		}
+		r.veil(req, l[i:i+1])
+		r.answer(w, l[i])
 	})
-	mux.HandleFunc("POST /api/v1/remediations/{id}/deny", func(w http.ResponseWriter, req *http.Request) {
-		r.serveDecision(w, req, false)
+	mux.HandleFunc("GET /api/v1/remediations/standing", func(w http.ResponseWriter, req *http.Request) {
+		status, _ := r.either(req)
+		r.answer(w, r.standing(status == http.StatusOK))
 	})
+	for verb, yes := range map[string]bool{"approve": true, "deny": false} {
+		mux.HandleFunc("POST /api/v1/remediations/{id}/"+verb, func(w http.ResponseWriter, req *http.Request) {
+			r.serveDecision(w, req, yes)
+		})
+	}
+	for verb, order := range map[string]struct {
+		door door
+		give func(instruction) error
+	}{
+		verbPause:  {r.either, func(c instruction) error { return r.Pause(c.By, c.Reason) }},
+		verbResume: {r.person, func(c instruction) error { return r.Resume(c.By, c.Reason) }},
+		verbClose:  {r.person, func(c instruction) error { return r.CloseBreaker(c.Rule, c.By, c.Reason) }},
+	} {
+		mux.HandleFunc("POST /api/v1/remediations/"+verb, func(w http.ResponseWriter, req *http.Request) {
+			r.serveOrder(w, req, order.door, order.give)
+		})
+	}
 	return mux
 }
 
-// list returns the plans, newest first, with the beginning of their output.
+// veil leaves out of the entries what not everybody may read.
+func (r *Remediation) veil(req *http.Request, l []entry) {
+	if status, _ := r.either(req); status == http.StatusOK {
+		return
+	}
+	for i := range l {
+		l[i].Hash, l[i].Output, l[i].Rehearsal = "", "", ""
+	}
+}
+
+// standing is what guards all plans, as the API shows it.
+type standing struct {
+	Mode Mode `json:"mode"`
+	// Paused says why nothing may act, "" if something may.
+	Paused string `json:"paused,omitempty"`
+	// Breakers are the failed plans that are counted, by rule; two open the rule's
+	// circuit breaker.
+	Breakers map[string][]string `json:"breakers"`
+	// Acted is how many actions were started within the hour.
+	Acted int `json:"acted"`
+	// Running is how many are under way.
+	Running int `json:"running"`
+}
+
+// standing is as things are. The reason of a pause is for those who may ask.
+func (r *Remediation) standing(all bool) standing {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.settings.Load()
+	st := standing{
+		Mode: s.config.Mode, Paused: r.paused(s), Breakers: map[string][]string{},
+		Acted: len(r.ledger.launches.within(ceilingWindow, r.moment())), Running: len(r.hands),
+	}
+	for rule, failed := range r.ledger.failures {
+		st.Breakers[rule] = slices.Clone(failed)
+	}
+	if !all && st.Paused != "" {
+		st.Paused = "paused"
+	}
+	return st
+}
+
+// serveOrder reads an instruction, has it obeyed, and answers how things are then.
+func (r *Remediation) serveOrder(w http.ResponseWriter, req *http.Request, through door, give func(instruction) error) {
+	if !r.authorized(w, req, through) {
+		return
+	}
+	body, ok := api.Body(w, req, maxDecision)
+	if !ok {
+		return
+	}
+	var c instruction
+	if err := json.Unmarshal(body, &c); err != nil {
+		api.Refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if c.By = strings.TrimSpace(c.By); c.By == "" || len(c.By) > maxApprover {
+		api.Refuse(w, http.StatusBadRequest, fmt.Sprintf("by: must be from 1 to %d bytes", maxApprover))
+		return
+	}
+	switch err := give(c); {
+	case errors.Is(err, errNotFound):
+		api.Refuse(w, http.StatusNotFound, fmt.Sprintf("no failure of rule %.100q is counted", c.Rule))
+	case err != nil:
+		r.logger.Error("order not recorded", "err", err)
+		api.Refuse(w, statusOf(err), "not recorded, try again: "+err.Error())
+	default:
+		r.answer(w, r.standing(true))
+	}
+}
+
+// list returns the plans, newest first.
 func (r *Remediation) list() []entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := slices.Clone(r.ledger.entries)
 	slices.Reverse(l)
-	for i := range l {
-		l[i].Output = clip(l[i].Output, listedOutput)
-	}
 	if l == nil {
 		return []entry{}
 	}
@@ -77,7 +181,7 @@ func (r *Remediation) list() []entry {
 }
 
 func (r *Remediation) serveDecision(w http.ResponseWriter, req *http.Request, yes bool) {
-	if !r.authorized(w, req) {
+	if !r.authorized(w, req, r.person) {
 		return
 	}
 	body, ok := api.Body(w, req, maxDecision)
@@ -126,23 +230,23 @@ func (r *Remediation) decide(id string, d decision, yes bool) (entry, error) {
 		return entry{}, errNotFound
 	}
 	e := r.ledger.entries[i]
-	now := r.now()
+	now := r.moment()
 	switch {
 	case e.State != stateWaiting:
 		return entry{}, &conflict{fmt.Sprintf("is %s and waits for nobody", e.State)}
 	case e.Hash != d.Hash:
 		return entry{}, &conflict{"the hash is not that of the plan that waits"}
-	case !now.Before(e.ExpiresAt):
-		if err := r.ledger.record(expired(e, now)); err != nil {
+	case r.isDue(e, now):
+		if err := r.ledger.record(expired(e, now.wall)); err != nil {
 			return entry{}, err
 		}
 		return entry{}, &conflict{"expired"}
 	}
 	e.Approver = d.Approver
 	if yes {
-		e.State, e.ApprovedAt = stateApproved, now
+		e.State, e.ApprovedAt, e.up = stateApproved, now.wall, now.up
 	} else {
-		e.State, e.FinishedAt, e.Reason = stateCancelled, now, "denied"
+		e.State, e.FinishedAt, e.Reason = stateCancelled, now.wall, "denied"
 	}
 	if err := r.ledger.record(e); err != nil {
 		return entry{}, err

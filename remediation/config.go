@@ -43,6 +43,16 @@ type Config struct {
 	// around it is ignored. It is read at start and at every reload.
 	WebhookTokenFile string `yaml:"webhook_token_file,omitempty"`
 
+	// ApprovalToken is the bearer token that a person must send to approve or deny a
+	// plan, to resume remedies, and to close a circuit breaker. It differs from the
+	// webhook's, so that nobody who can send an alert can approve of what follows. The
+	// modes approve and auto need one.
+	ApprovalToken promconfig.Secret `yaml:"approval_token,omitempty"`
+
+	// ApprovalTokenFile names a file that holds that token instead, as
+	// webhook_token_file does.
+	ApprovalTokenFile string `yaml:"approval_token_file,omitempty"`
+
 	// ApprovalTTL is how long a plan waits for approval. Then the answer is no.
 	// From 1s to 24h.
 	ApprovalTTL model.Duration `yaml:"approval_ttl"`
@@ -50,6 +60,36 @@ type Config struct {
 	// MaxPerHour bounds how often one rule may act within any hour, however many
 	// alerts match it. From 1 to 60. What goes beyond is refused, not postponed.
 	MaxPerHour int `yaml:"max_per_hour"`
+
+	// MaxPerDay bounds how often one rule may act within any 24 hours. From 1 to 200.
+	MaxPerDay int `yaml:"max_per_day"`
+
+	// MaxTotalPerHour bounds how often all rules together may act within any hour.
+	// From 1 to 200.
+	MaxTotalPerHour int `yaml:"max_total_per_hour"`
+
+	// MaxConcurrent bounds how many actions run at the same time. From 1 to 8. What
+	// goes beyond waits for its turn, for a minute at most.
+	MaxConcurrent int `yaml:"max_concurrent"`
+
+	// Cooldown is how long a target is left alone after an action began on it,
+	// whichever it was; an action without targets has one cooldown. From 0s to 24h.
+	Cooldown model.Duration `yaml:"cooldown"`
+
+	// BlastRadius is the share of an action's targets that may be acted on within
+	// blast_window: above 0, and at most 1. One target always may.
+	BlastRadius float64 `yaml:"blast_radius"`
+
+	// BlastWindow is how far blast_radius looks back. From 1m to 24h.
+	BlastWindow model.Duration `yaml:"blast_window"`
+
+	// ProtectedTargets are never acted on, though an action lists them. This host and
+	// this process are protected by themselves, under their names and addresses.
+	ProtectedTargets []string `yaml:"protected_targets,omitempty"`
+
+	// ChangeWindows are the times of the week in which remedies may act; none means
+	// always. What comes outside of them is refused, not postponed.
+	ChangeWindows []ChangeWindow `yaml:"change_windows,omitempty"`
 
 	// QueueSize bounds the plans that wait, for approval or for their turn. From 1
 	// to 1000. What goes beyond is refused.
@@ -69,6 +109,13 @@ type ActionConfig struct {
 	// Targets lists everything the action may be pointed at. An alert's label can
 	// select one of them and never add one.
 	Targets []string `yaml:"targets,omitempty"`
+
+	// Verify says how it is judged whether the action helped. Without it the series that
+	// fired have 5m to recover and 1m to stay so, and what did not help is taken back.
+	Verify *VerifyConfig `yaml:"verify,omitempty"`
+
+	// Scale has the action scale by a forecast. Its plan then has a value.
+	Scale *ScaleConfig `yaml:"scale,omitempty"`
 
 	// Webhook posts JSON to a fixed URL.
 	Webhook *WebhookConfig `yaml:"webhook,omitempty"`
@@ -125,25 +172,46 @@ func (c ActionConfig) kinds() (set []named) {
 	return set
 }
 
+// verify is how it is judged whether the action helped.
+func (c ActionConfig) verify() VerifyConfig {
+	if c.Verify == nil {
+		return DefaultVerifyConfig()
+	}
+	return *c.Verify
+}
+
 const (
 	shortestApproval, longestApproval = time.Second, 24 * time.Hour
 	highestPerHour                    = 60
+	highestPerDay                     = 200
+	highestTotal                      = 200
+	highestConcurrent                 = 8
+	longestCooldown                   = launchesWindow
+	shortestBlast, longestBlast       = time.Minute, launchesWindow
 	longestQueue                      = 1000
+	mostProtected, mostWindows        = 1000, 100
 )
 
 // DefaultConfig suggests and never acts.
 func DefaultConfig() Config {
 	return Config{
-		Mode:        Suggest,
-		ApprovalTTL: model.Duration(15 * time.Minute),
-		MaxPerHour:  3,
-		QueueSize:   64,
+		Mode:            Suggest,
+		ApprovalTTL:     model.Duration(15 * time.Minute),
+		MaxPerHour:      3,
+		MaxPerDay:       12,
+		MaxTotalPerHour: 10,
+		MaxConcurrent:   1,
+		Cooldown:        model.Duration(5 * time.Minute),
+		BlastRadius:     0.1,
+		BlastWindow:     model.Duration(time.Hour),
+		QueueSize:       64,
 	}
 }
 
 // SetDirectory makes relative file names relative to dir.
 func (c *Config) SetDirectory(dir string) {
 	c.WebhookTokenFile = promconfig.JoinDir(dir, c.WebhookTokenFile)
+	c.ApprovalTokenFile = promconfig.JoinDir(dir, c.ApprovalTokenFile)
 	for _, a := range c.Actions {
 		for _, k := range a.kinds() {
 			k.kind.SetDirectory(dir)
@@ -160,18 +228,16 @@ func (c Config) Validate() error {
 	if c.WebhookToken != "" && c.WebhookTokenFile != "" {
 		errs = append(errs, errors.New("remediation.webhook_token: must not be set beside webhook_token_file"))
 	}
+	if c.ApprovalToken != "" && c.ApprovalTokenFile != "" {
+		errs = append(errs, errors.New("remediation.approval_token: must not be set beside approval_token_file"))
+	}
 	if c.Mode.acts() && c.WebhookToken == "" && c.WebhookTokenFile == "" {
 		errs = append(errs, fmt.Errorf("remediation.mode: must not be %s without webhook_token or webhook_token_file: anybody could act", c.Mode))
 	}
-	if ttl := time.Duration(c.ApprovalTTL); ttl < shortestApproval || ttl > longestApproval {
-		errs = append(errs, fmt.Errorf("remediation.approval_ttl: must be from 1s to 24h, got %s", c.ApprovalTTL))
+	if c.Mode.acts() && c.ApprovalToken == "" && c.ApprovalTokenFile == "" {
+		errs = append(errs, fmt.Errorf("remediation.mode: must not be %s without approval_token or approval_token_file: nobody could approve or resume", c.Mode))
 	}
-	if c.MaxPerHour < 1 || c.MaxPerHour > highestPerHour {
-		errs = append(errs, fmt.Errorf("remediation.max_per_hour: must be from 1 to %d, got %d", highestPerHour, c.MaxPerHour))
-	}
-	if c.QueueSize < 1 || c.QueueSize > longestQueue {
-		errs = append(errs, fmt.Errorf("remediation.queue_size: must be from 1 to %d, got %d", longestQueue, c.QueueSize))
-	}
+	errs = append(errs, c.validateCeilings())
 	names := map[string]bool{}
 	for i, a := range c.Actions {
 		path := fmt.Sprintf("remediation.actions[%d]", i)
@@ -180,6 +246,53 @@ func (c Config) Validate() error {
 		}
 		names[a.Name] = true
 		errs = append(errs, a.validate(path))
+	}
+	return errors.Join(errs...)
+}
+
+// validateCeilings refuses what would lift a ceiling. What is no number at all, or too large
+// for one, is none of the file's numbers and was refused before.
+func (c Config) validateCeilings() error {
+	var errs []error
+	for _, one := range []struct {
+		name          string
+		value, lo, hi int
+	}{
+		{"max_per_hour", c.MaxPerHour, 1, highestPerHour},
+		{"max_per_day", c.MaxPerDay, 1, highestPerDay},
+		{"max_total_per_hour", c.MaxTotalPerHour, 1, highestTotal},
+		{"max_concurrent", c.MaxConcurrent, 1, highestConcurrent},
+		{"queue_size", c.QueueSize, 1, longestQueue},
+	} {
+		if one.value < one.lo || one.value > one.hi {
+			errs = append(errs, fmt.Errorf("remediation.%s: must be from %d to %d, got %d", one.name, one.lo, one.hi, one.value))
+		}
+	}
+	for _, one := range []struct {
+		name, want string
+		value      model.Duration
+		lo, hi     time.Duration
+	}{
+		{"approval_ttl", "1s to 24h", c.ApprovalTTL, shortestApproval, longestApproval},
+		{"cooldown", "0s to 24h", c.Cooldown, 0, longestCooldown},
+		{"blast_window", "1m to 24h", c.BlastWindow, shortestBlast, longestBlast},
+	} {
+		if d := time.Duration(one.value); d < one.lo || d > one.hi {
+			errs = append(errs, fmt.Errorf("remediation.%s: must be from %s, got %s", one.name, one.want, one.value))
+		}
+	}
+	if !(c.BlastRadius > 0 && c.BlastRadius <= 1) { // NaN is neither
+		errs = append(errs, fmt.Errorf("remediation.blast_radius: must be above 0 and at most 1, got %v", c.BlastRadius))
+	}
+	if n := len(c.ProtectedTargets); n > mostProtected {
+		errs = append(errs, fmt.Errorf("remediation.protected_targets: must be at most %d, got %d", mostProtected, n))
+	}
+	if n := len(c.ChangeWindows); n > mostWindows {
+		errs = append(errs, fmt.Errorf("remediation.change_windows: must be at most %d, got %d", mostWindows, n))
+	}
+	for i, w := range c.ChangeWindows {
+		_, err := w.build(fmt.Sprintf("remediation.change_windows[%d]", i))
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -198,6 +311,7 @@ func (c ActionConfig) validate(path string) error {
 		}
 		seen[target] = true
 	}
+	errs = append(errs, c.verify().validate(path+".verify"), c.Scale.validate(path+".scale"))
 	switch kinds := c.kinds(); len(kinds) {
 	case 0:
 		errs = append(errs, fmt.Errorf("%s: must have one of %s, got none", path, kindNames))

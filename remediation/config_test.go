@@ -36,6 +36,7 @@ func TestConfigAsAUserWritesIt(t *testing.T) {
 	c := decode(t, `
 mode: auto
 webhook_token_file: token
+approval_token_file: approval
 actions:
   - name: stop-burner
     exec: {command: [./stop-burner.sh, ./burner.pid, "${target}", kill], timeout: 10s}
@@ -52,7 +53,7 @@ actions:
 	if !reflect.DeepEqual(run.Command, want) || run.Timeout != model.Duration(10*time.Second) || run.TargetPattern == "" {
 		t.Errorf("exec %+v", run)
 	}
-	if c.WebhookTokenFile != "/etc/foreshock/token" || hook.URLFile != "/etc/foreshock/slack.url" || hook.HTTPConfig.Authorization.CredentialsFile != "/etc/foreshock/secret" {
+	if c.WebhookTokenFile != "/etc/foreshock/token" || c.ApprovalTokenFile != "/etc/foreshock/approval" || hook.URLFile != "/etc/foreshock/slack.url" || hook.HTTPConfig.Authorization.CredentialsFile != "/etc/foreshock/secret" {
 		t.Errorf("webhook %+v, token %s", hook, c.WebhookTokenFile)
 	}
 	if c.ApprovalTTL != DefaultConfig().ApprovalTTL || hook.Timeout != DefaultWebhookConfig().Timeout || !hook.HTTPConfig.EnableHTTP2 {

@@ -119,7 +119,13 @@ func TestDamagedLedgerRefusesOlderEpisodes(t *testing.T) {
 	w.start()
 	w.deliver(w.an("b"))
 	w.eventually("both are refused", func(l []entry) bool { return len(l) == 2 && l[0].State == stateRefused })
+	// What was lost may have been an order to pause, so a person is asked.
 	w.later(5 * time.Minute)
+	w.deliver(w.an("c"))
+	if e := w.become(stateRefused); !strings.Contains(e.Reason, "paused by foreshock") {
+		t.Errorf("reason %q", e.Reason)
+	}
+	w.resume()
 	w.deliver(w.an("a"))
 	w.become(stateSucceeded)
 	w.called(2)
@@ -129,7 +135,7 @@ func TestDamagedLedgerRefusesOlderEpisodes(t *testing.T) {
 func TestApprovalExpiresToNo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := Options{Config: DefaultConfig(), Dir: t.TempDir(), Remedies: []*rules.Remedy{restart}}
-		o.Config.Mode, o.Config.WebhookToken = Approve, token
+		o.Config.Mode, o.Config.WebhookToken, o.Config.ApprovalToken = Approve, token, approvalToken
 		hook := DefaultWebhookConfig()
 		hook.URL = "http://localhost/never"
 		o.Config.Actions = []ActionConfig{{Name: "restart", Targets: []string{"a"}, Webhook: &hook}}
@@ -165,10 +171,19 @@ func victim(dir string) {
 	o := Options{Config: DefaultConfig(), Dir: filepath.Join(dir, "ledger"), Remedies: []*rules.Remedy{{
 		Name: "once", Match: restart.Match, Action: "act",
 	}}}
-	o.Config.Mode, o.Config.WebhookToken = Auto, token
+	o.Config.Mode, o.Config.WebhookToken, o.Config.ApprovalToken = Auto, token, approvalToken
 	o.Config.Actions = []ActionConfig{{Name: "act", Exec: &run}}
 	r, err := New(o)
+	// What the one that was killed had forked, and not executed yet, still has its lock.
+	for tries := 0; err != nil && strings.Contains(err.Error(), "in use by") && tries < 1000; tries++ {
+		time.Sleep(10 * time.Millisecond)
+		r, err = New(o)
+	}
 	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	if err := r.Resume("the test", ""); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}

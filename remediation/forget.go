@@ -1,8 +1,6 @@
 package remediation
 
 import (
-	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -36,22 +34,42 @@ func (l *ledger) forget(now time.Time) error {
 	entries := slices.DeleteFunc(slices.Clone(l.entries), func(e entry) bool {
 		return e.State.settled() && !e.until().After(horizon)
 	})
-	next := page{DamagedAt: l.damagedAt, ForgottenTo: horizon, Starts: l.starts}
-	records, err := encodePages(next, seen, entries)
+	continues := l.link.text()
+	next := page{DamagedAt: l.damagedAt, ForgottenTo: horizon, Launches: l.launches.list, Orders: l.orders(), Continues: &continues}
+	records, head, err := l.encodePages(next, seen, entries)
 	if err != nil {
-		return fmt.Errorf("encode the ledger: %w", err)
+		return err
+	}
+	// The new chain names the head it continues, which must not be an older one.
+	if err := l.head.Sync(); err != nil {
+		return err
 	}
 	if err := l.log.Rewrite(records); err != nil {
 		return err
 	}
+	l.link, l.again = head, false
+	l.writeHead()
 	l.metrics.forgotten.Add(float64(forgotten))
 	l.seen, l.entries = seen, entries
-	l.apply(next)
+	l.apply(page{ForgottenTo: horizon})
 	return nil
 }
 
-// encodePages splits what the ledger remembers into records that fit the journal.
-func encodePages(first page, seen map[identity]time.Time, entries []entry) ([][]byte, error) {
+// orders are those that hold, as they would have to be given anew.
+func (l *ledger) orders() (hold []order) {
+	if l.resumed {
+		hold = append(hold, order{Verb: verbResume, By: "an order that was forgotten"})
+	}
+	if l.paused != nil {
+		hold = append(hold, *l.paused)
+	}
+	return hold
+}
+
+// encodePages splits what the ledger remembers into records that fit the journal, and
+// returns the head of their chain. What the circuit breakers count comes last, since the
+// entries would add to it.
+func (l *ledger) encodePages(first page, seen map[identity]time.Time, entries []entry) (records [][]byte, head link, err error) {
 	pages := []page{first}
 	for keys := range slices.Chunk(slices.Collect(maps.Keys(seen)), pageSeen) {
 		some := make(map[identity]time.Time, len(keys))
@@ -63,12 +81,12 @@ func encodePages(first page, seen map[identity]time.Time, entries []entry) ([][]
 	for some := range slices.Chunk(entries, pageEntries) {
 		pages = append(pages, page{Entries: some})
 	}
-	records := make([][]byte, len(pages))
+	pages = append(pages, page{Failures: l.failures})
+	records = make([][]byte, len(pages))
 	for i, p := range pages {
-		var err error
-		if records[i], err = json.Marshal(p); err != nil {
-			return nil, err
+		if records[i], head, err = head.seal(p); err != nil {
+			return nil, link{}, err
 		}
 	}
-	return records, nil
+	return records, head, nil
 }

@@ -60,6 +60,7 @@ func TestRewrittenLedgerStillKnows(t *testing.T) {
 	o := w.o
 	o.Config.Mode = Auto
 	w.reload(o)
+	w.resume()
 	w.deliver(w.an("b"), w.an("c"), w.an("d"))
 	w.eventually("three acted", func(l []entry) bool {
 		return l[0].State == stateSucceeded && l[1].State == stateSucceeded && l[2].State == stateSucceeded

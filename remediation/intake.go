@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -45,6 +46,21 @@ type alert struct {
 	Labels   map[string]string `json:"labels"`
 	StartsAt time.Time         `json:"startsAt"`
 	EndsAt   time.Time         `json:"endsAt"`
+
+	Annotations struct {
+		Incident string `json:"incident"`
+	} `json:"annotations"`
+}
+
+// incidentID is how Foreshock names an incident: see the emitter's annotations.
+var incidentID = regexp.MustCompile(`^[0-9a-f]{12}$`)
+
+// incident is the ID of the one that the alert says it is of; "" where it says none.
+func (a alert) incident() string {
+	if id := a.Annotations.Incident; incidentID.MatchString(id) {
+		return id
+	}
+	return ""
 }
 
 // decodeNotification reads a webhook's body, or says why it is no notification.
@@ -105,7 +121,7 @@ func (r *Remediation) Webhook() http.Handler {
 			return
 		}
 		r.metrics.notifications.Inc()
-		if !r.authorized(w, req) {
+		if !r.authorized(w, req, r.sender) {
 			return
 		}
 		body, ok := api.Body(w, req, maxNotification)
@@ -146,8 +162,8 @@ func (r *Remediation) take(n notification) error {
 		return nil
 	}
 	b := batch{
-		settings: s, ledger: r.ledger, metrics: r.metrics, now: r.now(),
-		changed: map[string]bool{}, planned: map[identity]bool{},
+		settings: s, ledger: r.ledger, metrics: r.metrics, now: r.moment(), ask: r.question, demand: r.demand,
+		changed: map[string]bool{}, planned: map[identity]bool{}, ended: map[identity]time.Time{},
 	}
 	for _, a := range n.alerts {
 		r.metrics.alerts[a.Status].Inc()
@@ -157,7 +173,10 @@ func (r *Remediation) take(n notification) error {
 			b.resolved(a)
 		}
 	}
-	err := r.ledger.record(b.entries...)
+	err := r.ledger.ended(b.ended)
+	if err == nil {
+		err = r.ledger.record(b.entries...)
+	}
 	r.signal()
 	if err != nil {
 		return err

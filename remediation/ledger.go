@@ -1,9 +1,15 @@
 package remediation
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -52,16 +58,58 @@ type entry struct {
 	Approver string `json:"approver,omitempty"`
 	// Output is what the action said.
 	Output string `json:"output,omitempty"`
+	// Rehearsal is what the dry run said, of an action that has one.
+	Rehearsal string `json:"rehearsal,omitempty"`
+	// Attempts is how often it started: more than once only where the process died
+	// and the action may be repeated.
+	Attempts int `json:"attempts,omitempty"`
+	// Kind is what the action is: exec, webhook, …
+	Kind string `json:"kind,omitempty"`
+	// Incident is the ID of the one that the alert is of; "" where it is none of ours.
+	Incident string `json:"incident,omitempty"`
+	// RollbackOf is the ID of the plan that this one takes back.
+	RollbackOf string `json:"rollbackOf,omitempty"`
+
+	// Verify is what the action is held to once it ended; nil before, and where nobody
+	// looks whether it helped.
+	Verify *verification `json:"verify,omitempty"`
+	// Outcome is whether it helped, and Verdict says so to people.
+	Outcome string `json:"outcome,omitempty"`
+	Verdict string `json:"verdict,omitempty"`
 
 	CreatedAt  time.Time `json:"createdAt"`
 	ExpiresAt  time.Time `json:"expiresAt,omitzero"`
 	ApprovedAt time.Time `json:"approvedAt,omitzero"`
 	StartedAt  time.Time `json:"startedAt,omitzero"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
+	OutcomeAt  time.Time `json:"outcomeAt,omitzero"`
+	// RehearsedAt is when the dry run ended.
+	RehearsedAt time.Time `json:"rehearsedAt,omitzero"`
+
+	// up is when it entered its state, by the process's own clock; 0 in a former one.
+	up time.Duration
+	// door is the hash of the token it was delivered with; nil from a former process.
+	door *[sha256.Size]byte
+}
+
+// failed reports whether the circuit breaker counts it. Of a rollback nobody expects that it
+// mends what the action did not.
+func (e entry) failed() bool {
+	return e.State == stateFailed || e.Outcome == outcomeNotRecovered && e.RollbackOf == ""
+}
+
+// launch is the start that the entry tells of.
+func (e entry) launch() launch {
+	return launch{ID: e.ID, Rule: e.Plan.Rule, Action: e.Plan.Action, Target: e.Plan.Target, At: e.StartedAt, up: e.up}
 }
 
 // page is one record of the ledger: what one event changed, or a part of it.
 type page struct {
+	// N is the record's number, from 1. The oldest ledgers have none.
+	N uint64 `json:"n,omitempty"`
+	// Again says that the write before failed, and may have left a record that this
+	// one stands in for.
+	Again bool `json:"again,omitempty"`
 	// Entries are whole; the last one with an ID counts.
 	Entries []entry `json:"entries,omitempty"`
 	// DamagedAt says that the ledger was found damaged then. Whatever began before
@@ -73,7 +121,18 @@ type page struct {
 	// and Entries.
 	ForgottenTo time.Time              `json:"forgottenTo,omitzero"`
 	Seen        map[identity]time.Time `json:"seen,omitempty"`
-	Starts      map[string][]time.Time `json:"starts,omitempty"`
+	Launches    []launch               `json:"launches,omitempty"`
+	// Failures are the whole of what the circuit breakers count, by rule.
+	Failures map[string][]string `json:"failures,omitzero"`
+	// Continues is the head of the chain that the rewritten one took the place of.
+	Continues *string `json:"continues,omitempty"`
+	// Starts are what Launches was, in the oldest ledgers.
+	Starts map[string][]time.Time `json:"starts,omitempty"`
+
+	// Orders are what a person said about all remedies, or a rule's.
+	Orders []order `json:"orders,omitempty"`
+	// ClockSetBy is by how much the wall clock was set, in ns, after what is before.
+	ClockSetBy time.Duration `json:"clockSetBy,omitempty"`
 }
 
 // history is how many settled plans are kept in memory for the API, beside those
@@ -86,13 +145,25 @@ const history = 256
 type ledger struct {
 	log     *journal.Log
 	metrics *metrics
+	logger  *slog.Logger
+
+	link  link // of the last record
+	again bool // the last write failed
+	head  *os.File
+	// broken says that the records were not those that were written.
+	broken bool
 
 	entries []entry // by creation
 	// seen is until when an alert is known: whatever episode of it began up to
 	// then has been decided about. About 100 B for each rule and alert, for ever.
 	seen map[identity]time.Time
-	// starts are when a rule acted, as far as the ceiling looks back.
-	starts map[string][]time.Time
+	// launches are what was started, as far as the ceilings look back.
+	launches launches
+	// failures are the plans that failed, by rule, since a plan of the rule recovered or
+	// a person closed its circuit breaker.
+	failures map[string][]string
+	paused   *order // the last order, where it is to pause
+	resumed  bool   // ever
 	// damagedAt and forgottenTo are the latest of a page's.
 	damagedAt, forgottenTo time.Time
 }
@@ -106,19 +177,52 @@ func openLedger(dir string, m *metrics, o journal.Options) (*ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	l := &ledger{log: log, metrics: m, seen: map[identity]time.Time{}, starts: map[string][]time.Time{}}
-	err = log.Replay(func(record []byte) error {
+	l := &ledger{log: log, metrics: m, logger: o.Logger, seen: map[identity]time.Time{}, failures: map[string][]string{}}
+	if err := l.read(dir); err != nil {
+		return nil, fmt.Errorf("read ledger: %w", errors.Join(err, log.Close()))
+	}
+	if l.head, err = os.OpenFile(filepath.Join(dir, headFile), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, fmt.Errorf("open ledger: %w", errors.Join(err, log.Close()))
+	}
+	l.writeHead()
+	return l, nil
+}
+
+// read takes in all records. Where they are not those that were written, it says so in
+// broken, and goes on: a ledger that was tampered with is no reason to stop watching.
+func (l *ledger) read(dir string) error {
+	head, headErr := readHead(dir)
+	w := walker{head: head}
+	var wrong error
+	err := l.log.Replay(func(record []byte) error {
 		var p page
 		if err := json.Unmarshal(record, &p); err != nil {
 			return fmt.Errorf("decode record: %w", err)
 		}
+		wrong = cmp.Or(wrong, w.step(record, p))
 		l.apply(p)
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read ledger: %w", errors.Join(err, log.Close()))
+		return err
 	}
-	return l, nil
+	if head == nil && headErr == nil && w.sealed {
+		headErr = errors.New("the ledger's head is missing")
+	}
+	wrong = cmp.Or(wrong, headErr, w.end())
+	l.link, l.broken = w.link, wrong != nil
+	if l.broken {
+		l.logger.Error("the ledger is not what was written; see foreshock remediation verify-ledger", "err", wrong)
+	}
+	return nil
+}
+
+// writeHead follows the last record. Where it cannot, the old one stays, which is of some
+// records ago.
+func (l *ledger) writeHead() {
+	if _, err := l.head.WriteAt([]byte(l.link.text()+"\n"), 0); err != nil {
+		l.logger.Error("head of the ledger not written", "err", err)
+	}
 }
 
 // pageEntries is how many entries one page may hold: 16 × (16 KiB of labels × 6, as
@@ -130,25 +234,43 @@ const pageEntries = 16
 // first of them may have been, which is no harm: each stands for itself.
 func (l *ledger) record(entries ...entry) error {
 	for chunk := range slices.Chunk(entries, pageEntries) {
+		var entered []state
+		for _, e := range chunk {
+			if i := l.find(e.ID); i < 0 || l.entries[i].State != e.State {
+				entered = append(entered, e.State)
+			}
+		}
 		if err := l.write(page{Entries: chunk}); err != nil {
 			return err
 		}
-		for _, e := range chunk {
-			l.metrics.transitions[e.State].Inc()
+		for _, s := range entered {
+			l.metrics.transitions[s].Inc()
 		}
 	}
 	return nil
 }
 
-func (l *ledger) write(p page) error {
-	b, err := json.Marshal(p)
-	if err != nil {
-		return fmt.Errorf("encode record: %w", err)
+// ended records until when alerts are over that nothing was planned for.
+func (l *ledger) ended(ends map[identity]time.Time) error {
+	if len(ends) == 0 {
+		return nil
 	}
-	if err := l.log.Append(b); err != nil {
-		l.metrics.ledgerFailures.Inc()
+	return l.write(page{Seen: ends})
+}
+
+func (l *ledger) write(p page) error {
+	p.Again = l.again
+	record, next, err := l.link.seal(p)
+	if err != nil {
 		return err
 	}
+	if err := l.log.Append(record); err != nil {
+		l.metrics.ledgerFailures.Inc()
+		l.again = true
+		return err
+	}
+	l.link, l.again = next, false
+	l.writeHead()
 	l.apply(p)
 	return nil
 }
@@ -160,43 +282,104 @@ func (l *ledger) apply(p page) {
 	if p.ForgottenTo.After(l.forgottenTo) {
 		l.forgottenTo = p.ForgottenTo
 	}
+	l.launches.shift(p.ClockSetBy)
 	for key, until := range p.Seen {
 		l.see(key, until)
 	}
+	for _, one := range p.Launches {
+		l.launches.add(one)
+	}
 	for rule, starts := range p.Starts {
 		for _, at := range starts {
-			l.acted(rule, at)
+			l.launches.add(launch{Rule: rule, At: at})
 		}
 	}
 	for _, e := range p.Entries {
 		l.believe(e)
 	}
-	l.metrics.pending.Set(float64(l.pending()))
+	if p.Failures != nil {
+		l.failures = maps.Clone(p.Failures)
+	}
+	for _, o := range p.Orders {
+		l.obey(o)
+	}
+	l.measure()
+}
+
+// obey takes an order into memory.
+func (l *ledger) obey(o order) {
+	switch o.Verb {
+	case verbPause:
+		l.paused = &o
+	case verbResume:
+		l.paused, l.resumed = nil, true
+	case verbClose:
+		delete(l.failures, o.Rule)
+	}
 }
 
 // believe takes the entry into memory.
 func (l *ledger) believe(e entry) {
 	l.see(e.Plan.identity(), e.until())
 	if e.State == stateRunning {
-		l.acted(e.Plan.Rule, e.StartedAt)
+		l.launches.add(e.launch())
 	}
-	if i := l.find(e.ID); i >= 0 {
-		l.entries[i] = e
+	i := l.find(e.ID)
+	if i < 0 {
+		l.judge(entry{}, e)
+		l.entries = append(l.entries, e)
+		l.trim()
 		return
 	}
-	l.entries = append(l.entries, e)
+	l.judge(l.entries[i], e)
+	l.entries[i] = e
+}
+
+// trim drops the oldest plan that is settled, where there are more than history.
+func (l *ledger) trim() {
 	if len(l.entries) <= history {
 		return
 	}
-	if i := slices.IndexFunc(l.entries, func(e entry) bool { return e.State.settled() }); i >= 0 {
+	if i := slices.IndexFunc(l.entries, func(e entry) bool { return e.State.settled() && !e.watched() }); i >= 0 {
 		l.entries = slices.Delete(l.entries, i, i+1)
 	}
 }
 
-// until is up to which beginning an episode of the alert is this one.
+// judge counts for the rule's circuit breaker, once a plan, that it failed. Only a recovery
+// that was seen takes the count back: an action that merely ended well may have done nothing.
+func (l *ledger) judge(before, e entry) {
+	rule := e.Plan.Rule
+	switch {
+	case e.failed() && !before.failed() && !slices.Contains(l.failures[rule], e.ID):
+		l.failures[rule] = append(l.failures[rule], e.ID)
+	case e.Outcome == outcomeRecovered && before.Outcome != outcomeRecovered:
+		if len(l.failures[rule]) < breakerLimit { // an open one waits for a person
+			delete(l.failures, rule)
+		}
+	}
+}
+
+// measure keeps the gauges.
+func (l *ledger) measure() {
+	l.metrics.pending.Set(float64(l.pending()))
+	open := 0
+	for _, failed := range l.failures {
+		if len(failed) >= breakerLimit {
+			open++
+		}
+	}
+	l.metrics.openBreakers.Set(float64(open))
+}
+
+// sameEpisode is how much later another Prometheus may have seen the alert begin: both
+// evaluate the rule once a minute or more often.
+const sameEpisode = time.Minute
+
+// until is up to which beginning an episode of the alert is this one: whatever began before it
+// was decided about, however our clock is set, and shortly after its own beginning.
 func (e entry) until() time.Time {
-	if e.Plan.StartsAt.After(e.CreatedAt) {
-		return e.Plan.StartsAt
+	if same := e.Plan.StartsAt.Add(sameEpisode); same.After(e.CreatedAt) {
+		return same
 	}
 	return e.CreatedAt
 }
@@ -204,13 +387,6 @@ func (e entry) until() time.Time {
 func (l *ledger) see(key identity, until time.Time) {
 	if until.After(l.seen[key]) {
 		l.seen[key] = until
-	}
-}
-
-// acted notes when the rule did, once: a rewritten ledger may say it twice.
-func (l *ledger) acted(rule string, at time.Time) {
-	if !slices.ContainsFunc(l.starts[rule], at.Equal) {
-		l.starts[rule] = append(l.starts[rule], at)
 	}
 }
 
@@ -238,11 +414,10 @@ func (l *ledger) pending() int {
 	return n
 }
 
-// actedSince counts how often the rule acted after t, and forgets what was before.
-// A clock that was put back makes it count too many rather than too few.
-func (l *ledger) actedSince(rule string, t time.Time) int {
-	l.starts[rule] = slices.DeleteFunc(l.starts[rule], func(s time.Time) bool { return !s.After(t) })
-	return len(l.starts[rule])
+func (l *ledger) close() error {
+	err := l.head.Close()
+	if errors.Is(err, os.ErrClosed) {
+		err = nil
+	}
+	return errors.Join(l.log.Close(), err)
 }
-
-func (l *ledger) close() error { return l.log.Close() }

@@ -22,6 +22,8 @@ type plan struct {
 	Action string `json:"action"`
 	// Target is one of the action's configured targets, "" where it has none.
 	Target string `json:"target,omitempty"`
+	// Value is how many an action that scales is to scale to, "" for others.
+	Value string `json:"value,omitempty"`
 	// Status is the alert's, "firing".
 	Status string `json:"status"`
 	// Labels are the alert's, to the last byte as somebody else wrote them.
@@ -75,23 +77,37 @@ type refusal struct{ class, text string }
 func (r *refusal) Error() string { return r.text }
 
 const (
-	refusedTarget  = "target"  // the alert selects no configured target
-	refusedRender  = "render"  // the action cannot be made of this plan
-	refusedQueue   = "queue"   // too much waits already
-	refusedCeiling = "ceiling" // the rule acted often enough
-	refusedStale   = "stale"   // the plan waited too long for its turn
-	refusedBlind   = "blind"   // no samples come: nobody would see what it does
-	refusedChanged = "changed" // the configuration would now do something else
-	refusedLedger  = "ledger"  // the ledger does not know, or cannot be written
+	refusedMode           = "mode"           // the mode does not let it act
+	refusedAuthentication = "authentication" // who delivered the alert, or asks, is not trusted
+	refusedStale          = "stale"          // the episode is over, or the plan waited too long for its turn
+	refusedBlind          = "blind"          // no samples come: nobody would see what it does
+	refusedForecast       = "forecast"       // what is foreseen is not known, or not to be believed
+	refusedTarget         = "target"         // the alert selects no configured target
+	refusedRender         = "render"         // the action cannot be made of this plan
+	refusedChanged        = "changed"        // the configuration would now do something else
+	refusedProtected      = "protected"      // the target is ourselves, or protected
+	refusedOwner          = "owner"          // somebody else looks after the target
+	refusedLedger         = "ledger"         // the ledger does not know, or cannot be written
+	refusedOnce           = "once"           // the alert was decided about again since
+	refusedCooldown       = "cooldown"       // the target was just acted on
+	refusedCeiling        = "ceiling"        // the rule, or all together, acted often enough
+	refusedBlast          = "blast_radius"   // too many of the action's targets were acted on
+	refusedBreaker        = "breaker"        // the rule failed too often
+	refusedQueue          = "queue"          // too much waits already
+	refusedConcurrency    = "concurrency"    // as many run as may; it waits for its turn
+	refusedWindow         = "window"         // no remedy may act at this hour
+	refusedPaused         = "paused"         // a person paused all remedies
 )
 
 var refusals = []string{
-	refusedTarget, refusedRender, refusedQueue, refusedCeiling, refusedStale, refusedBlind, refusedChanged, refusedLedger,
+	refusedMode, refusedAuthentication, refusedStale, refusedBlind, refusedForecast, refusedTarget, refusedRender, refusedChanged,
+	refusedProtected, refusedOwner, refusedLedger, refusedOnce, refusedCooldown, refusedCeiling, refusedBlast,
+	refusedBreaker, refusedQueue, refusedConcurrency, refusedWindow, refusedPaused,
 }
 
-// plan works out what the remedy would do about the alert. Where that is nothing
+// plan works out what the remedy would do about the alert, with that value if it scales. Where that is nothing
 // it returns a *refusal, and the plan as far as it got.
-func (s *settings) plan(r *rules.Remedy, labels map[string]string, startsAt time.Time) (plan, deed, error) {
+func (s *settings) plan(r *rules.Remedy, labels map[string]string, startsAt time.Time, value string) (plan, deed, error) {
 	p := plan{
 		Rule:        r.Name,
 		Action:      r.Action,
@@ -99,6 +115,7 @@ func (s *settings) plan(r *rules.Remedy, labels map[string]string, startsAt time
 		Labels:      labels,
 		Fingerprint: fingerprint(labels),
 		StartsAt:    startsAt.UTC(),
+		Value:       value,
 	}
 	a := s.actions[r.Action]
 	if r.Target != "" {

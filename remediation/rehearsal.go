@@ -1,7 +1,6 @@
 package remediation
 
 import (
-	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -18,11 +17,12 @@ type Rehearsed struct {
 }
 
 // Rehearsal says which remedies would run for a stream of alerts that every person
-// approves of at once, and runs none. Its time is that of the alerts. It holds the
-// starts of an hour, and opens no file after NewRehearsal.
+// approves of at once, and runs none. Its time is that of the alerts. Of the guards it asks
+// those that depend on nothing else: cooldown, ceilings, blast radius, change windows. It
+// holds the starts of a day, and opens no file after NewRehearsal.
 type Rehearsal struct {
 	settings *settings
-	starts   map[string][]time.Time // by rule, those of the last hour
+	launches launches
 }
 
 // NewRehearsal makes the configuration and the rules ready, or says why it cannot.
@@ -31,7 +31,7 @@ func NewRehearsal(c Config, remedies []*rules.Remedy) (*Rehearsal, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Rehearsal{settings: s, starts: map[string][]time.Time{}}, nil
+	return &Rehearsal{settings: s}, nil
 }
 
 // Firing returns what would be done at the time now about an alert that began to fire
@@ -44,9 +44,9 @@ func (h *Rehearsal) Firing(ls labels.Labels, startsAt, now time.Time) (all []Reh
 		if !rule.Match.Matches(ls) {
 			continue
 		}
-		p, _, err := h.settings.plan(rule, ls.Map(), startsAt)
+		p, _, err := h.settings.plan(rule, ls.Map(), startsAt, h.settings.least(rule.Action))
 		if err == nil {
-			err = h.admit(rule.Name, now)
+			err = h.admit(p, now)
 		}
 		one := Rehearsed{Rule: p.Rule, Action: p.Action, Target: p.Target}
 		if err != nil {
@@ -57,13 +57,16 @@ func (h *Rehearsal) Firing(ls labels.Labels, startsAt, now time.Time) (all []Reh
 	return all
 }
 
-// admit notes that the rule acts now, or refuses.
-func (h *Rehearsal) admit(rule string, now time.Time) error {
-	since := now.Add(-ceilingWindow)
-	h.starts[rule] = slices.DeleteFunc(h.starts[rule], func(t time.Time) bool { return !t.After(since) })
-	if n := len(h.starts[rule]); n >= h.settings.config.MaxPerHour {
-		return tooOften(n)
+// admit notes that the plan acts now, or refuses.
+func (h *Rehearsal) admit(p plan, at time.Time) error {
+	// One clock is both: nobody sets that of the alerts.
+	now := moment{at, at.Sub(time.Unix(0, 0))}
+	h.launches.forget(now)
+	e := entry{ID: p.id(), Plan: p, StartedAt: at, up: now.up}
+	q := &question{settings: h.settings, entry: e, now: now, launches: &h.launches}
+	if err := q.answer(rehearsed); err != nil {
+		return err
 	}
-	h.starts[rule] = append(h.starts[rule], now)
+	h.launches.add(e.launch())
 	return nil
 }

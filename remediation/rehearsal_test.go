@@ -17,7 +17,7 @@ func TestRehearsalGuards(t *testing.T) {
 	hook := DefaultWebhookConfig()
 	hook.URL = promconfig.Secret("http://127.0.0.1:1/never-called")
 	c := DefaultConfig()
-	c.MaxPerHour = 2
+	c.MaxPerHour, c.Cooldown, c.BlastRadius = 2, 0, 1
 	c.Actions = []ActionConfig{{Name: "restart", Targets: []string{"a", "b"}, Webhook: &hook}}
 	h, err := NewRehearsal(c, []*rules.Remedy{restart})
 	if err != nil {

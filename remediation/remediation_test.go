@@ -24,7 +24,10 @@ import (
 	"github.com/foreshock/foreshock/rules"
 )
 
-const token = "canary-webhook-token"
+const (
+	token         = "canary-webhook-token"
+	approvalToken = "canary-approval-token"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(victimDir); dir != "" {
@@ -42,6 +45,7 @@ type world struct {
 	calls   atomic.Int64
 	respond atomic.Pointer[http.HandlerFunc]
 	clock   atomic.Int64 // ns, added to the real time
+	set     atomic.Int64 // ns, added to the wall clock alone
 }
 
 // restart is the remedy of every world: it calls the action "restart" on the target
@@ -67,16 +71,31 @@ func newWorld(t *testing.T, mode Mode) *world {
 	hook := DefaultWebhookConfig()
 	hook.URL = promconfig.Secret(server.URL)
 	c := DefaultConfig()
-	c.Mode, c.WebhookToken = mode, token
+	c.Mode, c.WebhookToken, c.ApprovalToken = mode, token, approvalToken
+	// Guards have tests of their own; elsewhere they stand aside.
+	c.Cooldown, c.BlastRadius = 0, 1
 	c.Actions = []ActionConfig{{Name: "restart", Targets: []string{"a", "b", "c", "d", "e"}, Webhook: &hook}}
 	w.o = Options{
 		Config:   c,
 		Remedies: []*rules.Remedy{restart},
 		Dir:      filepath.Join(t.TempDir(), "ledger"),
-		Now:      func() time.Time { return time.Now().Add(time.Duration(w.clock.Load())) },
+		Now:      func() time.Time { return time.Now().Add(time.Duration(w.clock.Load() + w.set.Load())) },
+		Uptime:   func() time.Duration { return time.Since(born) + time.Duration(w.clock.Load()) },
 	}
 	w.start()
+	if mode == Auto {
+		w.resume()
+	}
 	return w
+}
+
+var born = time.Now()
+
+func (w *world) resume() {
+	w.t.Helper()
+	if err := w.Resume("jane", "the tests begin"); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // start begins a new process' life over the same ledger.
@@ -150,7 +169,11 @@ func body(t testing.TB, alerts ...alert) string {
 func (w *world) post(h http.Handler, path, body string, answer any) int {
 	w.t.Helper()
 	req := httptest.NewRequestWithContext(w.t.Context(), http.MethodPost, path, strings.NewReader(body))
-	req.Header.Set("Authorization", "Bearer "+token)
+	secret := approvalToken
+	if strings.HasSuffix(path, "webhook") || path == "/" {
+		secret = token
+	}
+	req.Header.Set("Authorization", "Bearer "+secret)
 	req.Header.Set("Content-Type", "application/json")
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, req)
@@ -166,12 +189,20 @@ func (w *world) plans() []entry {
 	return w.listed("Bearer " + token)
 }
 
-func (w *world) listed(authorization string) []entry {
+// send asks the API as somebody.
+func (w *world) send(method, path, authorization, body string) *httptest.ResponseRecorder {
 	w.t.Helper()
-	req := httptest.NewRequestWithContext(w.t.Context(), http.MethodGet, "/api/v1/remediations", nil)
+	req := httptest.NewRequestWithContext(w.t.Context(), method, path, strings.NewReader(body))
 	req.Header.Set("Authorization", authorization)
+	req.Header.Set("Content-Type", "application/json")
 	rec := httptest.NewRecorder()
 	w.API().ServeHTTP(rec, req)
+	return rec
+}
+
+func (w *world) listed(authorization string) []entry {
+	w.t.Helper()
+	rec := w.send(http.MethodGet, "/api/v1/remediations", authorization, "")
 	var l []entry
 	w.data(rec, &l)
 	return l

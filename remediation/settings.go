@@ -7,7 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
+
+	promconfig "github.com/prometheus/common/config"
 
 	"github.com/foreshock/foreshock/internal/yamlstrict"
 	"github.com/foreshock/foreshock/rules"
@@ -16,17 +20,42 @@ import (
 // settings are a Config and its rules made ready for use. They are never changed,
 // only replaced.
 type settings struct {
-	config   Config
-	token    [sha256.Size]byte // of the token, so that comparing takes no hint from its length
-	hasToken bool
-	actions  map[string]configured
-	remedies []*rules.Remedy
+	config Config
+	// token and approval are hashes of the tokens, so that comparing takes no hint from
+	// their length.
+	token, approval       [sha256.Size]byte
+	hasToken, hasApproval bool
+	actions               map[string]configured
+	remedies              []*rules.Remedy
+	windows               []window
+	hidden                *secrets // what no output may show
 }
 
 // configured is an action and what it may be pointed at.
 type configured struct {
 	action
+	kind    string // its key: exec, webhook, …
 	targets []string
+	verify  VerifyConfig
+	scale   *ScaleConfig // nil where it does not scale
+}
+
+// least is what an action scales to at least, as the value of a plan; "" where it does not.
+func (s *settings) least(action string) string {
+	c := s.actions[action].scale
+	if c == nil {
+		return ""
+	}
+	return strconv.Itoa(c.Min)
+}
+
+// verification is what the action of that name is held to; nil where nobody looks.
+func (s *settings) verification(name string) *verification {
+	c := s.actions[name].verify
+	if c.Within == 0 {
+		return nil
+	}
+	return &verification{time.Duration(c.Within), time.Duration(c.Stay), c.Rollback}
 }
 
 // action is one way of acting on the world.
@@ -69,14 +98,27 @@ func newSettings(c Config, remedies []*rules.Remedy) (*settings, error) {
 	}
 	s := &settings{config: c, actions: map[string]configured{}, remedies: remedies}
 	var errs []error
-	token := string(c.WebhookToken)
-	if c.WebhookTokenFile != "" {
-		var err error
-		if token, err = readSecret(c.WebhookTokenFile); err != nil {
-			errs = append(errs, fmt.Errorf("remediation.webhook_token_file: %w", err))
-		}
+	token, err := secretOf(c.WebhookToken, c.WebhookTokenFile)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("remediation.webhook_token_file: %w", err))
+	}
+	approval, err := secretOf(c.ApprovalToken, c.ApprovalTokenFile)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("remediation.approval_token_file: %w", err))
 	}
 	s.token, s.hasToken = sha256.Sum256([]byte(token)), token != ""
+	s.approval, s.hasApproval = sha256.Sum256([]byte(approval)), approval != ""
+	if s.hasToken && s.hasApproval && s.token == s.approval {
+		errs = append(errs, errors.New("remediation.approval_token: must differ from the webhook's token: who sends an alert must not approve of what follows"))
+	}
+	s.hidden = &secrets{values: []string{token, approval}}
+	for i, w := range c.ChangeWindows {
+		built, err := w.build(fmt.Sprintf("remediation.change_windows[%d]", i))
+		if err != nil {
+			return nil, err // Validate would have
+		}
+		s.windows = append(s.windows, built)
+	}
 
 	for i, a := range c.Actions {
 		k := a.kinds()[0]
@@ -84,7 +126,7 @@ func newSettings(c Config, remedies []*rules.Remedy) (*settings, error) {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("remediation.actions[%d].%s.%w", i, k.name, err))
 		}
-		s.actions[a.Name] = configured{built, a.Targets}
+		s.actions[a.Name] = configured{built, k.name, a.Targets, a.verify(), a.Scale}
 	}
 	for _, r := range remedies {
 		errs = append(errs, s.checkRemedy(r))
@@ -93,6 +135,14 @@ func newSettings(c Config, remedies []*rules.Remedy) (*settings, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// secretOf is the secret as it stands, or as the file has it.
+func secretOf(secret promconfig.Secret, file string) (string, error) {
+	if file == "" {
+		return string(secret), nil
+	}
+	return readSecret(file)
 }
 
 // readSecret reads a file that holds nothing else, white space around it ignored.
@@ -107,6 +157,9 @@ func readSecret(file string) (string, error) {
 	}
 	return secret, nil
 }
+
+// redact takes the tokens out of what an action said.
+func (s *settings) redact(text string) string { return s.hidden.redact(text) }
 
 // checkRemedy refuses a rule that could only ever be refused.
 func (s *settings) checkRemedy(r *rules.Remedy) error {

@@ -7,21 +7,16 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/prometheus/prometheus/model/labels"
 )
 
 const (
-	// freshness is how old a plan may be when its turn comes, since it was made or
-	// approved. Acting on an old picture of the world is how automation breaks it.
-	freshness = time.Minute
-
-	// ceilingWindow is the hour of max_per_hour.
-	ceilingWindow = time.Hour
-
 	// expiryInterval is how often plans that nobody approved are looked for. An
 	// approval is checked against the deadline itself.
 	expiryInterval = time.Second
+
+	// clockSlack is what the two clocks may differ by within expiryInterval, other than by
+	// somebody's setting one: an adjusted clock gains some milliseconds.
+	clockSlack = time.Second
 
 	// maxReason bounds a reason, in bytes.
 	maxReason = 1 << 10
@@ -46,92 +41,164 @@ func (r *Remediation) next() bool {
 	if !ok {
 		return false
 	}
+	defer r.release(e.ID)
 	began := time.Now()
 	output, err := d.do(r.act)
 	r.metrics.seconds.Observe(time.Since(began).Seconds())
-	r.end(e, output, err)
+	r.end(e, d, output, err)
 	return true
 }
 
-// begin records that the oldest approved plan starts. Whatever it refuses on the
-// way is recorded too.
+// begin takes the oldest approved plan past all guards and records that it starts. Whatever
+// is refused on the way is recorded too.
 func (r *Remediation) begin() (entry, deed, bool) {
+	for {
+		id, d, ok := r.pick()
+		if !ok {
+			return entry{}, deed{}, false
+		}
+		// Nothing is locked meanwhile: the target's owner may be slow to answer.
+		verdict := d.askOwner(r.act)
+		if e, d, ok := r.start(id, verdict); ok {
+			return e, d, true
+		}
+		r.release(id)
+	}
+}
+
+// pick takes the oldest approved plan that no guard refuses, the target's owner aside, into
+// the worker's hands.
+func (r *Remediation) pick() (id string, d deed, ok bool) {
+	r.heed()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for !r.closed {
-		i := slices.IndexFunc(r.ledger.entries, func(e entry) bool { return e.State == stateApproved })
+		i := slices.IndexFunc(r.ledger.entries, func(e entry) bool { return e.State == stateApproved && !r.hands[e.ID] })
 		if i < 0 {
 			break
 		}
 		e := r.ledger.entries[i]
-		now := r.now()
-		d, err := r.settings.Load().recheck(r.ledger, e, now)
-		if b := r.blindness(); err == nil && b.Blind() {
-			err = &refusal{refusedBlind, fmt.Sprintf("blind since %s: %s", b.Since.UTC().Format(time.RFC3339), b.Why)}
-		}
-		refused := (*refusal)(nil)
-		if errors.As(err, &refused) {
-			r.metrics.refuse(&e, refused, now)
-		} else {
-			e.State, e.StartedAt = stateRunning, now
-		}
-		if err := r.ledger.record(e); err != nil {
-			// Not written, not done. If the disk comes back the ledger still has it
-			// as approved, and by then it is stale.
-			r.metrics.refuse(&e, &refusal{refusedLedger, "the ledger could not be written"}, now)
-			e.StartedAt = time.Time{}
-			r.ledger.believe(e)
-			r.logger.Error("remedy not started", "id", e.ID, "err", err)
-			continue
-		}
-		r.tell(e)
-		if refused == nil {
-			return e, d, true
+		q := r.question(e)
+		switch err := q.answer(start); {
+		case errors.Is(err, errLater):
+			r.postpone(i)
+			return "", deed{}, false
+		case err != nil:
+			r.refuse(e, err)
+		default:
+			r.hands[e.ID] = true
+			r.metrics.running.Set(float64(len(r.hands)))
+			r.signal() // another worker may have room for the next one
+			return e.ID, q.deed, true
 		}
 	}
-	return entry{}, deed{}, false
+	return "", deed{}, false
 }
 
-// recheck holds the plan against the world as it is now, immediately before acting.
-func (s *settings) recheck(l *ledger, e entry, now time.Time) (deed, error) {
-	c := s.config
-	if !c.Mode.acts() || c.Mode == Approve && e.Approver == "" {
-		return deed{}, &refusal{refusedChanged, fmt.Sprintf("the mode is now %s", c.Mode)}
+// start asks all guards again, with what the target's owner said, and records that the plan
+// starts. The kill switch is looked at last, after all that takes time.
+func (r *Remediation) start(id string, verdict error) (entry, deed, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := r.ledger.find(id)
+	if i < 0 || r.closed || r.ledger.entries[i].State != stateApproved {
+		return entry{}, deed{}, false
 	}
-	rule := s.remedy(e.Plan.Rule)
-	if rule == nil || !rule.Match.Matches(labels.FromMap(e.Plan.Labels)) {
-		return deed{}, &refusal{refusedChanged, "the rule is gone or matches the alert no more"}
+	e := r.ledger.entries[i]
+	q := r.question(e)
+	q.asked, q.verdict = true, verdict
+	switch err := q.answer(start); {
+	case errors.Is(err, errLater):
+		r.postpone(i)
+		return entry{}, deed{}, false
+	case err != nil:
+		r.refuse(e, err)
+		return entry{}, deed{}, false
 	}
-	p, d, err := s.plan(rule, e.Plan.Labels, e.Plan.StartsAt)
-	if err != nil {
-		return deed{}, err
+	e.State, e.StartedAt, e.Reason, e.up = stateRunning, q.now.wall, "", q.now.up
+	e.Attempts++
+	if err := r.ledger.record(e); err != nil {
+		// Not written, not done. If the disk comes back the ledger still has it
+		// as approved, and by then it is stale.
+		r.metrics.refuse(&e, &refusal{refusedLedger, "the ledger could not be written"}, q.now.wall)
+		e.StartedAt = time.Time{}
+		r.ledger.believe(e)
+		r.logger.Error("remedy not started", "id", e.ID, "err", err)
+		return entry{}, deed{}, false
 	}
-	if p.hash(d) != e.Hash {
-		return deed{}, &refusal{refusedChanged, "the configuration would now do something else than was planned"}
+	if why := r.paused(q.settings); why != "" {
+		r.refuse(e, &refusal{refusedPaused, why})
+		return entry{}, deed{}, false
 	}
-	if age := now.Sub(e.ApprovedAt).Abs(); age > freshness {
-		return deed{}, &refusal{refusedStale, fmt.Sprintf("its turn came %s after it was planned, which is above %s", age.Round(time.Second), freshness)}
-	}
-	if n := l.actedSince(p.Rule, now.Add(-ceilingWindow)); n >= c.MaxPerHour {
-		return deed{}, tooOften(n)
-	}
-	return d, nil
+	r.tell(e)
+	return e, q.deed, true
 }
 
-// tooOften refuses a rule that acted n times within the hour.
-func tooOften(n int) *refusal {
-	return &refusal{refusedCeiling, fmt.Sprintf("the rule acted %d times within the hour", n)}
+// release takes the plan out of the worker's hands.
+func (r *Remediation) release(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.hands, id)
+	r.metrics.running.Set(float64(len(r.hands)))
+	r.signal()
+}
+
+// question asks about the plan as it and the world are now. The mutex is held.
+func (r *Remediation) question(e entry) *question {
+	now := r.moment()
+	r.ledger.launches.forget(now)
+	underWay := len(r.hands)
+	if r.hands[e.ID] {
+		underWay--
+	}
+	return &question{
+		settings: r.settings.Load(), entry: e, now: now, launches: &r.ledger.launches,
+		ledger: r.ledger, blindness: r.blindness, paused: r.paused, self: r.self, underWay: underWay,
+		undo: r.undo[e.RollbackOf], demand: r.demand,
+	}
+}
+
+// refuse records the guards' no. What started once, and would have been repeated, stays
+// unknown.
+func (r *Remediation) refuse(e entry, err error) {
+	refused := (*refusal)(nil)
+	if !errors.As(err, &refused) {
+		refused = &refusal{refusedRender, err.Error()}
+	}
+	repeated := e.State == stateApproved && e.Attempts > 0
+	r.metrics.refuse(&e, refused, r.now())
+	if repeated {
+		e.State, e.Reason = stateUnknown, interruptedReason+"; it may be repeated, but "+refused.text
+	}
+	if err := r.ledger.record(e); err != nil {
+		r.ledger.believe(e)
+		r.logger.Error("refusal not recorded", "id", e.ID, "err", err)
+		return
+	}
+	r.tell(e)
+}
+
+// postpone says, once and to who looks, why the plan has not started.
+func (r *Remediation) postpone(i int) {
+	e := &r.ledger.entries[i]
+	if e.Reason == "" {
+		e.Reason = errLater.Error()
+		r.metrics.refusals[refusedConcurrency].Inc()
+	}
 }
 
 // end records how it went. If that cannot be written the next process will call it
 // unknown.
-func (r *Remediation) end(e entry, output string, err error) {
+func (r *Remediation) end(e entry, d deed, output string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e.State, e.FinishedAt, e.Output = stateSucceeded, r.now(), output
+	hide := r.settings.Load().redact
+	e.State, e.FinishedAt, e.Output = stateSucceeded, r.now(), hide(output)
 	if err != nil {
-		e.State, e.Reason = stateFailed, clip(err.Error(), maxReason)
+		e.State, e.Reason = stateFailed, clip(hide(err.Error()), maxReason)
 	}
+	e.Verify = r.settings.Load().verification(e.Plan.Action)
+	r.remember(e, d)
 	if err := r.ledger.record(e); err != nil {
 		r.ledger.believe(e)
 		r.logger.Error("outcome of a remedy not recorded", "id", e.ID, "state", e.State, "err", err)
@@ -140,7 +207,8 @@ func (r *Remediation) end(e entry, output string, err error) {
 	r.tell(e)
 }
 
-// expire turns waiting into no, and has the ledger forget, until Close.
+// expire turns waiting into no, minds the kill switch's file and the clock, and has the ledger
+// forget, until Close.
 func (r *Remediation) expire() {
 	tick, daily := time.NewTicker(expiryInterval), time.NewTicker(forgetInterval)
 	defer tick.Stop()
@@ -150,6 +218,8 @@ func (r *Remediation) expire() {
 		case <-r.closing:
 			return
 		case <-tick.C:
+			r.heed()
+			r.watchClock()
 			r.expireDue()
 		case <-daily.C:
 			r.forget()
@@ -176,11 +246,11 @@ func (r *Remediation) expireDue() {
 	if r.closed {
 		return
 	}
-	now := r.now()
+	now := r.moment()
 	var due []entry
 	for _, e := range r.ledger.entries {
-		if e.State == stateWaiting && !now.Before(e.ExpiresAt) {
-			due = append(due, expired(e, now))
+		if e.State == stateWaiting && r.isDue(e, now) {
+			due = append(due, expired(e, now.wall))
 		}
 	}
 	if err := r.ledger.record(due...); err != nil {
@@ -189,6 +259,31 @@ func (r *Remediation) expireDue() {
 	}
 	for _, e := range due {
 		r.tell(e)
+	}
+}
+
+// isDue reports whether the time for approval is over by either clock.
+func (r *Remediation) isDue(e entry, now moment) bool {
+	return !now.wall.Before(e.ExpiresAt) || now.up-e.up >= time.Duration(r.settings.Load().config.ApprovalTTL)
+}
+
+// watchClock tells the ledger that somebody set the wall clock, so that what it remembers ages
+// as it would have. What happens within the second before a crash goes unnoticed.
+func (r *Remediation) watchClock() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	now := r.moment()
+	set := now.wall.Sub(r.clock.wall) - (now.up - r.clock.up)
+	r.clock = now
+	if set.Abs() < clockSlack {
+		return
+	}
+	r.logger.Warn("the wall clock was set", "by", set)
+	if err := r.ledger.write(page{ClockSetBy: set}); err != nil {
+		r.logger.Error("setting of the clock not recorded", "err", err)
 	}
 }
 

@@ -83,6 +83,13 @@ func writeIncident(w io.Writer, in *record.Incident) error {
 	default:
 		line("told", "nobody: no rule selects its series, or they are too much like what was dismissed")
 	}
+	for _, m := range in.Remedies {
+		what := m.Action
+		if m.Target != "" {
+			what += " on " + m.Target
+		}
+		line("remedy", what+": "+m.Text)
+	}
 	if d := in.Dismissed; d != nil {
 		line("dismissed", clock(d.At, in.StartsAt)+" by "+d.By+reasonText(d.Reason))
 	}

@@ -58,10 +58,15 @@ func incidentsCommand(app *kingpin.Application) *kingpin.CmdClause {
 // command declares one of them, with the flags that each has.
 func (q *incidents) command(app *kingpin.Application, name, help, about string) *kingpin.CmdClause {
 	cmd := incidentsCommand(app).Command(name, help).HelpLong(about)
+	q.flags(cmd)
+	return cmd
+}
+
+// flags are those of every question to a running Foreshock.
+func (q *incidents) flags(cmd *kingpin.CmdClause) {
 	cmd.Flag("url", "Where Foreshock listens.").Default("http://localhost:9797").StringVar(&q.url)
 	cmd.Flag("http.config.file", "HTTP client settings, such as credentials and TLS, as promtool takes them.").PlaceHolder("FILE").StringVar(&q.clientFile)
 	cmd.Flag("output", "How the answer is written: text, or json as the API has it.").Short('o').Default("text").EnumVar(&q.output, "text", "json")
-	return cmd
 }
 
 // run asks, and writes the answer as JSON or by write, which reads it into x.

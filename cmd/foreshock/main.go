@@ -57,7 +57,9 @@ func commandLine() (*kingpin.Application, map[string]command) {
 	commands := map[string]command{}
 	for _, add := range []func(*kingpin.Application) (string, command){
 		addServe, addCheck, addTest, addPresets, addPresetsShow, addScore, addBacktest, addRecord, addExplain,
-		addIncidentsList, addIncidentsShow, addIncidentsTimeline, addIncidentsDismiss, addEval, addEvalRCA, addVersion,
+		addIncidentsList, addIncidentsShow, addIncidentsTimeline, addIncidentsDismiss,
+		addRemediationList, addRemediationShow, addRemediationApprove, addRemediationDeny, addRemediationStatus,
+		addRemediationPause, addRemediationResume, addRemediationCloseBreaker, addRemediationVerifyLedger, addEval, addEvalRCA, addVersion,
 	} {
 		name, do := add(app)
 		commands[name] = do

@@ -14,7 +14,9 @@ func TestMain(m *testing.M) {
 // typed and what was answered.
 func TestTranscripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:  "testdata",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"history": startHistory, "incident": incidentOf},
+		Dir: "testdata",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"history": startHistory, "incident": incidentOf, "remedies": startRemedies, "plan": planOf, "settled": settled,
+		},
 	})
 }

@@ -19,7 +19,8 @@ import (
 
 const aboutServe = `Prometheus sends its samples to /api/v1/write; the console is at /. SIGHUP
 reads the configuration again, and one with a mistake changes nothing. SIGTERM ends it
-within 15 seconds, with exit code 0.
+within 15 seconds, with exit code 0. SIGUSR1 pauses all remedies, as does a file called
+paused in the storage path; foreshock remediation resume ends that.
 
   foreshock --config.file=foreshock.yml --storage.path=/var/lib/foreshock`
 
@@ -64,6 +65,13 @@ func addServe(k *kingpin.Application) (string, command) {
 		defer stop()
 		hangup := make(chan os.Signal, 1)
 		signal.Notify(hangup, syscall.SIGHUP)
+		kill := make(chan os.Signal, 1)
+		signal.Notify(kill, syscall.SIGUSR1)
+		go func() {
+			for range kill {
+				a.Pause("SIGUSR1", "")
+			}
+		}()
 		if err := a.Run(ctx, hangup); err != nil {
 			return fail(stderr, err)
 		}

@@ -53,6 +53,7 @@ func (s *story) alerts(ctx context.Context) (found []alert, err error) {
 type shownIncident struct {
 	ID, State, Rule string
 	Causes          []shownCause
+	Remedies        []struct{ Outcome, Text string }
 }
 
 type shownCause struct {
@@ -90,14 +91,14 @@ func (s *story) cpuSeries(ctx context.Context) ([]shownSeries, error) {
 }
 
 type shownRemediation struct {
-	State, Reason, Output string
-	Plan                  struct{ Action string }
+	ID, Hash, State, Reason, Output, Outcome, Verdict string
+	Plan                                              struct{ Action string }
 }
 
 // remediations are what Foreshock did or would do, newest first.
 func (s *story) remediations(ctx context.Context) ([]shownRemediation, error) {
 	var answer struct{ Data []shownRemediation }
-	body, err := stack.FetchAs(ctx, s.stack.URL(9797, "/api/v1/remediations"), s.token)
+	body, err := stack.FetchAs(ctx, s.stack.URL(9797, "/api/v1/remediations"), s.approval)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -55,14 +56,14 @@ func main() {
 }
 
 func run(ctx context.Context, check bool) error {
-	token := rand.Text()
-	s, err := prepare(token)
+	token, approval := rand.Text(), rand.Text()
+	s, err := prepare(token, approval)
 	if err != nil {
 		return err
 	}
 	defer s.Stop()
 	tell := newNarrator(os.Stdout)
-	story := &story{stack: s, token: token, tell: tell}
+	story := &story{stack: s, approval: approval, tell: tell}
 	if err := story.run(ctx); err != nil {
 		return err
 	}
@@ -84,9 +85,9 @@ func run(ctx context.Context, check bool) error {
 	return nil
 }
 
-// prepare makes an empty run directory with the quickstart's files and the token that
-// Alertmanager's webhook is to send.
-func prepare(token string) (*stack.Stack, error) {
+// prepare makes an empty run directory with the quickstart's files, the token that
+// Alertmanager's webhook is to send, and that of who approves.
+func prepare(token, approval string) (*stack.Stack, error) {
 	if err := os.RemoveAll(runDir); err != nil {
 		return nil, err
 	}
@@ -102,7 +103,34 @@ func prepare(token string) (*stack.Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, os.WriteFile(filepath.Join(dir, "webhook.token"), []byte(token), 0o600)
+	for name, text := range map[string]string{
+		"webhook.token":  token,
+		"approval.token": approval,
+		clientFile:       "authorization: {credentials_file: approval.token}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// clientFile is what foreshock remediation is given to be let in as a person.
+const clientFile = "person.yml"
+
+// approve says yes to the plan, as the person at this terminal would.
+func approve(ctx context.Context, s *stack.Stack, id, hash string) error {
+	program, err := filepath.Abs(binary)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, program, "remediation", "approve", id, "--hash", hash,
+		"--url", s.URL(9797, ""), "--http.config.file", clientFile)
+	cmd.Dir = s.Dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("approve: %w: %s", err, out)
+	}
+	return nil
 }
 
 // burn keeps every core busy until it is stopped, or for three minutes, and leaves

@@ -27,7 +27,7 @@ const mostBusy = 0.6
 // program's API, what it tells.
 type story struct {
 	stack    *stack.Stack
-	token    string // of the webhook and of the remediations' API
+	approval string // the token of who approves
 	tell     *narrator
 	burner   *stack.Process
 	incident string // its ID
@@ -37,7 +37,8 @@ type story struct {
 func (s *story) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		s.startPrograms, s.samplesArrive, s.warmUp, s.startBurner,
-		s.scoreRises, s.incidentFires, s.alertIsActive, s.causeIsFound, s.remedyRuns, s.burnerIsGone, s.incidentResolves,
+		s.scoreRises, s.incidentFires, s.alertIsActive, s.causeIsFound, s.remedyWaits, s.remedyRuns, s.burnerIsGone, s.recoveryIsSeen,
+		s.incidentResolves,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -223,19 +224,9 @@ func (s *story) causeIsFound(ctx context.Context) error {
 	return nil
 }
 
-func (s *story) remedyRuns(ctx context.Context) error {
-	var last shownRemediation
-	err := s.until(ctx, time.Minute, "Alertmanager's webhook to bring the remedy about", func() (bool, error) {
-		all, err := s.remediations(ctx)
-		if err != nil || len(all) == 0 {
-			return false, err
-		}
-		last = all[0]
-		if last.State == "failed" || last.State == "refused" {
-			return false, fmt.Errorf("the remedy %s %s: %s", last.Plan.Action, last.State, last.Reason)
-		}
-		return last.State == "succeeded", nil
-	})
+// remedyWaits waits for what would be done, looks that nothing was, and approves of it.
+func (s *story) remedyWaits(ctx context.Context) error {
+	plan, err := s.remedyIs(ctx, time.Minute, "waiting")
 	if err != nil {
 		return err
 	}
@@ -246,7 +237,62 @@ func (s *story) remedyRuns(ctx context.Context) error {
 	if delivered == 0 {
 		return fmt.Errorf("no webhook was delivered, says Alertmanager; %g failed", failed)
 	}
-	s.tell.say("Alertmanager called the webhook; the remedy %s %s: %s", last.Plan.Action, last.State, strings.TrimSpace(last.Output))
+	select {
+	case <-s.burner.Exited():
+		return errors.New("the burner ended before anybody approved")
+	default:
+	}
+	id, hash := plan.ID[:8], plan.Hash[:12]
+	if err := approve(ctx, s.stack, id, hash); err != nil {
+		return err
+	}
+	s.tell.say("Alertmanager called the webhook; the remedy %s waited for you: foreshock remediation approve %s --hash %s", plan.Plan.Action, id, hash)
+	return nil
+}
+
+func (s *story) remedyRuns(ctx context.Context) error {
+	last, err := s.remedyIs(ctx, time.Minute, "succeeded")
+	if err != nil {
+		return err
+	}
+	s.tell.say("the remedy %s %s: %s", last.Plan.Action, last.State, strings.TrimSpace(last.Output))
+	return nil
+}
+
+// remedyIs waits until the newest remedy has the state.
+func (s *story) remedyIs(ctx context.Context, within time.Duration, state string) (last shownRemediation, err error) {
+	err = s.until(ctx, within, "the remedy to be "+state, func() (bool, error) {
+		all, err := s.remediations(ctx)
+		if err != nil || len(all) == 0 {
+			return false, err
+		}
+		last = all[0]
+		if last.State == "failed" || last.State == "refused" {
+			return false, fmt.Errorf("the remedy %s %s: %s", last.Plan.Action, last.State, last.Reason)
+		}
+		return last.State == state, nil
+	})
+	return last, err
+}
+
+// recoveryIsSeen waits for Foreshock's own word, by the samples, that the remedy helped.
+func (s *story) recoveryIsSeen(ctx context.Context) error {
+	var last shownRemediation
+	err := s.until(ctx, 3*time.Minute, "the verdict on the remedy", func() (bool, error) {
+		all, err := s.remediations(ctx)
+		if err != nil || len(all) == 0 {
+			return false, err
+		}
+		last = all[0]
+		return last.Outcome != "", nil
+	})
+	if err != nil {
+		return err
+	}
+	if last.Outcome != "recovered" {
+		return fmt.Errorf("the burner is gone, but the verdict is: %s", last.Verdict)
+	}
+	s.tell.say("the series that fired are back to normal and stay so: %s", last.Verdict)
 	return nil
 }
 
@@ -266,11 +312,12 @@ func (s *story) burnerIsGone(ctx context.Context) error {
 }
 
 func (s *story) incidentResolves(ctx context.Context) error {
-	begun := time.Now()
+	remedy := ""
 	err := s.until(ctx, 2*time.Minute, "the incident to resolve", func() (bool, error) {
 		incidents, err := s.incidents(ctx)
 		for _, i := range incidents {
-			if i.ID == s.incident && i.State == "resolved" {
+			if i.ID == s.incident && i.State == "resolved" && len(i.Remedies) > 0 {
+				remedy = i.Remedies[0].Text
 				alerts, err := s.alerts(ctx)
 				return len(alerts) == 0, err
 			}
@@ -280,7 +327,10 @@ func (s *story) incidentResolves(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.tell.say("recovery seen %.0f s after the remedy: the incident is resolved and Alertmanager's alert gone", time.Since(begun).Seconds())
+	if !strings.HasPrefix(remedy, "recovered ") {
+		return fmt.Errorf("the incident is resolved, but it says of the remedy: %s", remedy)
+	}
+	s.tell.say("the incident is resolved with %q, and Alertmanager's alert is gone", remedy)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -36,7 +37,19 @@ func start(t testing.TB, files string) *stack.Stack {
 	}
 	t.Cleanup(s.Stop)
 	write(t, s, "webhook.token", rand.Text())
+	write(t, s, "approval.token", rand.Text())
+	write(t, s, "person.yml", "authorization: {credentials_file: approval.token}\n")
 	return s
+}
+
+// resume lets remedies act for the first time, as a person does.
+func resume(t testing.TB, s *stack.Stack) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program(t), "remediation", "resume", "--url", s.URL(9797, ""), "--http.config.file", "person.yml")
+	cmd.Dir = s.Dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 }
 
 func write(t testing.TB, s *stack.Stack, name, text string) {

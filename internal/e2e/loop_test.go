@@ -29,17 +29,24 @@ remote_write:
 
 // TestWholeWay follows one fault round the loop, for each version of remote write:
 // scraped by Prometheus, scored here, queried back from Prometheus, alerted to
-// Alertmanager, remedied through its webhook, recovered, resolved.
+// Alertmanager, remedied through its webhook, recovered, resolved. The second time the
+// remedy's command succeeds and helps nothing, which the samples show: a person is told.
 func TestWholeWay(t *testing.T) {
-	for _, message := range []string{"prometheus.WriteRequest", "io.prometheus.write.v2.Request"} {
+	for message, helps := range map[string]bool{"prometheus.WriteRequest": true, "io.prometheus.write.v2.Request": false} {
 		t.Run(message, func(t *testing.T) {
 			a := newApp(t)
 			a.latency.Store(20)
 			s := start(t, "testdata/stack")
+			within := "5m"
+			if !helps {
+				within = "3s"
+			}
+			write(t, s, "foreshock.yml", strings.Replace(read(t, s, "foreshock.yml"), "within: 5m", "within: "+within, 1))
 			write(t, s, "prometheus.yml", s.Local(prometheusYML(a, message)))
 
 			must[*stack.Process](t)(s.Alertmanager(t.Context()))
 			sidecar(t, s)
+			resume(t, s)
 			must[*stack.Process](t)(s.Prometheus(t.Context()))
 
 			eventually(t, time.Minute, "the app's series, scored and queryable in Prometheus", func() bool {
@@ -68,16 +75,39 @@ func TestWholeWay(t *testing.T) {
 				return err == nil
 			})
 
+			want := "recovered "
+			if !helps {
+				want = "not recovered within 3 s of exec: app_latency_seconds{"
+				eventually(t, time.Minute, "a person to be told, by an alert of its own and by that of the incident", func() bool {
+					told := activeAlerts(t, s)
+					return len(alertsOf(t, s, `alertname="ForeshockRemedyFailed",action="calm"`)) == 1 &&
+						len(told) == 1 && strings.HasPrefix(told[0].Annotations["remedy"], "calm: "+want)
+				})
+			}
+
 			a.latency.Store(20)
+			var remediations struct {
+				Data []struct{ State, Outcome, Verdict string }
+			}
+			eventually(t, 2*time.Minute, "the verdict on the remedy", func() bool {
+				getJSON(t, s.URL(9797, "/api/v1/remediations"), &remediations)
+				return len(remediations.Data) > 0 && remediations.Data[0].Outcome != ""
+			})
+			if r := remediations.Data[0]; len(remediations.Data) != 1 || r.State != "succeeded" || !strings.HasPrefix(r.Verdict, want) {
+				t.Errorf("remediations: %+v, want one that succeeded and %s", remediations.Data, want)
+			}
 			eventually(t, 2*time.Minute, "the alert to be gone", func() bool {
 				return len(activeAlerts(t, s)) == 0
 			})
-			var remediations struct {
-				Data []struct{ State string }
+			var incidents struct {
+				Data []struct {
+					State    string
+					Remedies []struct{ Text string }
+				}
 			}
-			getJSON(t, s.URL(9797, "/api/v1/remediations"), &remediations)
-			if len(remediations.Data) != 1 || remediations.Data[0].State != "succeeded" {
-				t.Errorf("remediations: %+v, want one that succeeded", remediations.Data)
+			getJSON(t, s.URL(9797, "/api/v1/incidents?match[]="+url.QueryEscape(`{__name__="app_latency_seconds"}`)), &incidents)
+			if len(incidents.Data) != 1 || incidents.Data[0].State != "resolved" || len(incidents.Data[0].Remedies) != 1 || incidents.Data[0].Remedies[0].Text != remediations.Data[0].Verdict {
+				t.Errorf("incidents: %+v, want one that is resolved and says %q", incidents.Data, remediations.Data[0].Verdict)
 			}
 			if n := query(t, s, `{__name__=~"foreshock_.+",for=~"foreshock_.+"}`); n != 0 {
 				t.Errorf("%d series are Foreshock's word on its own output", n)
@@ -92,6 +122,18 @@ func activeAlerts(t *testing.T, s *stack.Stack) (alerts []struct {
 },
 ) {
 	t.Helper()
-	getJSON(t, s.URL(9093, "/api/v2/alerts?active=true&filter="+url.QueryEscape(`rule="latency"`)), &alerts)
+	return alertsOf(t, s, `rule="latency"`)
+}
+
+// alertsOf are Alertmanager's active alerts that the matchers, separated by commas,
+// match.
+func alertsOf(t *testing.T, s *stack.Stack, matchers string) (alerts []struct {
+	Labels      map[string]string
+	Annotations map[string]string
+},
+) {
+	t.Helper()
+	query := url.Values{"active": {"true"}, "filter": strings.Split(matchers, ",")}
+	getJSON(t, s.URL(9093, "/api/v2/alerts?"+query.Encode()), &alerts)
 	return alerts
 }

@@ -207,6 +207,18 @@ type Incident struct {
 	Causes []Cause `json:"causes,omitempty"`
 	// Dismissed is there where somebody said that it was a false alarm.
 	Dismissed *Dismissal `json:"dismissed,omitempty"`
+	// Remedies are what was done about it, oldest first.
+	Remedies []Remedy `json:"remedies,omitempty"`
+}
+
+// Remedy is what was done about an incident, and what became of it.
+type Remedy struct {
+	Rule    string  `json:"rule"`
+	Action  string  `json:"action"`
+	Target  string  `json:"target,omitempty"`
+	At      Instant `json:"at"`
+	Outcome string  `json:"outcome,omitempty"` // recovered, not recovered or cannot tell
+	Text    string  `json:"text"`
 }
 
 // Evidence is what one source of logs says about the time around the onset.
@@ -288,6 +300,9 @@ func NewIncident(i foreshock.Incident, maxMembers int) Incident {
 	}
 	for _, e := range i.Evidence {
 		r.Evidence = append(r.Evidence, newEvidence(e))
+	}
+	for _, m := range i.Remedies {
+		r.Remedies = append(r.Remedies, Remedy{m.Rule, m.Action, m.Target, Instant(m.At), m.Outcome, m.Text})
 	}
 	if d := i.Dismissal; d != nil {
 		r.Dismissed = &Dismissal{Instant(d.At), d.By, d.Reason}
