@@ -56,7 +56,8 @@ func configurationPage(t *testing.T, h house) string {
 	webhook, exec := remediation.DefaultWebhookConfig(), remediation.DefaultExecConfig()
 	kubernetes, scale := remediation.DefaultKubernetesConfig(), remediation.DefaultKubernetesScaleConfig()
 	kubernetes.Scale = &scale
-	c.Remediation.Actions = []remediation.ActionConfig{{Webhook: &webhook, Exec: &exec, Kubernetes: &kubernetes}}
+	ansible, systemd, lambda := remediation.DefaultAnsibleConfig(), remediation.DefaultSystemdConfig(), remediation.DefaultLambdaConfig()
+	c.Remediation.Actions = []remediation.ActionConfig{{Webhook: &webhook, Exec: &exec, Ansible: &ansible, Systemd: &systemd, Lambda: &lambda, Kubernetes: &kubernetes}}
 	lease, bucket := remediation.DefaultKubernetesLeaseConfig(), remediation.DefaultNATSLeaseConfig()
 	c.Remediation.Lease = &remediation.LeaseConfig{Kubernetes: &lease, NATS: &bucket}
 	c.Evidence.Sources = []evidence.SourceConfig{evidence.DefaultSourceConfig()}
@@ -236,7 +237,7 @@ func (h house) resolve(pkg string, e ast.Expr) (inPkg string, s *ast.StructType,
 // typeNames are those that the pages explain, where a type's own name would not do.
 var typeNames = map[string]string{
 	"Base2Bytes": "size", "Matchers": "selector", "float64": "float", "RemoteWriteConfig": "remote_write",
-	"AlertingConfig": "alerting", "HTTPClientConfig": "http_config",
+	"AlertingConfig": "alerting", "HTTPClientConfig": "http_config", "SigV4Config": "sigv4",
 }
 
 // typeName is what to write for a value of the type.

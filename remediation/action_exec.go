@@ -5,17 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
-	promconfig "github.com/prometheus/common/config"
 	"github.com/prometheus/common/model"
 )
 
@@ -31,6 +25,13 @@ type ExecConfig struct {
 	// exactly "${target}" is replaced by the plan's target, and "${value}" by the value of
 	// an action that scales; nothing else is.
 	Command []string `yaml:"command"`
+
+	// DryRun is a command that changes nothing and says what Command would do, by the
+	// same rules.
+	DryRun []string `yaml:"dry_run,omitempty"`
+
+	// Rollback is a command that takes back what Command did, by the same rules.
+	Rollback []string `yaml:"rollback,omitempty"`
 
 	// TargetPattern must match the whole of a target before it can become an
 	// argument. None may begin with "-".
@@ -66,36 +67,30 @@ func (c *ExecConfig) UnmarshalYAML(unmarshal func(any) error) error {
 	return unmarshal((*plain)(c))
 }
 
-// SetDirectory makes the elements of the command that are relative file names
+// SetDirectory makes the elements of the commands that are relative file names
 // relative to dir.
 func (c *ExecConfig) SetDirectory(dir string) {
-	for i, element := range c.Command {
-		if strings.HasPrefix(element, "./") || strings.HasPrefix(element, "../") {
-			c.Command[i] = promconfig.JoinDir(dir, element)
+	for _, words := range [][]string{c.Command, c.DryRun, c.Rollback} {
+		for i, element := range words {
+			words[i] = joinDir(dir, element)
 		}
 	}
 }
 
 func (c ExecConfig) validate(path string, targets []string) error {
-	var errs []error
-	if len(c.Command) == 0 || c.Command[0] == "" {
-		errs = append(errs, fmt.Errorf("%s.command: must name an executable, got none", path))
+	errs := []error{checkCommand(path+".command", c.Command)}
+	if c.DryRun != nil {
+		errs = append(errs, checkCommand(path+".dry_run", c.DryRun))
 	}
-	for i, element := range c.Command {
-		switch {
-		case strings.ContainsRune(element, 0):
-			errs = append(errs, fmt.Errorf("%s.command[%d]: must not hold a NUL, got %q", path, i, element))
-		case (element == targetPlaceholder || element == valuePlaceholder) && i > 0:
-		case strings.Contains(element, "${") || strings.Contains(element, "{{"):
-			errs = append(errs, fmt.Errorf("%s.command[%d]: must be fixed, or an argument that is exactly %s or %s, got %q", path, i, targetPlaceholder, valuePlaceholder, element))
-		}
+	if c.Rollback != nil {
+		errs = append(errs, checkCommand(path+".rollback", c.Rollback))
 	}
 	errs = append(errs, checkTimeout(path, c.Timeout))
 	pattern, err := c.pattern()
 	if err != nil {
 		return errors.Join(append(errs, fmt.Errorf("%s.target_pattern: %w", path, err))...)
 	}
-	if !slices.Contains(c.Command, targetPlaceholder) {
+	if !slices.Contains(slices.Concat(c.Command, c.DryRun, c.Rollback), targetPlaceholder) {
 		return errors.Join(errs...)
 	}
 	if len(targets) == 0 {
@@ -104,6 +99,24 @@ func (c ExecConfig) validate(path string, targets []string) error {
 	for _, target := range targets {
 		if !fitsArgument(pattern, target) {
 			errs = append(errs, fmt.Errorf("%s.target_pattern: must match every target, got %q", path, target))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkCommand refuses a command of which more than whole arguments could change.
+func checkCommand(path string, words []string) error {
+	var errs []error
+	if len(words) == 0 || words[0] == "" {
+		errs = append(errs, fmt.Errorf("%s: must name an executable, got none", path))
+	}
+	for i, element := range words {
+		switch {
+		case strings.ContainsRune(element, 0):
+			errs = append(errs, fmt.Errorf("%s[%d]: must not hold a NUL, got %q", path, i, element))
+		case (element == targetPlaceholder || element == valuePlaceholder) && i > 0:
+		case strings.Contains(element, "${") || strings.Contains(element, "{{"):
+			errs = append(errs, fmt.Errorf("%s[%d]: must be fixed, or an argument that is exactly %s or %s, got %q", path, i, targetPlaceholder, valuePlaceholder, element))
 		}
 	}
 	return errors.Join(errs...)
@@ -118,18 +131,6 @@ func fitsArgument(pattern *regexp.Regexp, target string) bool {
 	return target != "" && !strings.HasPrefix(target, "-") && pattern.MatchString(target)
 }
 
-// killDelay is how long a process group has between SIGTERM and SIGKILL. Stopping
-// Foreshock can take that much longer, beside drainDelay.
-const killDelay = 2 * time.Second
-
-// drainDelay is how long output is waited for when the group is gone: only a
-// process that left the group can still hold the pipe.
-const drainDelay = time.Second
-
-// plainPath is the PATH of every command: Foreshock's own is the operator's, and
-// may lead anywhere.
-const plainPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 // command is the action made ready.
 type command struct {
 	argv      []string
@@ -141,16 +142,38 @@ type command struct {
 }
 
 func (c ExecConfig) build() (action, error) {
+	act, err := c.ready("command")
+	if err != nil {
+		return nil, err
+	}
+	if c.DryRun == nil && c.Rollback == nil {
+		return act, nil
+	}
+	h := &hooks{act: act}
+	if c.DryRun != nil {
+		c.Command = c.DryRun
+		if h.dryRun, err = c.ready("dry_run"); err != nil {
+			return nil, err
+		}
+	}
+	if c.Rollback != nil {
+		c.Command = c.Rollback
+		if h.rollback, err = c.ready("rollback"); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// ready finds the executable of the command, which the configuration calls key.
+func (c ExecConfig) ready(key string) (*command, error) {
 	pattern, err := c.pattern()
 	if err != nil {
 		return nil, fmt.Errorf("target_pattern: %w", err)
 	}
-	path, err := exec.LookPath(c.Command[0])
-	if err == nil {
-		path, err = filepath.Abs(path)
-	}
+	path, err := executable(c.Command[0])
 	if err != nil {
-		return nil, fmt.Errorf("command: %w", err)
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	argv := append([]string{path}, c.Command[1:]...)
 	return &command{argv, pattern, time.Duration(c.Timeout), killDelay, c.Idempotent}, nil
@@ -180,99 +203,54 @@ func (c *command) prepare(p plan) (deed, error) {
 	}, nil
 }
 
-// run starts the command in a process group of its own and returns when the group
-// is gone.
-func (c *command) run(ctx context.Context, argv []string, p plan) (string, error) {
-	dir, err := os.MkdirTemp("", "foreshock-")
+// hooks are a command and those that belong to it, nil where there is none.
+type hooks struct{ act, dryRun, rollback *command }
+
+func (h *hooks) prepare(p plan) (deed, error) {
+	d, err := h.act.prepare(p)
 	if err != nil {
-		return "", fmt.Errorf("make a directory to run in: %w", err)
+		return deed{}, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // it holds nothing of ours
-	stdin, err := planFile(dir, p)
+	all := []string{"hooks", string(d.digest[:])}
+	for _, one := range []struct {
+		hook *command
+		into *func(context.Context) (string, error)
+	}{{h.dryRun, &d.rehearse}, {h.rollback, &d.undo}} {
+		if one.hook == nil {
+			all = append(all, "")
+			continue
+		}
+		other, err := one.hook.prepare(p)
+		if err != nil {
+			return deed{}, err
+		}
+		*one.into = other.do
+		all = append(all, string(other.digest[:]))
+	}
+	d.digest = digest(all...)
+	return d, nil
+}
+
+// run tells the command the plan, whose labels are as others wrote them.
+func (c *command) run(ctx context.Context, argv []string, p plan) (string, error) {
+	stdin, err := json.Marshal(p)
 	if err != nil {
 		return "", fmt.Errorf("write the plan: %w", err)
 	}
-	defer stdin.Close()
-	output, stdout, err := os.Pipe()
-	if err != nil {
-		return "", fmt.Errorf("make a pipe: %w", err)
-	}
-	defer output.Close()
-
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir = dir
-	cmd.Env = environment(dir, p)
-	// Files, not readers and writers: Wait returns when the command ends, whoever
-	// else holds its output.
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stdout
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	var kill *time.Timer
-	cmd.Cancel = func() error {
-		group := cmd.Process.Pid
-		kill = time.AfterFunc(c.killDelay, func() {
-			_ = signalGroup(group, syscall.SIGKILL) // it may be gone, which is as well
-		})
-		return signalGroup(group, syscall.SIGTERM)
-	}
-	err = cmd.Start()
-	_ = stdout.Close() // the command has its own
-	if err != nil {
-		return "", fmt.Errorf("start: %w", err)
-	}
-	var out excerpt
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		_, _ = io.Copy(&out, output) // what could be read is kept
-	}()
-	err = cmd.Wait()
-	if kill != nil {
-		kill.Stop()
-	}
-	// The command is gone; what it left behind goes too. The kernel gives nobody
-	// else the group's number while a member lives, and an empty group is no error.
-	_ = signalGroup(cmd.Process.Pid, syscall.SIGKILL)
-	_ = output.SetReadDeadline(time.Now().Add(drainDelay)) // a pipe of ours has deadlines
-	<-drained
-	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w, and was killed", interrupted(ctx, c.timeout))
-	}
-	return out.String(), err
+	return process{
+		argv:      argv,
+		env:       environment(p),
+		stdin:     append(stdin, '\n'),
+		timeout:   c.timeout,
+		killDelay: c.killDelay,
+	}.run(ctx)
 }
 
-// signalGroup sends the signal to every process of the group.
-func signalGroup(group int, sig syscall.Signal) error {
-	err := syscall.Kill(-group, sig)
-	if errors.Is(err, syscall.ESRCH) {
-		return os.ErrProcessDone
-	}
-	return err
-}
-
-// planFile holds the plan as JSON, ready to be read, and has no name any more.
-func planFile(dir string, p plan) (_ *os.File, err error) {
-	f, err := os.CreateTemp(dir, "plan")
-	if err != nil {
-		return nil, err
-	}
-	err = errors.Join(json.NewEncoder(f).Encode(p), os.Remove(f.Name()))
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-// environment is all of the command's environment. Its names are fixed; of the
-// values, none is a label as it came: the target is one of the configured.
-func environment(home string, p plan) []string {
+// environment is what a command is told beside its standard input. Its names are
+// fixed; of the values, none is a label as it came: the target is one of the
+// configured.
+func environment(p plan) []string {
 	return []string{
-		"PATH=" + plainPath,
-		"HOME=" + home,
 		"FORESHOCK_RULE=" + p.Rule,
 		"FORESHOCK_ACTION=" + p.Action,
 		"FORESHOCK_TARGET=" + p.Target,

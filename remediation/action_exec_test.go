@@ -278,3 +278,57 @@ func TestExecDigestIsOfWhatRuns(t *testing.T) {
 		t.Error("the digest does not follow the executable's path")
 	}
 }
+
+// What belongs to a command runs as it does, with the same target, and is part of what a
+// person approves.
+func TestExecDryRunAndRollback(t *testing.T) {
+	c := DefaultExecConfig()
+	c.Command, c.DryRun, c.Rollback = []string{"/bin/echo", "do", targetPlaceholder}, []string{"/bin/echo", "would do", targetPlaceholder}, []string{"/bin/echo", "undo", targetPlaceholder}
+	if err := c.validate("exec", []string{"cart-7"}); err != nil {
+		t.Fatal(err)
+	}
+	prepare := func(c ExecConfig) deed {
+		t.Helper()
+		built, err := c.build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := built.prepare(examplePlan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	d := prepare(c)
+	for want, f := range map[string]func(context.Context) (string, error){"do cart-7\n": d.do, "would do cart-7\n": d.rehearse, "undo cart-7\n": d.undo} {
+		if said, err := f(t.Context()); err != nil || said != want {
+			t.Errorf("said %q, %v, want %q", said, err, want)
+		}
+	}
+	seen := map[[32]byte]bool{d.digest: true}
+	for _, change := range []func(*ExecConfig){
+		func(c *ExecConfig) { c.DryRun = nil },
+		func(c *ExecConfig) { c.Rollback = nil },
+		func(c *ExecConfig) { c.DryRun, c.Rollback = c.Rollback, c.DryRun },
+		func(c *ExecConfig) { c.DryRun, c.Rollback = nil, nil },
+	} {
+		other := c
+		change(&other)
+		d := prepare(other)
+		if seen[d.digest] || (d.rehearse == nil) != (other.DryRun == nil) || (d.undo == nil) != (other.Rollback == nil) {
+			t.Errorf("%+v has the digest of another, or can what it cannot", other)
+		}
+		seen[d.digest] = true
+	}
+	c.Rollback, c.DryRun = []string{"/no/such", "{{.Target}}"}, []string{}
+	err := c.validate("exec", []string{"cart-7"})
+	for _, want := range []string{"exec.rollback[1]: must be fixed", "exec.dry_run: must name an executable"} {
+		if !strings.Contains(errorText(err), want) {
+			t.Errorf("no %q in %v", want, err)
+		}
+	}
+	c.DryRun = nil
+	if _, err := c.build(); !strings.HasPrefix(errorText(err), "rollback: ") {
+		t.Errorf("built with %v", err)
+	}
+}

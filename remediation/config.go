@@ -108,7 +108,8 @@ type Config struct {
 	Actions []ActionConfig `yaml:"actions,omitempty"`
 }
 
-// ActionConfig is one thing that can be done: a webhook, an exec or a kubernetes.
+// ActionConfig is one thing that can be done. Of the keys beside name and targets it
+// has exactly one.
 type ActionConfig struct {
 	// Name is what a remedy rule calls the action: letters, digits, ".", "_", "-".
 	// Required.
@@ -131,6 +132,15 @@ type ActionConfig struct {
 	// Exec runs a fixed command.
 	Exec *ExecConfig `yaml:"exec,omitempty"`
 
+	// Ansible runs a fixed playbook on one host.
+	Ansible *AnsibleConfig `yaml:"ansible,omitempty"`
+
+	// Systemd restarts one service.
+	Systemd *SystemdConfig `yaml:"systemd,omitempty"`
+
+	// Lambda invokes a fixed AWS Lambda function.
+	Lambda *LambdaConfig `yaml:"lambda,omitempty"`
+
 	// Kubernetes scales or restarts a workload, or evicts a pod.
 	Kubernetes *KubernetesConfig `yaml:"kubernetes,omitempty"`
 }
@@ -147,7 +157,7 @@ type kind interface {
 }
 
 // kindNames are the keys of all kinds.
-const kindNames = "webhook, exec and kubernetes"
+const kindNames = "webhook, exec, ansible, systemd, lambda and kubernetes"
 
 type named struct {
 	name string // its key
@@ -161,6 +171,15 @@ func (c ActionConfig) kinds() (set []named) {
 	}
 	if c.Exec != nil {
 		set = append(set, named{"exec", c.Exec})
+	}
+	if c.Ansible != nil {
+		set = append(set, named{"ansible", c.Ansible})
+	}
+	if c.Systemd != nil {
+		set = append(set, named{"systemd", c.Systemd})
+	}
+	if c.Lambda != nil {
+		set = append(set, named{"lambda", c.Lambda})
 	}
 	if c.Kubernetes != nil {
 		set = append(set, named{"kubernetes", c.Kubernetes})

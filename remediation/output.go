@@ -88,6 +88,8 @@ var public = map[string]bool{
 	"host": true, ":authority": true, ":method": true, ":path": true, ":scheme": true,
 	"user-agent": true, "content-length": true, "content-type": true, "accept-encoding": true,
 	"connection": true, "foreshock-remediation": true,
+	"amz-sdk-invocation-id": true, "amz-sdk-request": true, "x-amz-client-context": true,
+	"x-amz-date": true, "x-amz-invocation-type": true, "x-amz-log-type": true,
 }
 
 // watch returns a context whose requests' headers are collected.
