@@ -40,6 +40,7 @@ import (
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
 	"github.com/foreshock/foreshock/evidence"
+	"github.com/foreshock/foreshock/internal/disk"
 	"github.com/foreshock/foreshock/internal/inquest"
 	"github.com/foreshock/foreshock/internal/warmstart"
 	"github.com/foreshock/foreshock/query"
@@ -64,6 +65,8 @@ type Options struct {
 	SyncAlways         bool
 	LogLimit           int64         // bytes of the ingest log; 0 means 4 GiB
 	CheckpointInterval time.Duration // 0 means 5 minutes
+	// FS is where log, checkpoints and outbox are; nil means the operating system's.
+	FS disk.FS
 	// Web holds the listen addresses and the exporter-toolkit file with TLS and
 	// authentication.
 	Web             *web.FlagConfig
@@ -107,6 +110,9 @@ type App struct {
 func New(o Options) (*App, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.FS == nil {
+		o.FS = disk.OS{}
 	}
 	cfg, err := config.Load(o.ConfigFile)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector"
+	"github.com/foreshock/foreshock/internal/disk"
 	"github.com/foreshock/foreshock/internal/image"
 	"github.com/foreshock/foreshock/internal/logthrottle"
 	"github.com/foreshock/foreshock/journal"
@@ -52,6 +52,7 @@ const (
 // A log that cannot be written stops nobody: what is taken meanwhile is lost to a crash
 // before the next checkpoint, and readiness says so.
 type keeper struct {
+	fs        disk.FS
 	dir       string // of checkpoints
 	log       *journal.Stream
 	limit     int64              // of its bytes
@@ -79,6 +80,7 @@ var batches = sync.OnceValue(func() *image.Codec { return image.New(nil, &foresh
 // newKeeper opens the log, which one process has at a time.
 func newKeeper(o Options, now func() time.Time, reg prometheus.Registerer) (*keeper, error) {
 	k := &keeper{
+		fs:      o.FS,
 		dir:     filepath.Join(o.StoragePath, "checkpoint"),
 		logger:  o.Logger.With("component", "state"),
 		metrics: newKeeperMetrics(reg),
@@ -89,12 +91,16 @@ func newKeeper(o Options, now func() time.Time, reg prometheus.Registerer) (*kee
 	}
 	var err error
 	k.log, err = journal.OpenStream(filepath.Join(o.StoragePath, "ingest"), journal.StreamOptions{
-		Limit: k.limit, Always: o.SyncAlways, Registerer: reg, Logger: k.logger,
+		Limit: k.limit, Always: o.SyncAlways, FS: k.fs, Registerer: reg, Logger: k.logger,
+		Shed: func(segment int, bytes int64) {
+			k.logger.Warn("the log is full: its oldest segment is dropped before a checkpoint covers it; a crash would lose what it taught",
+				"segment", segment, "bytes", bytes, "limit", k.limit)
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(k.dir, 0o700); err != nil {
+	if err := k.fs.MkdirAll(k.dir, 0o700); err != nil {
 		return nil, errors.Join(err, k.log.Close())
 	}
 	return k, nil
@@ -199,7 +205,7 @@ func (k *keeper) close() error { return k.log.Close() }
 
 // checkpoints are the directories of those that are whole, oldest first.
 func (k *keeper) checkpoints() []string {
-	entries, err := os.ReadDir(k.dir)
+	entries, err := k.fs.ReadDir(k.dir)
 	if err != nil {
 		k.logger.Error("checkpoints cannot be looked for", "err", err)
 	}
