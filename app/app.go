@@ -65,6 +65,7 @@ type Options struct {
 	SyncAlways         bool
 	LogLimit           int64         // bytes of the ingest log; 0 means 4 GiB
 	CheckpointInterval time.Duration // 0 means 5 minutes
+	OutboxLimit        int64         // bytes that may wait for each remote write; 0 means 4 GiB
 	// FS is where log, checkpoints and outbox are; nil means the operating system's.
 	FS disk.FS
 	// Web holds the listen addresses and the exporter-toolkit file with TLS and
@@ -118,8 +119,8 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.CheckpointInterval < 0 || o.LogLimit < 0 {
-		return nil, errors.New("--storage.checkpoint-interval and --storage.log-limit must not be negative")
+	if o.CheckpointInterval < 0 || o.LogLimit < 0 || o.OutboxLimit < 0 {
+		return nil, errors.New("--storage.checkpoint-interval, --storage.log-limit and --storage.outbox-limit must not be negative")
 	}
 	if err := os.MkdirAll(o.StoragePath, 0o755); err != nil {
 		return nil, fmt.Errorf("create the storage directory: %w", err)
@@ -231,6 +232,9 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		Recall:         time.Duration(cfg.Detector.Window),
 		Blindness:      a.sight.blindness,
 		Silenced:       func(id, by, why string) { a.incidents.silenced(id, by, why) },
+		Outbox:         filepath.Join(a.opts.StoragePath, "outbox"),
+		OutboxLimit:    a.opts.OutboxLimit,
+		FS:             a.opts.FS,
 		Registerer:     a.registry,
 		Logger:         a.logger.With("component", "emitter"),
 	}
