@@ -35,6 +35,10 @@ test: cc lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds,
 	go test -race -short -timeout 15m ./...
 	go test -timeout 15m $(SIMULATED)
 
+.PHONY: crash-points
+crash-points: ## kill the process, and cut the power, at every call to the file system of a whole run: some minutes
+	FORESHOCK_CRASH_POINTS=0 go test -v -timeout 60m ./journal ./app -run 'Crash'
+
 .PHONY: cc
 cc:
 	@command -v "$$(go env CC)" >/dev/null || { echo "the race detector needs a C compiler: install gcc or clang"; exit 1; }

@@ -122,7 +122,7 @@ func New(o Options) (*App, error) {
 	if o.CheckpointInterval < 0 || o.LogLimit < 0 || o.OutboxLimit < 0 {
 		return nil, errors.New("--storage.checkpoint-interval, --storage.log-limit and --storage.outbox-limit must not be negative")
 	}
-	if err := os.MkdirAll(o.StoragePath, 0o755); err != nil {
+	if err := o.FS.MkdirAll(o.StoragePath, 0o755); err != nil {
 		return nil, fmt.Errorf("create the storage directory: %w", err)
 	}
 	verified, err := demandsClientCertificates(*o.Web.WebConfigFile)

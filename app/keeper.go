@@ -100,7 +100,7 @@ func newKeeper(o Options, now func() time.Time, reg prometheus.Registerer) (*kee
 	if err != nil {
 		return nil, err
 	}
-	if err := k.fs.MkdirAll(k.dir, 0o700); err != nil {
+	if err := disk.MakeDir(k.fs, k.dir, 0o700); err != nil {
 		return nil, errors.Join(err, k.log.Close())
 	}
 	return k, nil

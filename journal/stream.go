@@ -117,7 +117,7 @@ func OpenStream(dir string, o StreamOptions) (*Stream, error) {
 }
 
 func (s *Stream) open() (err error) {
-	if err := s.opts.FS.MkdirAll(s.dir, 0o700); err != nil {
+	if err := disk.MakeDir(s.opts.FS, s.dir, 0o700); err != nil {
 		return err
 	}
 	if s.lock, err = lockDir(s.dir); err != nil {
@@ -133,7 +133,7 @@ func (s *Stream) open() (err error) {
 		s.total += f.size
 		s.index = f.index
 	}
-	return s.opts.FS.SyncDir(filepath.Dir(s.dir))
+	return nil
 }
 
 // streamFiles are the segments in dir, oldest first.

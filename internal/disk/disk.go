@@ -4,10 +4,12 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // File is an open file.
@@ -40,6 +42,22 @@ type FS interface {
 
 // Open opens the file for reading.
 func Open(of FS, name string) (File, error) { return of.OpenFile(name, os.O_RDONLY, 0) }
+
+// MakeDir makes the directory, and those above it that are missing, and returns when a
+// power cut takes neither it nor its parent away, as far as the one above that may be read.
+func MakeDir(on FS, name string, perm fs.FileMode) error {
+	if err := on.MkdirAll(name, perm); err != nil {
+		return err
+	}
+	parent := filepath.Dir(name)
+	if err := on.SyncDir(parent); err != nil {
+		return err
+	}
+	if err := on.SyncDir(filepath.Dir(parent)); !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil
+}
 
 // OS is the operating system's own file system.
 type OS struct{}
