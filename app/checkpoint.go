@@ -49,9 +49,11 @@ func (k *keeper) checkpoint() error {
 	defer k.saving.Unlock()
 	began := time.Now()
 	k.metrics.checkpoints.Inc()
+	k.exposed.Store(false) // whatever fails from here on may not be covered
 	size, err := k.write(name(k.number + 1))
 	k.took = time.Since(began)
 	if err != nil {
+		k.exposed.Store(true)
 		k.metrics.checkpointFailures.Inc()
 		k.logger.Error("the checkpoint failed; the one before and the log stay", "err", err)
 		return err

@@ -66,6 +66,7 @@ type keeper struct {
 	logging   atomic.Bool  // what is taken is to be logged
 	replaying atomic.Bool  // what is observed was taken before
 	failing   atomic.Bool  // the log could not be written, last
+	exposed   atomic.Bool  // neither log nor checkpoint has all that was taken, maybe
 	ticket    atomic.Int64 // of the latest record
 	head      [recordHead]byte
 
@@ -139,6 +140,7 @@ func (k *keeper) taken(b *foreshock.Batch) {
 
 func (k *keeper) fail(err error) {
 	k.failing.Store(true)
+	k.exposed.Store(true)
 	k.sparing.Log(slog.LevelError, "the ingest log cannot be written: a crash now would lose what comes in until the next checkpoint", "err", err)
 }
 
@@ -197,8 +199,21 @@ func (k *keeper) again(ctx context.Context, record []byte) error {
 
 func noReferences(reflect.Type, uint64) unsafe.Pointer { return nil }
 
-// crowded reports whether a checkpoint is due before the log is full.
-func (k *keeper) crowded() bool { return k.log.Size() > k.limit/2 }
+// pressed reports whether a checkpoint is due before its time: the log is half full, or
+// does not have all that was taken.
+func (k *keeper) pressed() bool { return k.exposed.Load() || k.log.Size() > k.limit/2 }
+
+// degraded says what a crash would lose, "" where it is nothing.
+func (k *keeper) degraded() string {
+	switch {
+	case k.failing.Load():
+		return "the ingest log cannot be written"
+	case k.exposed.Load():
+		return "no checkpoint has been written since the ingest log could not be, or since one failed"
+	default:
+		return ""
+	}
+}
 
 // close ends the log.
 func (k *keeper) close() error { return k.log.Close() }
