@@ -185,6 +185,9 @@ func (k *keeper) latest() (dir string, m manifest, err error) {
 	if err == nil {
 		err = json.Unmarshal(text, &m)
 	}
+	if errors.Is(err, journal.ErrNewer) {
+		return "", m, fmt.Errorf("checkpoint %s: %w; install that one, or remove %s to begin anew", dir, err, k.dir)
+	}
 	if err == nil && m.Format > checkpointFormat {
 		return "", m, fmt.Errorf("checkpoint %s has format %d and was written by a newer foreshock: this one reads up to %d; install that one, or remove %s to begin anew", dir, m.Format, checkpointFormat, k.dir)
 	}
