@@ -36,6 +36,10 @@ test: cc ansible lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuz
 	go test -timeout 15m $(SIMULATED)
 	go test -run 'TestStorm$$' ./remediation
 
+.PHONY: crash-points
+crash-points: ## kill the process, and cut the power, at every call to the file system of a whole run: some minutes
+	FORESHOCK_CRASH_POINTS=0 go test -v -timeout 60m ./journal ./app -run 'Crash'
+
 .PHONY: cc
 cc:
 	@command -v "$$(go env CC)" >/dev/null || { echo "the race detector needs a C compiler: install gcc or clang"; exit 1; }

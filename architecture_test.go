@@ -19,6 +19,7 @@ const module = "github.com/foreshock/foreshock"
 // Siblings never import each other. docs/architecture.md draws it.
 var floors = map[string]int{
 	"detector/octave":        -1, // arithmetic, for the rooms of the detector
+	"internal/disk":          -1, // files, for what must survive a restart
 	".":                      0,
 	"detector/window":        0,
 	"detector/calibration":   0,
@@ -34,6 +35,7 @@ var floors = map[string]int{
 	"incident/cause":         0,
 	"internal/annotation":    0,
 	"internal/api":           0,
+	"internal/disk/faulty":   0,
 	"internal/image":         0,
 	"internal/logthrottle":   0,
 	"internal/plot":          0,

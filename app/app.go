@@ -41,6 +41,7 @@ import (
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
 	"github.com/foreshock/foreshock/evidence"
+	"github.com/foreshock/foreshock/internal/disk"
 	"github.com/foreshock/foreshock/internal/inquest"
 	"github.com/foreshock/foreshock/internal/warmstart"
 	"github.com/foreshock/foreshock/query"
@@ -65,6 +66,9 @@ type Options struct {
 	SyncAlways         bool
 	LogLimit           int64         // bytes of the ingest log; 0 means 4 GiB
 	CheckpointInterval time.Duration // 0 means 5 minutes
+	OutboxLimit        int64         // bytes that may wait for each remote write; 0 means 4 GiB
+	// FS is where log, checkpoints and outbox are; nil means the operating system's.
+	FS disk.FS
 	// Web holds the listen addresses and the exporter-toolkit file with TLS and
 	// authentication.
 	Web             *web.FlagConfig
@@ -113,6 +117,9 @@ func New(o Options) (*App, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.FS == nil {
+		o.FS = disk.OS{}
+	}
 	cfg, err := config.Load(o.ConfigFile)
 	if err != nil {
 		return nil, err
@@ -120,10 +127,10 @@ func New(o Options) (*App, error) {
 	if o.MaxConnections < 0 {
 		return nil, errors.New("--web.max-connections must not be negative")
 	}
-	if o.CheckpointInterval < 0 || o.LogLimit < 0 {
-		return nil, errors.New("--storage.checkpoint-interval and --storage.log-limit must not be negative")
+	if o.CheckpointInterval < 0 || o.LogLimit < 0 || o.OutboxLimit < 0 {
+		return nil, errors.New("--storage.checkpoint-interval, --storage.log-limit and --storage.outbox-limit must not be negative")
 	}
-	if err := os.MkdirAll(o.StoragePath, 0o755); err != nil {
+	if err := o.FS.MkdirAll(o.StoragePath, 0o755); err != nil {
 		return nil, fmt.Errorf("create the storage directory: %w", err)
 	}
 	verified, err := demandsClientCertificates(*o.Web.WebConfigFile)
@@ -240,6 +247,9 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		Silenced:       func(id, by, why string) { a.incidents.silenced(id, by, why) },
 		Transport:      a.opts.Transport,
 		Troubles:       func() []foreshock.Trouble { return a.remediation.Troubles() },
+		Outbox:         filepath.Join(a.opts.StoragePath, "outbox"),
+		OutboxLimit:    a.opts.OutboxLimit,
+		FS:             a.opts.FS,
 		Registerer:     a.registry,
 		Logger:         a.logger.With("component", "emitter"),
 	}

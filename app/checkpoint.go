@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -50,9 +49,11 @@ func (k *keeper) checkpoint() error {
 	defer k.saving.Unlock()
 	began := time.Now()
 	k.metrics.checkpoints.Inc()
+	k.exposed.Store(false) // whatever fails from here on may not be covered
 	size, err := k.write(name(k.number + 1))
 	k.took = time.Since(began)
 	if err != nil {
+		k.exposed.Store(true)
 		k.metrics.checkpointFailures.Inc()
 		k.logger.Error("the checkpoint failed; the one before and the log stay", "err", err)
 		return err
@@ -67,10 +68,10 @@ func (k *keeper) checkpoint() error {
 func (k *keeper) write(name string) (size int64, err error) {
 	dir := filepath.Join(k.dir, name)
 	under := dir + unfinished
-	if err := errors.Join(os.RemoveAll(under), os.Mkdir(under, 0o700)); err != nil {
+	if err := errors.Join(k.fs.RemoveAll(under), k.fs.Mkdir(under, 0o700)); err != nil {
 		return 0, errors.Join(err, k.begin())
 	}
-	defer os.RemoveAll(under)
+	defer k.fs.RemoveAll(under)
 
 	shards := k.detector.Shards()
 	parts := make([]*journal.Snapshot, 1+shards)
@@ -88,7 +89,7 @@ func (k *keeper) write(name string) (size int64, err error) {
 		Observed: func() { open = k.incidents.image(); k.replaying.Store(false) },
 		Write: func(part int, piece []byte) (err error) {
 			if parts[part] == nil {
-				if parts[part], err = journal.CreateSnapshot(filepath.Join(under, partFile(part))); err != nil {
+				if parts[part], err = journal.CreateSnapshot(k.fs, filepath.Join(under, partFile(part))); err != nil {
 					return err
 				}
 			}
@@ -111,20 +112,20 @@ func (k *keeper) write(name string) (size int64, err error) {
 		return 0, err
 	}
 	for file, piece := range map[string][]byte{incidentsFile: open, manifestFile: about} {
-		n, err := writeFile(filepath.Join(under, file), piece)
+		n, err := k.writeFile(filepath.Join(under, file), piece)
 		if err != nil {
 			return 0, err
 		}
 		size += n
 	}
-	if err := journal.Publish(under, dir); err != nil {
+	if err := journal.Publish(k.fs, under, dir); err != nil {
 		return 0, err
 	}
 	k.number++
 	k.log.Drop(segment)
 	for _, older := range k.checkpoints() {
 		if older < name {
-			if err := os.RemoveAll(filepath.Join(k.dir, older)); err != nil {
+			if err := k.fs.RemoveAll(filepath.Join(k.dir, older)); err != nil {
 				k.logger.Warn("an older checkpoint could not be removed", "err", err)
 			}
 		}
@@ -141,8 +142,8 @@ func (k *keeper) begin() error {
 	})
 }
 
-func writeFile(path string, piece []byte) (int64, error) {
-	s, err := journal.CreateSnapshot(path)
+func (k *keeper) writeFile(path string, piece []byte) (int64, error) {
+	s, err := journal.CreateSnapshot(k.fs, path)
 	if err != nil {
 		return 0, err
 	}
@@ -154,8 +155,8 @@ func writeFile(path string, piece []byte) (int64, error) {
 }
 
 // readFile is the one piece of a file.
-func readFile(path string) ([]byte, error) {
-	r, err := journal.OpenSnapshot(path)
+func (k *keeper) readFile(path string) ([]byte, error) {
+	r, err := journal.OpenSnapshot(k.fs, path)
 	if err != nil {
 		return nil, err
 	}
@@ -180,9 +181,12 @@ func (k *keeper) latest() (dir string, m manifest, err error) {
 	newest := all[len(all)-1]
 	k.number, _ = strconv.Atoi(newest) // 0 of a foreign directory
 	dir = filepath.Join(k.dir, newest)
-	text, err := readFile(filepath.Join(dir, manifestFile))
+	text, err := k.readFile(filepath.Join(dir, manifestFile))
 	if err == nil {
 		err = json.Unmarshal(text, &m)
+	}
+	if errors.Is(err, journal.ErrNewer) {
+		return "", m, fmt.Errorf("checkpoint %s: %w; install that one, or remove %s to begin anew", dir, err, k.dir)
 	}
 	if err == nil && m.Format > checkpointFormat {
 		return "", m, fmt.Errorf("checkpoint %s has format %d and was written by a newer foreshock: this one reads up to %d; install that one, or remove %s to begin anew", dir, m.Format, checkpointFormat, k.dir)
@@ -207,7 +211,7 @@ func (k *keeper) restore(dir string) (series int) {
 	var mu sync.Mutex
 	var files []*journal.SnapshotReader
 	series, lost := k.detector.Restore(func(part int) (detector.Pieces, error) {
-		r, err := journal.OpenSnapshot(filepath.Join(dir, partFile(part)))
+		r, err := journal.OpenSnapshot(k.fs, filepath.Join(dir, partFile(part)))
 		if err != nil {
 			return nil, err
 		}
@@ -224,7 +228,7 @@ func (k *keeper) restore(dir string) (series int) {
 			k.lose(partFile(part), err)
 		}
 	}
-	image, err := readFile(filepath.Join(dir, incidentsFile))
+	image, err := k.readFile(filepath.Join(dir, incidentsFile))
 	if err == nil {
 		err = k.incidents.restore(image)
 	}

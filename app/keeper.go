@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector"
+	"github.com/foreshock/foreshock/internal/disk"
 	"github.com/foreshock/foreshock/internal/image"
 	"github.com/foreshock/foreshock/internal/logthrottle"
 	"github.com/foreshock/foreshock/journal"
@@ -52,6 +52,7 @@ const (
 // A log that cannot be written stops nobody: what is taken meanwhile is lost to a crash
 // before the next checkpoint, and readiness says so.
 type keeper struct {
+	fs        disk.FS
 	dir       string // of checkpoints
 	log       *journal.Stream
 	limit     int64              // of its bytes
@@ -65,6 +66,7 @@ type keeper struct {
 	logging   atomic.Bool  // what is taken is to be logged
 	replaying atomic.Bool  // what is observed was taken before
 	failing   atomic.Bool  // the log could not be written, last
+	exposed   atomic.Bool  // neither log nor checkpoint has all that was taken, maybe
 	ticket    atomic.Int64 // of the latest record
 	head      [recordHead]byte
 
@@ -79,6 +81,7 @@ var batches = sync.OnceValue(func() *image.Codec { return image.New(nil, &foresh
 // newKeeper opens the log, which one process has at a time.
 func newKeeper(o Options, now func() time.Time, reg prometheus.Registerer) (*keeper, error) {
 	k := &keeper{
+		fs:      o.FS,
 		dir:     filepath.Join(o.StoragePath, "checkpoint"),
 		logger:  o.Logger.With("component", "state"),
 		metrics: newKeeperMetrics(reg),
@@ -89,12 +92,16 @@ func newKeeper(o Options, now func() time.Time, reg prometheus.Registerer) (*kee
 	}
 	var err error
 	k.log, err = journal.OpenStream(filepath.Join(o.StoragePath, "ingest"), journal.StreamOptions{
-		Limit: k.limit, Always: o.SyncAlways, Registerer: reg, Logger: k.logger,
+		Limit: k.limit, Always: o.SyncAlways, FS: k.fs, Registerer: reg, Logger: k.logger,
+		Shed: func(segment int, bytes int64) {
+			k.logger.Warn("the log is full: its oldest segment is dropped before a checkpoint covers it; a crash would lose what it taught",
+				"segment", segment, "bytes", bytes, "limit", k.limit)
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(k.dir, 0o700); err != nil {
+	if err := disk.MakeDir(k.fs, k.dir, 0o700); err != nil {
 		return nil, errors.Join(err, k.log.Close())
 	}
 	return k, nil
@@ -133,6 +140,7 @@ func (k *keeper) taken(b *foreshock.Batch) {
 
 func (k *keeper) fail(err error) {
 	k.failing.Store(true)
+	k.exposed.Store(true)
 	k.sparing.Log(slog.LevelError, "the ingest log cannot be written: a crash now would lose what comes in until the next checkpoint", "err", err)
 }
 
@@ -191,15 +199,28 @@ func (k *keeper) again(ctx context.Context, record []byte) error {
 
 func noReferences(reflect.Type, uint64) unsafe.Pointer { return nil }
 
-// crowded reports whether a checkpoint is due before the log is full.
-func (k *keeper) crowded() bool { return k.log.Size() > k.limit/2 }
+// pressed reports whether a checkpoint is due before its time: the log is half full, or
+// does not have all that was taken.
+func (k *keeper) pressed() bool { return k.exposed.Load() || k.log.Size() > k.limit/2 }
+
+// degraded says what a crash would lose, "" where it is nothing.
+func (k *keeper) degraded() string {
+	switch {
+	case k.failing.Load():
+		return "the ingest log cannot be written"
+	case k.exposed.Load():
+		return "no checkpoint has been written since the ingest log could not be, or since one failed"
+	default:
+		return ""
+	}
+}
 
 // close ends the log.
 func (k *keeper) close() error { return k.log.Close() }
 
 // checkpoints are the directories of those that are whole, oldest first.
 func (k *keeper) checkpoints() []string {
-	entries, err := os.ReadDir(k.dir)
+	entries, err := k.fs.ReadDir(k.dir)
 	if err != nil {
 		k.logger.Error("checkpoints cannot be looked for", "err", err)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/foreshock/foreshock"
 )
 
-// lookEvery is how often keep looks at whether the log grows faster than checkpoints come.
+// lookEvery is how often keep looks at whether a checkpoint is due before its time.
 const lookEvery = 10 * time.Second
 
 // recall takes up the checkpoint that was found. Nothing runs yet that could ask.
@@ -73,7 +73,7 @@ func (a *App) keep(ctx context.Context) {
 				_ = a.keeper.checkpoint()
 			}
 		case <-look.C:
-			if a.keeper.logging.Load() && a.keeper.crowded() {
+			if a.keeper.logging.Load() && a.keeper.pressed() {
 				_ = a.keeper.checkpoint()
 			}
 		}

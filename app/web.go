@@ -82,8 +82,8 @@ func (a *App) routes() http.Handler {
 		fmt.Fprintln(w, "Foreshock is healthy.")
 	})
 	mux.Handle("GET /-/ready", a.whenReady(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if a.keeper.failing.Load() {
-			fmt.Fprintln(w, "Foreshock is ready, but degraded: the ingest log cannot be written.")
+		if why := a.keeper.degraded(); why != "" {
+			fmt.Fprintf(w, "Foreshock is ready, but degraded: %s.\n", why)
 			return
 		}
 		fmt.Fprintln(w, "Foreshock is ready.")

@@ -27,8 +27,9 @@ type Config struct {
 
 	// QueueCapacity is how many scores, and how many lines for the JSON file, may
 	// wait to be emitted. When full, the oldest go and are counted. What waits for
-	// a remote write is bounded by its own queue_config instead: capacity ×
-	// max_shards samples.
+	// a remote write waits on disk, within --storage.outbox-limit; its own queue_config
+	// bounds what is on its way there, and all that waits where the disk takes nothing:
+	// capacity × max_shards samples.
 	QueueCapacity int `yaml:"queue_capacity"`
 
 	// Freshness is how far the samples may lag behind the clock for a new incident

@@ -11,8 +11,9 @@
 // It promises never to slow what is upstream: Offer only queues, every destination
 // has a goroutine and a bounded queue of its own, and when one is full its oldest go
 // and are counted. Every emitted series keeps the source's labels, is strictly
-// increasing in time and ends with a stale marker. What still waits when the process
-// dies is lost.
+// increasing in time and ends with a stale marker. What waits for a remote write waits on
+// disk, if it may, and goes on after a restart; what else waits when the process dies is
+// lost.
 //
 // It does not decide what is anomalous, and it does not know who acts on an alert.
 package emitter
@@ -30,6 +31,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/disk"
 	"github.com/foreshock/foreshock/rules"
 )
 
@@ -55,6 +57,12 @@ type Options struct {
 	// Troubles are the remedies that a person must look after: an alert says so of each. Nil
 	// means that there are none.
 	Troubles func() []foreshock.Trouble
+	// Outbox is the directory for what waits for remote writes, each in one of its own,
+	// which may take up to OutboxLimit bytes: 0 means 4 GiB. "" has it wait in memory and
+	// lose what is left at the end.
+	Outbox      string
+	OutboxLimit int64
+	FS          disk.FS // of the outbox; nil means that of the operating system
 	// Recall is for how long what was emitted can be read again; 0 keeps nothing.
 	Recall time.Duration
 	// Transport carries all requests in the network's place; nil is the network, as each
@@ -70,6 +78,7 @@ type Options struct {
 type Emitter struct {
 	destinationOptions
 	inbox        *queue[foreshock.Report]
+	outboxes     *outboxes
 	recall       *recall
 	alertmanager *alertmanager
 	life         context.Context // of the destinations: ends when Close has no more time
@@ -107,6 +116,7 @@ func New(o Options) (*Emitter, error) {
 		destinationOptions: destinationOptions{now: o.Now, transport: o.Transport, metrics: m, logger: o.Logger},
 
 		recall:   newRecall(m),
+		outboxes: newOutboxes(o),
 		inbox:    newQueue(o.Config.QueueCapacity, countFindings),
 		finished: make(chan struct{}),
 		table:    newTable(o.Config, o.Rules, m),
@@ -116,7 +126,11 @@ func New(o Options) (*Emitter, error) {
 	e.alertmanager = newAlertmanager(o.Registerer, e.destinationOptions, o.Blindness)
 	e.alertmanager.silenced, e.alertmanager.listTroubles = o.Silenced, o.Troubles
 	commit, err := e.Prepare(o)
+	if err == nil {
+		err = e.outboxes.clear()
+	}
 	if err != nil {
+		e.outboxes.close()
 		return nil, err
 	}
 	commit()
@@ -171,6 +185,7 @@ func (e *Emitter) Run() {
 	}
 	e.mu.Unlock()
 	e.background.Wait()
+	e.outboxes.close()
 }
 
 func (e *Emitter) emit(r foreshock.Report) {
@@ -183,8 +198,8 @@ func (e *Emitter) emit(r foreshock.Report) {
 }
 
 // Close ends every emitted series with a stale marker, delivers what waits, and
-// returns once Run has. It gives up when ctx ends: what is left then is dropped,
-// counted, and the error says so.
+// returns once Run has. It gives up when ctx ends, and the error says so: what is left
+// then is on disk for the next time, or dropped and counted.
 func (e *Emitter) Close(ctx context.Context) error {
 	defer e.end()
 	e.inbox.close()
@@ -192,6 +207,7 @@ func (e *Emitter) Close(ctx context.Context) error {
 	started := e.started
 	e.mu.Unlock()
 	if !started {
+		e.outboxes.close()
 		return nil
 	}
 	select {

@@ -260,7 +260,7 @@ func holdsAccount(t *testing.T, m *metrics, name string) {
 	count := func(c prometheus.Collector) float64 { return testutil.ToFloat64(c) }
 	in := count(m.samples.WithLabelValues(name))
 	out := count(m.samplesSent.WithLabelValues(name)) + count(m.samplesFailed.WithLabelValues(name)) + count(m.samplesPending.WithLabelValues(name))
-	for _, reason := range []string{droppedFull, droppedRelabeled, droppedOld, droppedShutdown} {
+	for _, reason := range droppedReasons {
 		out += count(m.samplesDropped.WithLabelValues(name, reason))
 	}
 	if in != out {

@@ -7,11 +7,15 @@ import (
 
 // Why samples for a remote write were dropped.
 const (
-	droppedFull      = "queue_full" // the oldest, for newer ones
-	droppedRelabeled = "relabeled"  // by write_relabel_configs
-	droppedOld       = "too_old"    // beyond sample_age_limit
-	droppedShutdown  = "shutdown"   // not delivered in the time there was
+	droppedFull      = "queue_full"  // the oldest, for newer ones
+	droppedRelabeled = "relabeled"   // by write_relabel_configs
+	droppedOld       = "too_old"     // beyond sample_age_limit
+	droppedShutdown  = "shutdown"    // not delivered in the time there was, and not on disk
+	droppedOutbox    = "outbox_full" // on disk, the oldest, for newer ones; or damaged there
 )
+
+// droppedReasons are all of them.
+var droppedReasons = []string{droppedFull, droppedRelabeled, droppedOld, droppedShutdown, droppedOutbox}
 
 type metrics struct {
 	findings, findingsDropped prometheus.Counter
@@ -32,6 +36,10 @@ type metrics struct {
 	batchSend       *prometheus.HistogramVec
 	sentBytes       *prometheus.CounterVec
 	highestSentTime *prometheus.GaugeVec
+	outboxSamples   *prometheus.GaugeVec
+	outboxBytes     *prometheus.GaugeVec
+	outboxAge       *prometheus.GaugeVec
+	outboxFailures  *prometheus.CounterVec
 
 	alerts          *prometheus.CounterVec
 	alertsHeld      prometheus.Counter
@@ -44,11 +52,13 @@ type metrics struct {
 
 // destination creates at zero what is counted of the remote write called name.
 func (m *metrics) destination(name string) {
-	for _, c := range []*prometheus.CounterVec{m.samples, m.samplesSent, m.samplesFailed, m.samplesRetried, m.sentBytes} {
+	for _, c := range []*prometheus.CounterVec{m.samples, m.samplesSent, m.samplesFailed, m.samplesRetried, m.sentBytes, m.outboxFailures} {
 		c.WithLabelValues(name)
 	}
-	m.samplesPending.WithLabelValues(name)
-	for _, reason := range []string{droppedFull, droppedRelabeled, droppedOld, droppedShutdown} {
+	for _, g := range []*prometheus.GaugeVec{m.samplesPending, m.outboxSamples, m.outboxBytes, m.outboxAge} {
+		g.WithLabelValues(name)
+	}
+	for _, reason := range droppedReasons {
 		m.samplesDropped.WithLabelValues(name, reason)
 	}
 }
@@ -84,6 +94,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		samplesPending:  gauges("samples_pending", "Samples waiting for or on their way to a remote write."),
 		sentBytes:       counters("sent_bytes_total", "Compressed bytes that a remote write accepted.", destinationLabel),
 		highestSentTime: gauges("highest_sent_timestamp_seconds", "Highest time of a sample that a remote write accepted, seconds since the epoch."),
+		outboxSamples:   gauges("outbox_samples", "Samples that wait on disk for a remote write, where they outlast the process."),
+		outboxBytes:     gauges("outbox_size_bytes", "Bytes on disk of what waits for a remote write, or did a moment ago."),
+		outboxAge:       gauges("outbox_age_seconds", "For how long the oldest sample on disk has waited for a remote write; 0 where none waits."),
+		outboxFailures:  counters("outbox_write_failures_total", "Times samples could not be written to the disk to wait there; they go past it, or wait in memory.", destinationLabel),
 		batchSend: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "foreshock_emitter_batch_send_duration_seconds",
 			Help:    "Duration of a request to a remote write, failed ones included.",

@@ -95,6 +95,10 @@ func (e *Emitter) prepareRemoteWrites(o Options) ([]*remoteWrite, map[*remoteWri
 		if k := slices.IndexFunc(e.remote, w.continues); k >= 0 {
 			w = e.remote[k]
 		}
+		var err error
+		if w.outbox, err = e.outboxes.of(w.target); err != nil {
+			return nil, nil, err
+		}
 		all[i] = w
 		// The comparison sees secrets, which the YAML would hide.
 		if now := w.wire.Load(); now != nil && reflect.DeepEqual(now.config, c) {

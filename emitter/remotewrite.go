@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"net/url"
 	"reflect"
@@ -27,12 +26,17 @@ import (
 // remoteWrite sends samples to one remote-write receiver, in order and one request
 // at a time, which keeps every series in order. It behaves as Prometheus's sender
 // does: what may pass is tried again for ever, what cannot is dropped and counted.
-// While it waits, the queue behind it fills, and then the oldest samples go.
+//
+// What waits, waits on disk, where it outlasts the process: the spool takes it there from
+// a queue in memory, so that no disk is waited for upstream. Where the disk takes nothing,
+// the queue in memory is all there is. Whichever is full, its oldest samples go.
 type remoteWrite struct {
 	destinationOptions
 	target
-	queue *queue[sample]
-	wire  atomic.Pointer[wire] // a reload may change it at any time
+	queue  *queue[sample]
+	outbox *outbox              // nil: what waits, waits in memory
+	direct chan []sample        // from the spool, while the disk takes nothing
+	wire   atomic.Pointer[wire] // a reload may change it at any time
 
 	metadataAt time.Time
 	builder    *labels.Builder
@@ -57,6 +61,7 @@ func newRemoteWrite(name string, c *promconfig.RemoteWriteConfig, external label
 		destinationOptions: o,
 		target:             target{name, c.URL.String(), c.Headers, c.WriteRelabelConfigs, external, names},
 		queue:              newQueue[sample](0, nil),
+		direct:             make(chan []sample),
 		builder:            labels.NewBuilder(labels.EmptyLabels()),
 		errors:             logthrottle.New(logEvery, o.now, o.logger),
 	}
@@ -106,12 +111,18 @@ func (w *remoteWrite) deliver(_ foreshock.Report, samples []sample) {
 func (w *remoteWrite) close() { w.queue.close() }
 
 func (w *remoteWrite) run(ctx context.Context) {
+	if w.outbox != nil {
+		w.runSpooled(ctx)
+		return
+	}
 	for {
 		batch := w.next(ctx)
 		if len(batch) == 0 {
 			break
 		}
-		w.send(ctx, batch)
+		if batch = w.relabeled(batch); !w.send(ctx, batch) {
+			w.dropped(droppedShutdown, len(batch))
+		}
 	}
 	// Nothing is left unless ctx ended first.
 	waiting, _ := w.queue.state()
@@ -144,12 +155,15 @@ func (w *remoteWrite) next(ctx context.Context) []sample {
 	return nil
 }
 
-// send delivers one batch, or drops it and counts why.
-func (w *remoteWrite) send(ctx context.Context, taken []sample) {
+// send delivers what is prepared, or drops it and counts why. It returns false where ctx
+// ended before: then nothing is counted.
+func (w *remoteWrite) send(ctx context.Context, prepared []sample) bool {
 	wire := w.wire.Load()
-	batch := w.prepare(taken, time.Duration(wire.config.QueueConfig.SampleAgeLimit))
+	batch := w.young(prepared, time.Duration(wire.config.QueueConfig.SampleAgeLimit))
+	old := len(prepared) - len(batch)
 	if len(batch) == 0 {
-		return
+		w.dropped(droppedOld, old)
+		return true
 	}
 	w.describe(ctx, wire)
 	body, err := encode(wire.message, batch)
@@ -169,12 +183,12 @@ func (w *remoteWrite) send(ctx context.Context, taken []sample) {
 		}
 		var recoverable remote.RecoverableError
 		if !errors.As(refusal, &recoverable) {
+			w.dropped(droppedOld, old)
 			w.settle(batch, len(body), wire.message, stats, refusal)
-			return
+			return true
 		}
 		if !w.pause(ctx, wire.answer, backoff, refusal, len(batch)) {
-			w.dropped(droppedShutdown, len(batch))
-			return
+			return false
 		}
 		w.metrics.samplesRetried.WithLabelValues(w.name).Add(float64(len(batch)))
 		backoff = min(2*backoff, time.Duration(wire.config.QueueConfig.MaxBackoff))
@@ -183,7 +197,9 @@ func (w *remoteWrite) send(ctx context.Context, taken []sample) {
 			body, err = encode(wire.message, batch)
 		}
 	}
+	w.dropped(droppedOld, old)
 	w.failed(len(batch), err)
+	return true
 }
 
 // pause waits before the next attempt: as long as the receiver asked, or else for
@@ -218,39 +234,37 @@ func (w *remoteWrite) fallBack(from *wire) (*wire, error) {
 	return next, nil
 }
 
-// prepare drops what is older than the limit, where there is one, adds the external
-// labels where absent and relabels.
-func (w *remoteWrite) prepare(taken []sample, limit time.Duration) []sample {
-	oldest := int64(math.MinInt64)
-	if limit > 0 {
-		oldest = w.now().Add(-limit).UnixMilli()
+// relabeled are the samples with the external labels where absent, as relabelling leaves
+// them.
+func (w *remoteWrite) relabeled(taken []sample) []sample {
+	if w.external.IsEmpty() && len(w.relabel) == 0 {
+		return taken
 	}
 	batch := taken[:0]
-	var old, relabeled int
 	for _, s := range taken {
-		if s.t < oldest {
-			old++
-			continue
-		}
-		if !w.external.IsEmpty() || len(w.relabel) > 0 {
-			w.builder.Reset(s.labels)
-			w.external.Range(func(l labels.Label) {
-				if w.builder.Get(l.Name) == "" {
-					w.builder.Set(l.Name, l.Value)
-				}
-			})
-			keep := relabel.ProcessBuilder(w.builder, w.relabel...)
-			s.labels = w.builder.Labels()
-			if !keep || s.labels.IsEmpty() {
-				relabeled++
-				continue
+		w.builder.Reset(s.labels)
+		w.external.Range(func(l labels.Label) {
+			if w.builder.Get(l.Name) == "" {
+				w.builder.Set(l.Name, l.Value)
 			}
+		})
+		keep := relabel.ProcessBuilder(w.builder, w.relabel...)
+		s.labels = w.builder.Labels()
+		if keep && !s.labels.IsEmpty() {
+			batch = append(batch, s)
 		}
-		batch = append(batch, s)
 	}
-	w.dropped(droppedOld, old)
-	w.dropped(droppedRelabeled, relabeled)
+	w.dropped(droppedRelabeled, len(taken)-len(batch))
 	return batch
+}
+
+// young are the samples that are not older than the limit, where there is one.
+func (w *remoteWrite) young(batch []sample, limit time.Duration) []sample {
+	if limit <= 0 {
+		return batch
+	}
+	oldest := w.now().Add(-limit).UnixMilli()
+	return slices.DeleteFunc(slices.Clone(batch), func(s sample) bool { return s.t < oldest })
 }
 
 // describe sends the metadata when it is due. It is sent once: the next time will do.

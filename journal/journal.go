@@ -29,6 +29,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb/fileutil"
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
+
+	"github.com/foreshock/foreshock/internal/disk"
 )
 
 const (
@@ -117,7 +119,7 @@ func (l *Log) open() (err error) {
 	if err := os.MkdirAll(l.dir, 0o700); err != nil {
 		return err
 	}
-	if err := syncDir(filepath.Dir(l.dir)); err != nil {
+	if err := (disk.OS{}).SyncDir(filepath.Dir(l.dir)); err != nil {
 		return err
 	}
 	if l.lock, err = lockDir(l.dir); err != nil {
@@ -188,7 +190,7 @@ func (l *Log) append(record []byte) error {
 		return fmt.Errorf("sync: %w", err)
 	}
 	if l.written == 0 {
-		if err := syncDir(l.dir); err != nil {
+		if err := (disk.OS{}).SyncDir(l.dir); err != nil {
 			return err
 		}
 	}
@@ -228,19 +230,6 @@ func (l *Log) Close() error {
 	l.closed = true
 	if err := errors.Join(l.wl.Close(), l.lock.Release()); err != nil {
 		return fmt.Errorf("close journal %s: %w", l.dir, err)
-	}
-	return nil
-}
-
-// syncDir makes the names in dir durable, which fsync of a file does not promise.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("sync directory: %w", err)
 	}
 	return nil
 }

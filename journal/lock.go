@@ -23,9 +23,8 @@ func lockDir(dir string) (fileutil.Releaser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	if err := os.WriteFile(name, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("write lock: %w", err), lock.Release())
-	}
+	// Who has it is told to people alone: a full disk keeps nobody from starting.
+	_ = os.WriteFile(name, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600)
 	return lock, nil
 }
 

@@ -63,7 +63,7 @@ func newStreamMetrics(reg prometheus.Registerer, s *Stream) *streamMetrics {
 		metrics: newMetrics(reg),
 		dropped: f.NewCounter(prometheus.CounterOpts{
 			Name: "foreshock_journal_dropped_bytes_total",
-			Help: "Bytes of segments that had to go, oldest first, before a checkpoint covered them.",
+			Help: "Bytes of segments that had to go, oldest first, before they were of no use any more.",
 		}),
 	}
 }

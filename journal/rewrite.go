@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
+
+	"github.com/foreshock/foreshock/internal/disk"
 )
 
 // Rewrite replaces every record by those given, each of 1 to MaxRecord bytes. They
@@ -71,7 +73,7 @@ func (l *Log) replaceBy(file string) error {
 	if err := os.Rename(file, wlog.SegmentName(l.dir, last+1)); err != nil {
 		return err
 	}
-	if err := syncDir(l.dir); err != nil {
+	if err := (disk.OS{}).SyncDir(l.dir); err != nil {
 		return err
 	}
 	return remove(segments)

@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/foreshock/foreshock/internal/disk"
 )
 
 // A snapshot file is snapshotHeader, then pieces: the length of each as four bytes, the
@@ -36,19 +38,20 @@ func frame(length uint32, piece []byte) (f [8]byte) {
 // Snapshot is a file under way, which whoever reads finds whole or not at all: Commit
 // gives it its name.
 type Snapshot struct {
+	fs     disk.FS
 	path   string
-	file   *os.File
+	file   disk.File
 	w      *bufio.Writer
 	pieces uint32
 }
 
 // CreateSnapshot begins the file path. Commit or Abort must follow.
-func CreateSnapshot(path string) (*Snapshot, error) {
-	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+func CreateSnapshot(fs disk.FS, path string) (*Snapshot, error) {
+	f, err := fs.OpenFile(path+".tmp", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{path: path, file: f, w: bufio.NewWriterSize(f, 1<<20)}
+	s := &Snapshot{fs: fs, path: path, file: f, w: bufio.NewWriterSize(f, 1<<20)}
 	_, _ = s.w.WriteString(snapshotHeader) // fits into the buffer
 	return s, nil
 }
@@ -83,13 +86,13 @@ func (s *Snapshot) Commit() (size int64, err error) {
 		size = at
 	}
 	if err = errors.Join(err, s.file.Close()); err == nil {
-		err = os.Rename(s.path+".tmp", s.path)
+		err = s.fs.Rename(s.path+".tmp", s.path)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(s.path))
+		err = s.fs.SyncDir(filepath.Dir(s.path))
 	}
 	if err != nil {
-		_ = os.Remove(s.path + ".tmp")
+		_ = s.fs.Remove(s.path + ".tmp")
 		return 0, err
 	}
 	return size, nil
@@ -98,21 +101,21 @@ func (s *Snapshot) Commit() (size int64, err error) {
 // Abort removes what was written so far.
 func (s *Snapshot) Abort() {
 	_ = s.file.Close()
-	_ = os.Remove(s.path + ".tmp")
+	_ = s.fs.Remove(s.path + ".tmp")
 }
 
 // SnapshotReader reads the pieces of a snapshot.
 type SnapshotReader struct {
 	path   string
-	file   *os.File
+	file   disk.File
 	r      *bufio.Reader
 	left   int64
 	pieces uint32
 }
 
 // OpenSnapshot opens the file path, which a Snapshot wrote.
-func OpenSnapshot(path string) (*SnapshotReader, error) {
-	f, err := os.Open(path)
+func OpenSnapshot(fs disk.FS, path string) (*SnapshotReader, error) {
+	f, err := disk.Open(fs, path)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +128,9 @@ func OpenSnapshot(path string) (*SnapshotReader, error) {
 	if err == nil {
 		s.left = info.Size()
 		if err = s.read(begin); err == nil && string(begin) != snapshotHeader {
-			err = fmt.Errorf("was not written by this version of foreshock: %w", ErrDamaged)
+			if err = refuseNewer(path, f, snapshotHeader); err == nil {
+				err = fmt.Errorf("was not written by foreshock: %w", ErrDamaged)
+			}
 		}
 	}
 	if err != nil {
@@ -180,12 +185,12 @@ func (s *SnapshotReader) Close() error { return s.file.Close() }
 
 // Publish gives the directory from, whose files are on the disk, its name, so that it is
 // found whole or not at all.
-func Publish(from, to string) error {
-	if err := syncDir(from); err != nil {
+func Publish(fs disk.FS, from, to string) error {
+	if err := fs.SyncDir(from); err != nil {
 		return err
 	}
-	if err := os.Rename(from, to); err != nil {
+	if err := fs.Rename(from, to); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(to))
+	return fs.SyncDir(filepath.Dir(to))
 }

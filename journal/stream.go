@@ -16,6 +16,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/tsdb/fileutil"
+
+	"github.com/foreshock/foreshock/internal/disk"
 )
 
 // A segment of a stream is streamHeader, then records, framed as the pieces of a
@@ -42,8 +44,11 @@ type StreamOptions struct {
 	// Always has Wait wait for the disk; else the stream is made durable once a second.
 	Always      bool
 	SegmentSize int64 // 0 means streamSegment
-	Registerer  prometheus.Registerer
-	Logger      *slog.Logger
+	// Shed is told of each segment that goes for the limit, and must not use the Stream.
+	Shed       func(segment int, bytes int64)
+	FS         disk.FS // nil means that of the operating system
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
 }
 
 // Stream is a log of what is worth keeping only until something else covers it. What
@@ -64,16 +69,16 @@ type Stream struct {
 	mu     sync.Mutex
 	old    []streamFile // oldest first
 	index  int          // of the segment that grows
-	file   *os.File     // nil after a failure, until the next record
+	file   disk.File    // nil after a failure, until the next record
 	size   int64        // of it
 	total  int64        // of all
 	ticket int64        // of the latest record
 	buf    []byte
 	closed bool
 
-	syncing sync.Mutex // held while the disk is waited for
-	synced  int64      // the latest record that is durable
-	unsaved []*os.File // segments that ended since; mu is held
+	syncing sync.Mutex  // held while the disk is waited for
+	synced  int64       // the latest record that is durable
+	unsaved []disk.File // segments that ended since; mu is held
 }
 
 type streamFile struct {
@@ -89,6 +94,9 @@ func OpenStream(dir string, o StreamOptions) (*Stream, error) {
 	}
 	if o.SegmentSize == 0 {
 		o.SegmentSize = streamSegment
+	}
+	if o.FS == nil {
+		o.FS = disk.OS{}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -109,25 +117,28 @@ func OpenStream(dir string, o StreamOptions) (*Stream, error) {
 }
 
 func (s *Stream) open() (err error) {
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+	if err := disk.MakeDir(s.opts.FS, s.dir, 0o700); err != nil {
 		return err
 	}
 	if s.lock, err = lockDir(s.dir); err != nil {
 		return err
 	}
-	if s.old, err = streamFiles(s.dir); err != nil {
+	if s.old, err = streamFiles(s.opts.FS, s.dir); err != nil {
 		return err
 	}
 	for _, f := range s.old {
+		if err := s.recognise(f); err != nil {
+			return err
+		}
 		s.total += f.size
 		s.index = f.index
 	}
-	return syncDir(filepath.Dir(s.dir))
+	return nil
 }
 
 // streamFiles are the segments in dir, oldest first.
-func streamFiles(dir string) ([]streamFile, error) {
-	entries, err := os.ReadDir(dir)
+func streamFiles(fs disk.FS, dir string) ([]streamFile, error) {
+	entries, err := fs.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +157,16 @@ func streamFiles(dir string) ([]streamFile, error) {
 	}
 	slices.SortFunc(files, func(a, b streamFile) int { return a.index - b.index })
 	return files, nil
+}
+
+// recognise refuses a segment that a newer version wrote.
+func (s *Stream) recognise(of streamFile) error {
+	file, err := disk.Open(s.opts.FS, s.path(of.index))
+	if err != nil {
+		return nil // Replay says so
+	}
+	defer file.Close()
+	return refuseNewer(s.path(of.index), file, streamHeader)
 }
 
 func cutSuffix(name string) (string, bool) {
@@ -239,12 +260,12 @@ func (s *Stream) append(parts [][]byte) error {
 
 // begin begins a segment.
 func (s *Stream) begin() error {
-	f, err := os.OpenFile(s.path(s.index+1), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	f, err := s.opts.FS.OpenFile(s.path(s.index+1), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	if _, err := f.WriteString(streamHeader); err != nil {
-		return errors.Join(err, f.Close(), os.Remove(f.Name()))
+	if _, err := io.WriteString(f, streamHeader); err != nil {
+		return errors.Join(err, f.Close(), s.opts.FS.Remove(s.path(s.index+1)))
 	}
 	s.index++
 	s.file, s.size = f, int64(len(streamHeader))
@@ -265,8 +286,9 @@ func (s *Stream) shed(bytes int64) {
 		oldest := s.old[0]
 		s.remove(1)
 		s.metrics.dropped.Add(float64(oldest.size))
-		s.logger.Warn("the log is full: its oldest segment is dropped before a checkpoint covers it; a crash would lose what it taught",
-			"file", s.path(oldest.index), "bytes", oldest.size, "limit", s.opts.Limit)
+		if s.opts.Shed != nil {
+			s.opts.Shed(oldest.index, oldest.size)
+		}
 	}
 }
 
@@ -274,7 +296,7 @@ func (s *Stream) shed(bytes int64) {
 func (s *Stream) remove(n int) {
 	for _, f := range s.old[:n] {
 		s.total -= f.size
-		if err := os.Remove(s.path(f.index)); err != nil {
+		if err := s.opts.FS.Remove(s.path(f.index)); err != nil {
 			s.logger.Warn("a segment could not be removed", "err", err)
 		}
 	}
@@ -301,6 +323,40 @@ func (s *Stream) Drop(before int) {
 		n++
 	}
 	s.remove(n)
+}
+
+// growing is the segment that records go to, and how long it is.
+func (s *Stream) growing() (segment int, size int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.index, s.size
+}
+
+// extent is how long the segment is, whether it grows, and whether it is there.
+func (s *Stream) extent(segment int) (size int64, grows, there bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file != nil && segment == s.index {
+		return s.size, true, true
+	}
+	for _, f := range s.old {
+		if f.index == segment {
+			return f.size, false, true
+		}
+	}
+	return 0, false, false
+}
+
+// after is the segment behind that one.
+func (s *Stream) after(segment int) (next int, there bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.old {
+		if f.index > segment {
+			return f.index, true
+		}
+	}
+	return s.index, s.file != nil && s.index > segment
 }
 
 // Size is how many bytes all segments take.
@@ -337,7 +393,7 @@ func (s *Stream) sync(ticket int64) error {
 	if file != nil {
 		err = errors.Join(err, file.Sync()) // only here are files closed
 	}
-	err = errors.Join(err, syncDir(s.dir))
+	err = errors.Join(err, s.opts.FS.SyncDir(s.dir))
 	s.metrics.seconds.Observe(time.Since(began).Seconds())
 	if err != nil {
 		s.metrics.failures.Inc()
@@ -380,7 +436,7 @@ func (s *Stream) Replay(from int, f func(record []byte) error) error {
 
 // replay reads one segment, and returns up to where it is good.
 func (s *Stream) replay(of streamFile, f func(record []byte) error) (good int64, err error) {
-	file, err := os.Open(s.path(of.index))
+	file, err := disk.Open(s.opts.FS, s.path(of.index))
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", err, ErrDamaged)
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/foreshock/foreshock/internal/disk"
 )
 
 func openStream(t testing.TB, dir string, o StreamOptions) *Stream {
@@ -197,7 +199,7 @@ func TestDamageToAStream(t *testing.T) {
 func TestASnapshotIsWholeOrRefused(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "part")
-	w, err := CreateSnapshot(path)
+	w, err := CreateSnapshot(disk.OS{}, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +216,7 @@ func TestASnapshotIsWholeOrRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	read := func() (got []string, err error) {
-		r, err := OpenSnapshot(path)
+		r, err := OpenSnapshot(disk.OS{}, path)
 		if err != nil {
 			return nil, err
 		}
@@ -292,7 +294,7 @@ func BenchmarkStreamAppend(b *testing.B) {
 // A file of a checkpoint is what a disk gives back as well.
 func FuzzSnapshot(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "part")
-	w, err := CreateSnapshot(path)
+	w, err := CreateSnapshot(disk.OS{}, path)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -316,7 +318,7 @@ func FuzzSnapshot(f *testing.F) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		r, err := OpenSnapshot(path)
+		r, err := OpenSnapshot(disk.OS{}, path)
 		for err == nil {
 			_, err = r.Next()
 		}

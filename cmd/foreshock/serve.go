@@ -35,11 +35,13 @@ func addServe(k *kingpin.Application) (string, command) {
 		Default("data").StringVar(&opts.StoragePath)
 	sync := cmd.Flag("storage.sync", "When what was acknowledged is on the disk: within a second (interval), so that a crash of the process loses nothing and a power cut that second; or before it is acknowledged (always).").
 		Default("interval").Enum("interval", "always")
-	var limit units.Base2Bytes
+	var limit, outbox units.Base2Bytes
 	cmd.Flag("storage.log-limit", "How much the log of what was acknowledged since the latest checkpoint may take. Beyond it the oldest goes, which a crash would then lose.").
 		Default("4GiB").BytesVar(&limit)
 	cmd.Flag("storage.checkpoint-interval", "How often all that was learned is written down, so that a restart replays no more than that.").
 		Default("5m").DurationVar(&opts.CheckpointInterval)
+	cmd.Flag("storage.outbox-limit", "How much may wait on disk for each remote write that cannot be reached. Beyond it the oldest samples go, and are counted.").
+		Default("4GiB").BytesVar(&outbox)
 	cmd.Flag("web.max-connections", "How many connections there may be at once, half of them from one address. Beyond it those go first whose request has not begun or drips, the oldest of them, then those that idle.").
 		Default("4096").IntVar(&opts.MaxConnections)
 	cmd.Flag("web.enable-lifecycle", "Allow reload by POST /-/reload; SIGHUP always works.").
@@ -56,7 +58,7 @@ func addServe(k *kingpin.Application) (string, command) {
 		collectSooner()
 		logConfig.Writer = stderr
 		opts.Logger = promslog.New(&logConfig)
-		opts.SyncAlways, opts.LogLimit = *sync == "always", int64(limit)
+		opts.SyncAlways, opts.LogLimit, opts.OutboxLimit = *sync == "always", int64(limit), int64(outbox)
 
 		a, err := app.New(opts)
 		if err != nil {
