@@ -46,9 +46,9 @@ type group struct {
 	constellation *constellation.Place // nil until it has spoken for its series
 
 	alarm    alarm
-	said     [kinds]float64 // what the members say of the time judged last,
-	need     float64        // how many times what it usually takes an alert took then,
-	since    int64          // and since when, ms, they would alert if they were sure; 0: they would not
+	said     [kinds]saying // the most that the members said of late,
+	need     float64       // how many times what it usually takes an alert took then,
+	since    int64         // and since when, ms, they would alert if they were sure; 0: they would not
 	score    float64
 	reported bool
 	alerts   [recalled]stretch // the latest, newest first
@@ -326,13 +326,20 @@ func (g *group) weigh() (score float64, kind int) {
 }
 
 // What few members say at a single time may be an accident, a slow request or two of which
-// several series tell. It counts as far as they go on to say it at the next time, unless it is
-// doubtless times what it usually takes, or said by many. Not so a jerk, which is made of
-// several bars as it is, nor a constellation, which is of all.
+// several series tell. It counts as far as they say it once more soon, unless it is doubtless
+// times what it usually takes, or said by many. Not so a jerk, which is made of several bars as
+// it is, nor a constellation, which is of all.
 const (
 	doubtless = 2
 	many      = 4 // series that say as much as each other, by (Σ evidence)² ÷ Σ evidence²
+	repeats   = 5 // bars
 )
+
+// saying is what the members said of one kind at a time, ms.
+type saying struct {
+	weight float64
+	at     int64
+}
 
 // passing is what of the weight s of a kind counts, before which the members said so much.
 func (g *group) passing(kind int, s, before float64) float64 {
@@ -346,14 +353,19 @@ func (g *group) passing(kind int, s, before float64) float64 {
 // listen is weigh, of a time that was not heard before.
 func (g *group) listen() (score float64, kind int) {
 	if g.apart(g.now, g.at) {
-		g.said, g.since = [kinds]float64{}, 0
+		g.said, g.since = [kinds]saying{}, 0
 	}
 	score, kind = g.weigh()
 	sure := g.novelty()
-	for k, before := range g.said {
-		s := g.weight(k)
-		g.said[k] = s
-		sure = max(sure, g.passing(k, s, before))
+	for k := range g.said {
+		s, before := g.weight(k), &g.said[k]
+		if g.now-before.at > repeats*g.bar {
+			*before = saying{}
+		}
+		sure = max(sure, g.passing(k, s, before.weight))
+		if s >= before.weight {
+			*before = saying{s, g.now}
+		}
 	}
 	if g.need = 1; sure > 0 {
 		g.need = score / sure
