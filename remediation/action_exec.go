@@ -130,17 +130,17 @@ type command struct {
 	killDelay time.Duration
 }
 
-func newExec(c ExecConfig) (*command, error) {
+func (c ExecConfig) build() (action, error) {
 	pattern, err := c.pattern()
 	if err != nil {
-		return nil, fmt.Errorf("exec.target_pattern: %w", err)
+		return nil, fmt.Errorf("target_pattern: %w", err)
 	}
 	path, err := exec.LookPath(c.Command[0])
 	if err == nil {
 		path, err = filepath.Abs(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("exec.command: %w", err)
+		return nil, fmt.Errorf("command: %w", err)
 	}
 	argv := append([]string{path}, c.Command[1:]...)
 	return &command{argv, pattern, time.Duration(c.Timeout), killDelay}, nil

@@ -25,10 +25,11 @@ func script(t *testing.T, text string, arguments ...string) *command {
 	c := DefaultExecConfig()
 	c.Command = append([]string{path}, arguments...)
 	c.Timeout = model.Duration(time.Minute) // the machine may be busy
-	cmd, err := newExec(c)
+	built, err := c.build()
 	if err != nil {
 		t.Fatal(err)
 	}
+	cmd := built.(*command)
 	cmd.killDelay = 200 * time.Millisecond
 	return cmd
 }
@@ -242,12 +243,12 @@ func TestExecTargetIsNeverAFlag(t *testing.T) {
 func TestExecThatCannotStart(t *testing.T) {
 	c := DefaultExecConfig()
 	c.Command = []string{"no-such-executable"}
-	if _, err := newExec(c); err == nil {
+	if _, err := c.build(); err == nil {
 		t.Error("an executable that does not exist was accepted")
 	}
 	dir := t.TempDir()
 	c.Command = []string{dir}
-	if _, err := newExec(c); err == nil {
+	if _, err := c.build(); err == nil {
 		t.Error("a directory was accepted")
 	}
 	gone := script(t, "")

@@ -73,7 +73,7 @@ func (c *WebhookConfig) SetDirectory(dir string) {
 	c.HTTPConfig.SetDirectory(dir)
 }
 
-func (c WebhookConfig) validate(path string) error {
+func (c WebhookConfig) validate(path string, _ []string) error {
 	var errs []error
 	switch {
 	case c.URL != "" && c.URLFile != "":
@@ -212,7 +212,7 @@ type webhook struct {
 	timeout time.Duration
 }
 
-func newWebhook(c WebhookConfig) (*webhook, error) {
+func (c WebhookConfig) build() (action, error) {
 	address := string(c.URL)
 	if c.URLFile != "" {
 		var err error
@@ -220,12 +220,12 @@ func newWebhook(c WebhookConfig) (*webhook, error) {
 			_, err = parseURL(address)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("webhook.url_file: %w", err)
+			return nil, fmt.Errorf("url_file: %w", err)
 		}
 	}
 	body, err := parseBody(c.template())
 	if err != nil {
-		return nil, fmt.Errorf("webhook.body: %w", err)
+		return nil, fmt.Errorf("body: %w", err)
 	}
 	hc := c.HTTPConfig
 	hc.FollowRedirects = false
@@ -235,7 +235,7 @@ func newWebhook(c WebhookConfig) (*webhook, error) {
 		promconfig.WithKeepAlivesDisabled(),
 		promconfig.WithDialContextFunc((&net.Dialer{Control: refuseLinkLocal}).DialContext))
 	if err != nil {
-		return nil, fmt.Errorf("webhook.http_config: %w", err)
+		return nil, fmt.Errorf("http_config: %w", err)
 	}
 	return &webhook{address, body, client, time.Duration(c.Timeout)}, nil
 }

@@ -19,23 +19,23 @@ import (
 )
 
 // hook makes the action of YAML, with URL for the server's own.
-func hook(t *testing.T, url, text string) *webhook {
+func hook(t *testing.T, url, text string) action {
 	t.Helper()
 	var c WebhookConfig
 	if err := yaml.Unmarshal([]byte(strings.ReplaceAll(text, "URL", url)), &c); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.validate("hook"); err != nil {
+	if err := c.validate("hook", nil); err != nil {
 		t.Fatal(err)
 	}
-	w, err := newWebhook(c)
+	w, err := c.build()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
-func call(t *testing.T, w *webhook, p plan) (string, error) {
+func call(t *testing.T, w action, p plan) (string, error) {
 	t.Helper()
 	d, err := w.prepare(p)
 	if err != nil {
@@ -175,7 +175,7 @@ func TestSecretsAreInNoOutputAndNoError(t *testing.T) {
 	for _, url := range []string{"ftp://canary/", "http://can ary/", "canary", "http:///canary", "http://canary:port/"} {
 		c := DefaultWebhookConfig()
 		c.URL = promconfig.Secret(url)
-		if err := c.validate("hook"); err == nil || strings.Contains(err.Error(), "canary") {
+		if err := c.validate("hook", nil); err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
@@ -190,7 +190,7 @@ func TestURLFromAFile(t *testing.T) {
 	c := DefaultWebhookConfig()
 	c.URLFile = "url"
 	c.SetDirectory(dir)
-	w, err := newWebhook(c)
+	w, err := c.build()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestURLFromAFile(t *testing.T) {
 		t.Error(err)
 	}
 	c.URLFile = filepath.Join(dir, "none")
-	if _, err := newWebhook(c); err == nil {
+	if _, err := c.build(); err == nil {
 		t.Error("a missing file was accepted")
 	}
 }
@@ -229,12 +229,12 @@ func TestSlowAndSilentServers(t *testing.T) {
 	defer s.Close()
 	defer close(release)
 	w := hook(t, s.URL, `{url: URL, timeout: 1s}`)
-	w.timeout = 100 * time.Millisecond
+	w.(*webhook).timeout = 100 * time.Millisecond
 	if _, err := call(t, w, examplePlan); errorText(err) != "no answer, and it may have acted: did not finish within 100ms" {
 		t.Errorf("silent: %v", err)
 	}
 	w = hook(t, s.URL, `{url: URL/drip, timeout: 1s}`)
-	w.timeout = 100 * time.Millisecond
+	w.(*webhook).timeout = 100 * time.Millisecond
 	if out, err := call(t, w, examplePlan); err != nil || out != "done" {
 		t.Errorf("said yes and went on talking: %q, %v", out, err)
 	}
@@ -260,7 +260,7 @@ func TestWebhookTimeoutIsBounded(t *testing.T) {
 	c.URL = "http://localhost"
 	for _, d := range []time.Duration{0, -time.Second, 11 * time.Minute} {
 		c.Timeout = model.Duration(d)
-		if err := c.validate("hook"); err == nil {
+		if err := c.validate("hook", nil); err == nil {
 			t.Errorf("timeout %s was accepted", d)
 		}
 	}

@@ -76,6 +76,36 @@ type ActionConfig struct {
 	Exec *ExecConfig `yaml:"exec,omitempty"`
 }
 
+// kind is the configuration of one way of acting.
+type kind interface {
+	// SetDirectory makes relative file names relative to dir.
+	SetDirectory(dir string)
+	// validate reports every mistake that shows without opening a file, each with
+	// its path, which begins with the one given.
+	validate(path string, targets []string) error
+	// build makes it ready: it reads the files that it names.
+	build() (action, error)
+}
+
+// kindNames are the keys of all kinds.
+const kindNames = "webhook and exec"
+
+type named struct {
+	name string // its key
+	kind kind
+}
+
+// kinds are those that are set. A valid action has one.
+func (c ActionConfig) kinds() (set []named) {
+	if c.Webhook != nil {
+		set = append(set, named{"webhook", c.Webhook})
+	}
+	if c.Exec != nil {
+		set = append(set, named{"exec", c.Exec})
+	}
+	return set
+}
+
 const (
 	shortestApproval, longestApproval = time.Second, 24 * time.Hour
 	highestPerHour                    = 60
@@ -95,12 +125,9 @@ func DefaultConfig() Config {
 // SetDirectory makes relative file names relative to dir.
 func (c *Config) SetDirectory(dir string) {
 	c.WebhookTokenFile = promconfig.JoinDir(dir, c.WebhookTokenFile)
-	for i := range c.Actions {
-		if w := c.Actions[i].Webhook; w != nil {
-			w.SetDirectory(dir)
-		}
-		if e := c.Actions[i].Exec; e != nil {
-			e.SetDirectory(dir)
+	for _, a := range c.Actions {
+		for _, k := range a.kinds() {
+			k.kind.SetDirectory(dir)
 		}
 	}
 }
@@ -152,15 +179,13 @@ func (c ActionConfig) validate(path string) error {
 		}
 		seen[target] = true
 	}
-	switch {
-	case c.Webhook != nil && c.Exec == nil:
-		errs = append(errs, c.Webhook.validate(path+".webhook"))
-	case c.Exec != nil && c.Webhook == nil:
-		errs = append(errs, c.Exec.validate(path+".exec", c.Targets))
-	case c.Exec != nil:
-		errs = append(errs, fmt.Errorf("%s: must have one of webhook and exec, got both", path))
+	switch kinds := c.kinds(); len(kinds) {
+	case 0:
+		errs = append(errs, fmt.Errorf("%s: must have one of %s, got none", path, kindNames))
+	case 1:
+		errs = append(errs, kinds[0].kind.validate(path+"."+kinds[0].name, c.Targets))
 	default:
-		errs = append(errs, fmt.Errorf("%s: must have one of webhook and exec, got neither", path))
+		errs = append(errs, fmt.Errorf("%s: must have one of %s, got %s and %s", path, kindNames, kinds[0].name, kinds[1].name))
 	}
 	return errors.Join(errs...)
 }

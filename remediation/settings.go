@@ -35,13 +35,22 @@ type action interface {
 	prepare(p plan) (deed, error)
 }
 
-// deed is one rendered action.
+// deed is one rendered action. What it cannot do is nil.
 type deed struct {
 	// digest is of everything that would be done; approval binds to it.
 	digest [sha256.Size]byte
+	// idempotent says that doing it twice is doing it once.
+	idempotent bool
+	// check asks the world, immediately before acting, whether the target may be
+	// touched at all: its owner, its generation. Its no is a *refusal.
+	check func(ctx context.Context) error
+	// rehearse is the dry run: it changes nothing and says what do would do.
+	rehearse func(ctx context.Context) (output string, err error)
 	// do acts, once. It returns what the other side said, at most maxOutput bytes,
 	// and nil for success.
 	do func(ctx context.Context) (output string, err error)
+	// undo takes back what do did in the same process.
+	undo func(ctx context.Context) (output string, err error)
 }
 
 // Check reports every mistake that keeps New from starting with c and the remedies,
@@ -70,9 +79,10 @@ func newSettings(c Config, remedies []*rules.Remedy) (*settings, error) {
 	s.token, s.hasToken = sha256.Sum256([]byte(token)), token != ""
 
 	for i, a := range c.Actions {
-		built, err := a.build()
+		k := a.kinds()[0]
+		built, err := k.kind.build()
 		if err != nil {
-			errs = append(errs, fmt.Errorf("remediation.actions[%d].%w", i, err))
+			errs = append(errs, fmt.Errorf("remediation.actions[%d].%s.%w", i, k.name, err))
 		}
 		s.actions[a.Name] = configured{built, a.Targets}
 	}
@@ -96,13 +106,6 @@ func readSecret(file string) (string, error) {
 		return "", fmt.Errorf("read %s: empty", file)
 	}
 	return secret, nil
-}
-
-func (c ActionConfig) build() (action, error) {
-	if c.Exec != nil {
-		return newExec(*c.Exec)
-	}
-	return newWebhook(*c.Webhook)
 }
 
 // checkRemedy refuses a rule that could only ever be refused.

@@ -88,8 +88,10 @@ func TestWarmStart(t *testing.T) {
 		return len(alerts) > 0
 	})
 	t.Logf("alert %s after the fault", time.Since(live).Round(100*time.Millisecond))
-	if len(alerts) != 1 || alerts[0].StartsAt.Before(live.Add(-time.Second)) {
-		t.Errorf("told of %v, want one alert that began after %s", alerts, live)
+	// A sample of noise just before may be where it is thought to begin; the other one's fault
+	// began ten seconds before at least.
+	if instance := strings.TrimPrefix(a.URL, "http://"); len(alerts) != 1 || alerts[0].Labels["instance"] != instance || alerts[0].StartsAt.Before(live.Add(-5*time.Second)) {
+		t.Errorf("told of %v, want one alert of %s that began at %s", alerts, instance, live)
 	}
 	for port, want := range map[int]int{9797: 1, 9798: 0} {
 		var incidents struct {
