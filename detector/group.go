@@ -27,11 +27,12 @@ type group struct {
 	by     []string          // the labels it was made by
 	series *foreshock.Series // what the group is known by
 
-	slots []uint32       // of the members' states, in no order
-	sums  [kinds]int64   // of the members' shares
-	scale [kinds]float64 // what they are multiplied by, for so many members
-	odd   int            // members that are anomalous by themselves,
-	worst int            // and the most that were since the anomaly under way began
+	slots   []uint32       // of the members' states, in no order
+	sums    [kinds]int64   // of the members' parts,
+	squares [kinds]int64   // and of their squares
+	scale   [kinds]float64 // what they are multiplied by, for so many members
+	odd     int            // members that are anomalous by themselves,
+	worst   int            // and the most that were since the anomaly under way began
 
 	now    int64 // ms: the time at hand,
 	heard  int   // members that have spoken of it,
@@ -45,6 +46,9 @@ type group struct {
 	constellation *constellation.Place // nil until it has spoken for its series
 
 	alarm    alarm
+	said     [kinds]saying // the most that the members said of late,
+	need     float64       // how many times what it usually takes an alert took then,
+	since    int64         // and since when, ms, they would alert if they were sure; 0: they would not
 	score    float64
 	reported bool
 	alerts   [recalled]stretch // the latest, newest first
@@ -186,6 +190,7 @@ func (g *group) take(m *membership, e evidence, odd bool) {
 	for k, v := range e {
 		part := int32(v * fraction)
 		g.sums[k] += int64(part - m.parts[k])
+		g.squares[k] += int64(part)*int64(part) - int64(m.parts[k])*int64(m.parts[k])
 		m.parts[k] = part
 	}
 	if odd != m.odd {
@@ -256,9 +261,9 @@ func (s *shard) judge(g *group) {
 		return
 	}
 	g.judged = true
-	score, kind := g.weigh()
+	score, kind := g.listen()
 	scope := s.settings.scopes[g.rule]
-	v := verdict{band: foreshock.NoBand(), kind: kind, raw: score * s.settings.floor, admitted: true, doubt: 1}
+	v := verdict{band: foreshock.NoBand(), kind: kind, raw: score * s.settings.floor, admitted: true, doubt: g.need}
 	share := min(float64(g.now-g.at)/float64(g.bar), 1)
 	g.at = g.now
 	v.news = g.alarm.rests(max(share, 0))
@@ -267,7 +272,15 @@ func (s *shard) judge(g *group) {
 	s.weigh(place, scope, g.rule, g.now, &v)
 	g.score = v.score
 	if v.changed {
+		if v.phase == foreshock.Started && g.since != 0 {
+			v.onset, g.alarm.onset = g.since, g.since
+		}
 		s.tellGroup(g, g.now, v)
+	}
+	if g.alarm.active || score < 1 || score >= g.need {
+		g.since = 0
+	} else if g.since == 0 {
+		g.since = g.now
 	}
 	if s.reports(g.rule, &g.reported, g.series, &v) {
 		s.out.scores = append(s.out.scores, foreshock.Score{Series: g.series, T: g.now, Value: v.score, Score: v.score, Band: v.band})
@@ -287,22 +300,75 @@ func (g *group) hear(share, score float64, v *verdict) {
 	} else if score < 1 {
 		g.alarm.held = min(g.alarm.held, linger)
 	}
-	g.alarm.hear(g.now, share, float64(g.odd), score, 1, v)
+	g.alarm.hear(g.now, share, float64(g.odd), score, g.need, v)
 	v.band = foreshock.NoBand()
+}
+
+// weight is the members' evidence of one kind together.
+func (g *group) weight(kind int) float64 {
+	if kind == deviating && g.sums[kind] < fewDeviating*fraction {
+		return 0
+	}
+	return float64(g.sums[kind]) * g.scale[kind]
 }
 
 // weigh is the members' evidence together, and the kind that weighs most.
 func (g *group) weigh() (score float64, kind int) {
-	for k, sum := range g.sums {
-		if k == deviating && sum < fewDeviating*fraction {
-			continue
-		}
-		if s := float64(sum) * g.scale[k]; s > score {
+	for k := range g.sums {
+		if s := g.weight(k); s > score {
 			score, kind = s, k
 		}
 	}
 	if s := g.novelty(); s > score {
 		score, kind = s, novel
+	}
+	return score, kind
+}
+
+// What few members say at a single time may be an accident, a slow request or two of which
+// several series tell. It counts as far as they say it once more soon, unless it is doubtless
+// times what it usually takes, or said by many. Not so a jerk, which is made of several bars as
+// it is, nor a constellation, which is of all.
+const (
+	doubtless = 2
+	many      = 4 // series that say as much as each other, by (Σ evidence)² ÷ Σ evidence²
+	repeats   = 5 // bars
+)
+
+// saying is what the members said of one kind at a time, ms.
+type saying struct {
+	weight float64
+	at     int64
+}
+
+// passing is what of the weight s of a kind counts, before which the members said so much.
+func (g *group) passing(kind int, s, before float64) float64 {
+	sum := float64(g.sums[kind])
+	if kind == jerking || sum*sum >= many*float64(g.squares[kind]) {
+		return s
+	}
+	return max(min(s, before), s/doubtless)
+}
+
+// listen is weigh, of a time that was not heard before.
+func (g *group) listen() (score float64, kind int) {
+	if g.apart(g.now, g.at) {
+		g.said, g.since = [kinds]saying{}, 0
+	}
+	score, kind = g.weigh()
+	sure := g.novelty()
+	for k := range g.said {
+		s, before := g.weight(k), &g.said[k]
+		if g.now-before.at > repeats*g.bar {
+			*before = saying{}
+		}
+		sure = max(sure, g.passing(k, s, before.weight))
+		if s >= before.weight {
+			*before = saying{s, g.now}
+		}
+	}
+	if g.need = 1; sure > 0 {
+		g.need = score / sure
 	}
 	return score, kind
 }

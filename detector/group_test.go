@@ -345,3 +345,42 @@ func TestPlacesAllocateNothing(t *testing.T) {
 		t.Errorf("%v allocations for a scrape of %d samples", allocs, n)
 	}
 }
+
+// A slow request of which two series tell, for a minute, wakes nobody. What is as odd at the
+// next minute does, since when it began; what is much odder, and what many series tell of, at
+// once.
+func TestWhatPassesWakesNobody(t *testing.T) {
+	const event, length = 1500, 1560
+	for _, c := range []struct {
+		name        string
+		of, odd     int
+		by          float64 // σ
+		minutes     int
+		alert, from int // minutes after the event; alert below 0: none
+	}{
+		{"two of nineteen, for a minute", 19, 2, 40, 1, -1, 0},
+		{"two of nineteen, for two", 19, 2, 40, 2, 1, 0},
+		{"six of nineteen, for a minute", 19, 6, 12, 1, 0, 0},
+		{"both of two, for a minute", 2, 2, 40, 1, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHost(c.of, length)
+			h.move(c.odd, event, c.minutes, c.by)
+			b := run(t, Options{Rules: watched(rules.GroupPlace)})
+			for k := range length {
+				b.batch(h.scrape(k))
+			}
+			b.stop()
+			at := func(k int) int64 { return start + int64(event+k)*minute }
+			groups, _ := b.ofGroups(at(0))
+			switch {
+			case c.alert < 0 && len(groups) > 0:
+				t.Errorf("alerted: %+v", groups[0])
+			case c.alert >= 0 && len(groups) == 0:
+				t.Error("did not alert")
+			case c.alert >= 0 && (groups[0].T != at(c.alert) || groups[0].Onset != at(c.from)):
+				t.Errorf("alerted after %d minutes, since %d; want %d and %d", (groups[0].T-at(0))/minute, (groups[0].Onset-at(0))/minute, c.alert, c.from)
+			}
+		})
+	}
+}

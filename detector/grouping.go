@@ -21,6 +21,8 @@ func grouped(w *rules.Watch, x *foreshock.Series) (at labels.Labels, scattered b
 	switch {
 	case w == nil || w.Group == rules.GroupOff:
 		return labels.EmptyLabels(), false
+	case roleOf(x.Labels) == scrape:
+		return labels.EmptyLabels(), false // a target that is down has silenced the others of its place
 	case len(w.GroupBy) == 0:
 		return x.Place(), false
 	}

@@ -65,7 +65,7 @@ func (s *shard) explainGroup(g *group, at int64) foreshock.Explanation {
 	}
 	scored := score * s.settings.floor / s.settings.thresholds[s.settings.scopes[g.rule]] * sensitivity(g.rule)
 	e.Because = fmt.Sprintf("anomalous by themselves: %d of %d series; all of them together score %s (%s), and %s is enough to alert%s; most of it is said by %s",
-		g.odd, len(g.slots), short(scored), kindNames[kind], short(g.alarm.needed(1)), again, strings.Join(s.sayings(g, kind), "; "))
+		g.odd, len(g.slots), short(scored), kindNames[kind], short(g.alarm.needed(g.need)), again, strings.Join(s.sayings(g, kind), "; "))
 	return e
 }
 
@@ -113,5 +113,5 @@ func (st *state) spoken(t int64) string {
 	if g.now-t > lookback {
 		return text + ", and which was calm then, as far as its last alerts tell"
 	}
-	return text + fmt.Sprintf(", and which is calm: it scores %s, and %s would alert", short(g.score), short(g.alarm.needed(1)))
+	return text + fmt.Sprintf(", and which is calm: it scores %s, and %s would alert", short(g.score), short(g.alarm.needed(g.need)))
 }

@@ -63,7 +63,7 @@ func villages(seed uint64, rounds int) []*foreshock.Batch {
 func TestPlacesDependOnTheBatchesAlone(t *testing.T) {
 	batches := villages(5, 1200)
 	both := append(selecting("load"), selecting("flag")...)
-	first := &rules.Set{Watches: []*rules.Watch{{Name: "both", Select: both, Sensitivity: 1, Emit: rules.EmitAll}}}
+	first := &rules.Set{Watches: []*rules.Watch{{Name: "both", Select: both, Sensitivity: 1.5, Emit: rules.EmitAll}}}
 	second := &rules.Set{Watches: []*rules.Watch{
 		{Name: "flag", Select: selecting("flag"), Sensitivity: 2},
 		{Name: "both", Select: both, Sensitivity: 1.5},
@@ -109,7 +109,7 @@ func TestPlacesDependOnTheBatchesAlone(t *testing.T) {
 // checkSums holds what g knows of its members against them.
 func checkSums(t *testing.T, s *shard, g *group) {
 	t.Helper()
-	var sums [kinds]int64
+	var sums, squares [kinds]int64
 	odd := 0
 	for i, slot := range g.slots {
 		st := s.series.at(slot)
@@ -118,12 +118,13 @@ func checkSums(t *testing.T, s *shard, g *group) {
 		}
 		for k, part := range st.member.parts {
 			sums[k] += int64(part)
+			squares[k] += int64(part) * int64(part)
 		}
 		if st.member.odd {
 			odd++
 		}
 	}
-	if sums != g.sums || odd != g.odd || len(g.slots) == 0 {
+	if sums != g.sums || squares != g.squares || odd != g.odd || len(g.slots) == 0 {
 		t.Errorf("%s of %d: sums %v, odd %d; its members make %v, %d", g.series, len(g.slots), g.sums, g.odd, sums, odd)
 	}
 }

@@ -141,7 +141,7 @@ func (c *Correlator) add(a foreshock.Anomaly, rule string) {
 	}
 	in := c.join(&a)
 	if in == nil {
-		in = c.begin(&a, rule)
+		in, rule = c.begin(&a, rule)
 	}
 	if in == nil {
 		c.refused++

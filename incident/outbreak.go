@@ -97,19 +97,20 @@ func (c *Correlator) scopeKey(number int, t *traits) ([]byte, bool) {
 }
 
 // begin returns the incident that a, which joins none, begins or breaks out with, or nil
-// where there is no room for it. rule selects it now.
-func (c *Correlator) begin(a *foreshock.Anomaly, rule string) *incident {
+// where there is no room for it, and the rule that selects a now. That is the one given or, of
+// an outbreak, that of the group that speaks for the series: one odd series of a place says
+// too little, one in each of many places does not.
+func (c *Correlator) begin(a *foreshock.Anomaly, rule string) (in *incident, by string) {
 	t := traitsOf(a)
 	for i := range scopes {
 		if key, ok := c.scopeKey(i, &t); ok {
 			if in := c.find(a, key, c.config.JoinWithin); in != nil {
 				c.enter(in, key, a.Onset)
-				return in
+				return in, c.speakUp(a, rule)
 			}
 		}
 	}
 	first := start{thing: thingOf(&t), onset: a.Onset}
-	var in *incident
 	for i := range scopes {
 		key, ok := c.scopeKey(i, &t)
 		if !ok {
@@ -119,6 +120,7 @@ func (c *Correlator) begin(a *foreshock.Anomaly, rule string) *incident {
 		if s == nil || !s.breaksOut(first, i, c.config.JoinWithin) {
 			continue
 		}
+		rule = c.speakUp(a, rule)
 		if in = c.gather(s, first, a, rule); in != nil {
 			key, _ = c.scopeKey(i, &t)
 			c.enter(in, key, a.Onset)
@@ -127,7 +129,7 @@ func (c *Correlator) begin(a *foreshock.Anomaly, rule string) *incident {
 	}
 	if in == nil {
 		if in = c.found(a, rule); in == nil {
-			return nil
+			return nil, rule
 		}
 		c.remember(start{in, first.thing, a.Onset})
 	}
@@ -136,7 +138,24 @@ func (c *Correlator) begin(a *foreshock.Anomaly, rule string) *incident {
 			c.scopes.at(key).add(start{in, first.thing, a.Onset}, c.config.JoinWithin)
 		}
 	}
-	return in
+	return in, rule
+}
+
+// speakUp is the rule that selects a in an outbreak: rule, or that of its group, unless that
+// asks how long something lasts, or what is like it was dismissed.
+func (c *Correlator) speakUp(a *foreshock.Anomaly, rule string) string {
+	if rule != "" || a.Group == nil || a.Phase == foreshock.Ended {
+		return rule
+	}
+	of := a.Group.Labels.Get(foreshock.RuleLabel)
+	if c.holds[of].For > 0 {
+		return rule
+	}
+	if c.doubts(a, of) {
+		c.withheld++
+		return rule
+	}
+	return of
 }
 
 // add takes in a start, and lets go of those that no other will be near.

@@ -2,6 +2,7 @@ package rca
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -61,64 +62,118 @@ func shop() set {
 	s := set{name: shopName}
 	for k, f := range faults() {
 		for seed := range seeds {
-			s.incidents = append(s.incidents, f.happens(uint64(k), uint64(seed)))
+			s.incidents = append(s.incidents, f.happens(uint64(k), uint64(seed), briefly()))
 		}
 	}
 	return s
 }
 
 // happens plays one fault.
-func (f *fault) happens(kind, seed uint64) incident {
+func (f *fault) happens(kind, seed uint64, when season) incident {
 	r := rand.New(rand.NewPCG(kind+1, seed+1))
-	w := &world{r: r, all: town()}
+	w := &world{r: r, counts: when.counters, all: town()}
 	culprit := r.IntN(services)
 	if f.hits != nil {
 		culprit = f.hits[r.IntN(len(f.hits))]
 	}
 	strength := 1 + r.Float64()
 	bystander := (culprit + 1 + r.IntN(services-1)) % services
-	busy, from := r.IntN(2) == 0, faultTick-60+r.IntN(90) // ticks: 15 min before to 7 after
-	w.at = func(service, tick int) pressure {
-		p := pressure{}
-		if since := tick - faultTick + f.since; service == culprit && f.press != nil && since >= 0 {
-			p = f.press(since, strength)
+	busy, from := r.IntN(2) == 0, when.before-60+r.IntN(90) // ticks: 15 min before to 7 after
+	w.suffer(f, culprit, strength, when)
+	if alone := w.at; busy && when.bystander {
+		w.at = func(service, tick int) pressure {
+			p := alone(service, tick)
+			if service == bystander && tick >= from && tick < from+12 {
+				p.cpu += .5
+				p.disk += .05
+			}
+			return p
 		}
-		if busy && service == bystander && tick >= from && tick < from+12 {
-			p.cpu += .5
-			p.disk += .05
-		}
-		return p
 	}
-	w.batch = func(tick int) float64 {
-		if f.batch > 0 && tick >= faultTick {
-			return f.batch * strength
-		}
-		return .2
-	}
-	w.run()
+	w.run(when.ticks())
 
-	onset := shopStarts + faultTick*interval
+	onset := shopStarts + int64(when.before)*interval
 	truth := w.all[culprit].name
 	if f.batch > 0 {
 		truth = "batch"
 	}
-	q := cause.Question{Onset: onset, Until: shopStarts + ticks*interval}
+	q := cause.Question{Onset: onset, Until: onset + int64(when.during)*interval, Candidates: w.candidates()}
+	for i := range q.Candidates {
+		c := &q.Candidates[i]
+		if f.change != "" && c.Place == truth {
+			c.Changes = append(c.Changes, cause.Change{What: f.change, T: onset - int64(r.IntN(120_000))})
+		}
+		if when.bystander && c.Place == w.all[bystander].name && r.IntN(2) == 0 {
+			ago := time.Duration(r.IntN(60)) * time.Minute
+			c.Changes = append(c.Changes, cause.Change{What: "it was scaled", T: onset - ago.Milliseconds()})
+		}
+	}
+	q.Edges = edges(q.Candidates, w.dependencies())
+	in := incident{id: fmt.Sprintf("%s-%d", f.name, seed), fault: f.name, truth: truth, question: q}
+	in.began = onset - int64(f.since)*interval
+	if !when.bystander {
+		in.touched = f.touches(culprit, strength, when)
+	}
+	return in
+}
+
+// suffer has the world know one fault.
+func (w *world) suffer(f *fault, culprit int, strength float64, when season) {
+	end := when.before + when.during
+	w.at = func(service, tick int) pressure {
+		since := tick - when.before + f.since
+		if service != culprit || f.press == nil || since < 0 || tick >= end {
+			return pressure{}
+		}
+		return f.press(since, strength)
+	}
+	w.batch = func(tick int) float64 {
+		if f.batch > 0 && tick >= when.before && tick < end {
+			return f.batch * strength
+		}
+		return .2
+	}
+}
+
+// candidates are the places with their series.
+func (w *world) candidates() (all []cause.Candidate) {
 	for _, place := range w.order {
 		c := cause.Candidate{Place: place, Host: len(place) > 5 && place[:5] == "node-"}
 		for _, metric := range w.titles[place] {
 			c.Series = append(c.Series, *w.series[place][metric])
 		}
-		if f.change != "" && place == truth {
-			c.Changes = append(c.Changes, cause.Change{What: f.change, T: onset - int64(r.IntN(120_000))})
-		}
-		if place == w.all[bystander].name && r.IntN(2) == 0 {
-			ago := time.Duration(r.IntN(60)) * time.Minute
-			c.Changes = append(c.Changes, cause.Change{What: "it was scaled", T: onset - ago.Milliseconds()})
-		}
-		q.Candidates = append(q.Candidates, c)
+		all = append(all, c)
 	}
-	q.Edges = edges(q.Candidates, w.dependencies())
-	return incident{id: fmt.Sprintf("%s-%d", f.name, seed), fault: f.name, truth: truth, question: q}
+	return all
+}
+
+// telling is by how much a series must differ from what it would have been, for the fault to
+// have touched it: a fifth, which is what a watch rule asks by default.
+const telling = .2
+
+// touches are the series, as place and metric, that the fault changes: found by having the
+// same happen without noise, beside a shop in which it does not.
+func (f *fault) touches(culprit int, strength float64, when season) map[[2]string]bool {
+	when.before, when.after = max(f.since, 1), 0
+	run := func(f *fault) *world {
+		w := &world{r: rand.New(rand.NewPCG(1, 1)), still: true, all: town()}
+		w.suffer(f, culprit, strength, when)
+		w.run(when.ticks())
+		return w
+	}
+	ill, well := run(f), run(&fault{})
+	touched := map[[2]string]bool{}
+	for place, metrics := range well.series {
+		for metric, a := range metrics {
+			b := ill.series[place][metric]
+			for i := when.before; i < len(a.V); i++ {
+				if len(b.V) < len(a.V) || math.Abs(b.V[i]-a.V[i]) >= telling*math.Abs(a.V[i]) {
+					touched[[2]string{place, metric}] = true
+				}
+			}
+		}
+	}
+	return touched
 }
 
 // dependencies are who calls whom and who runs where.

@@ -16,7 +16,7 @@ type Options struct {
 	Dir  string // with folders of sets; "" for the shop alone
 	Sets []string
 	// Streams has each set played as a stream, too, with nobody to say when something broke:
-	// half a minute.
+	// some minutes.
 	Streams bool
 	// Progress is told what is being measured; nil is nobody.
 	Progress func(what string)
@@ -27,6 +27,10 @@ type incident struct {
 	id, fault string
 	truth     string // the place
 	question  cause.Question
+	began     int64              // ms: when something changed, unnoticed before the onset
+	touched   map[[2]string]bool // series of the shop that it changes, as place and metric
+
+	quietUntil, quietFrom int64 // ms: before and from when on nothing is wrong, as labelled; 0: nobody says
 }
 
 // set is a collection of incidents.
@@ -105,8 +109,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	}
 	r.reliability()
 	for i := range sets {
-		if !o.Streams {
-			break
+		if !o.Streams || sets[i].name == shopName {
+			continue
 		}
 		o.Progress(sets[i].name + ": as a stream")
 		s, err := sets[i].stream(ctx)
@@ -114,6 +118,13 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 			return nil, fmt.Errorf("play %s: %w", sets[i].name, err)
 		}
 		r.Streams = append(r.Streams, s)
+	}
+	if o.Streams {
+		shops, err := shopStreams(ctx, faults(), seeds, calmDays, lastingly(), o.Progress)
+		if err != nil {
+			return nil, fmt.Errorf("play the shop: %w", err)
+		}
+		r.Streams = append(r.Streams, shops...)
 	}
 	return r, nil
 }

@@ -59,7 +59,7 @@ func TestShopFloors(t *testing.T) {
 
 func TestShopIsTheSameTwice(t *testing.T) {
 	f := &faults()[5]
-	a, b := f.happens(5, 3), f.happens(5, 3)
+	a, b := f.happens(5, 3, briefly()), f.happens(5, 3, briefly())
 	if a.truth != b.truth || fmt.Sprint(cause.Rank(a.question)) != fmt.Sprint(cause.Rank(b.question)) {
 		t.Error("the same seed gave two answers")
 	}
@@ -137,11 +137,45 @@ func TestStreamIsJudged(t *testing.T) {
 		{StartsAt: at(182), Inquest: foreshock.Inquest{Causes: []foreshock.Cause{{Place: "b"}, {Place: "a"}}}},
 	}
 	var s Stream
-	quiet, alarms := s.judge([]incident{{truth: "a", question: q}}, told)
-	if s.Found != 1 || s.One != 1 || s.First != 0 || s.Three != 1 || alarms != 1 {
-		t.Errorf("%+v, %d false", s, alarms)
+	fault := incident{truth: "a", question: q, began: q.Onset}
+	s.judge(q.Candidates, []incident{fault}, told, time.Hour)
+	if s.Found != 1 || s.One != 1 || s.First != 0 || s.Three != 1 || s.alarms != 1 {
+		t.Errorf("%+v", s)
 	}
-	if want := (240 - 16) * time.Minute; quiet != want {
-		t.Errorf("quiet for %s, want %s", quiet, want)
+	if want := (240 - 16) * time.Minute; s.quiet != want {
+		t.Errorf("quiet for %s, want %s", s.quiet, want)
+	}
+
+	// Where the set says when nothing is wrong, what is told between is nobody's mistake.
+	fault.quietUntil, fault.quietFrom = at(80), at(240)
+	s = Stream{}
+	s.judge(q.Candidates, []incident{fault}, told, time.Hour)
+	if want := (20 + 60) * time.Minute; s.alarms != 0 || s.quiet != want {
+		t.Errorf("%d false, quiet for %s, want none and %s", s.alarms, s.quiet, want)
+	}
+}
+
+// As a stream, with a day to learn from, a hard fault of the shop is found, the members of its incident
+// are what it changes, and hours in which all is well have none. make eval-rca plays all
+// kinds with seven seeds each, and ten days: docs/causes.md has what came of it.
+func TestShopAsAStream(t *testing.T) {
+	var kinds []fault
+	for _, f := range faults() {
+		if f.name == "errors" || f.name == "dependency down" {
+			kinds = append(kinds, f)
+		}
+	}
+	when := lastingly()
+	when.before = day + 6*hour
+	streams, err := shopStreams(t.Context(), kinds, 1, 0, when, func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := streams[0]
+	if s.Faults != 2 || s.Found != 1 || s.False != 0 || s.Quiet < 12 {
+		t.Errorf("%+v", s)
+	}
+	if s.Precision < .9 || s.Recall < .3 {
+		t.Errorf("of the members %.2f are right, and %.2f of those that should be", s.Precision, s.Recall)
 	}
 }

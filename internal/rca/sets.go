@@ -25,8 +25,14 @@ type labelled struct {
 	Inject int64  `json:"inject"`
 	End    int64  `json:"end"`
 	Graph  string `json:"graph"`
-	Truth  string `json:"truth_service"`
-	Fault  string `json:"truth_fault"`
+
+	// QuietUntil and QuietFrom are before and from when on nothing is wrong, where the set
+	// says so: between them more may be than what is listed.
+	QuietUntil int64 `json:"quiet_until"`
+	QuietFrom  int64 `json:"quiet_from"`
+
+	Truth string `json:"truth_service"`
+	Fault string `json:"truth_fault"`
 }
 
 // afterwards is how long after a fault's end samples still tell of it: they are of the
@@ -81,7 +87,7 @@ func loadSet(dir string) (set, error) {
 		}
 		q := cause.Question{Onset: c.Inject * 1000, Until: (c.End + afterwards) * 1000, Candidates: streams[c.File]}
 		q.Edges = edges(q.Candidates, graphs[c.Graph])
-		s.incidents = append(s.incidents, incident{id: c.ID, fault: c.Fault, truth: c.Truth, question: q})
+		s.incidents = append(s.incidents, incident{id: c.ID, fault: c.Fault, truth: c.Truth, question: q, began: q.Onset, quietUntil: c.QuietUntil * 1000, quietFrom: c.QuietFrom * 1000})
 	}
 	return s, nil
 }

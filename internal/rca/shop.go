@@ -4,20 +4,43 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/foreshock/foreshock/incident/cause"
 )
 
 // The shop: twelve services on four machines, a batch job beside them, all scraped every
-// 15 s, for two hours before a fault and ten minutes from then on.
+// 15 s.
 const (
 	shopName   = "shop"
 	interval   = 15_000 // ms
-	ticks      = 520
-	faultTick  = 480
-	seeds      = 7 // of each kind of fault: 10 × 7 = 70 faults
+	minute     = 60_000 / interval
+	hour       = 60 * minute
+	day        = 24 * hour
+	seeds      = 7  // of each kind of fault: 10 × 7 = 70 faults
+	calmDays   = 10 // without one
 	shopStarts = int64(1_700_000_000_000)
 )
+
+// season is one stay in the shop: so many ticks before a fault, of it and after it, and
+// whether something innocent goes on near it, in every other one.
+type season struct {
+	before, during, after int
+	bystander             bool
+	counters              bool // what a name says is a counter is one, not its rate
+}
+
+// briefly is two hours, a fault of ten minutes, and what else may be taken for it: as hard
+// as ranking gets.
+func briefly() season { return season{before: 2 * hour, during: 10 * minute, bystander: true} }
+
+// lastingly is a day to learn, an hour in which all is well, a fault of ten minutes by itself,
+// and an hour in which all is well again.
+func lastingly() season {
+	return season{before: day + hour, during: 10 * minute, after: hour, counters: true}
+}
+
+func (s season) ticks() int { return s.before + s.during + s.after }
 
 // service is one of the shop's, with what it is like when all is well.
 type service struct {
@@ -93,6 +116,8 @@ type pressure struct {
 // world is one run of the shop.
 type world struct {
 	r      *rand.Rand
+	still  bool // without noise
+	counts bool // what a name says is a counter is one, not its rate
 	all    [services]service
 	at     func(service, tick int) pressure
 	batch  func(tick int) float64 // cores that the batch job burns
@@ -109,6 +134,9 @@ type noise struct {
 
 // value is v as measured.
 func (w *world) value(key string, v float64) float64 {
+	if w.still {
+		return v
+	}
 	n := w.noise[key]
 	if n == nil {
 		n = &noise{wander: .01 + .02*w.r.Float64(), spread: .03 + .07*w.r.Float64(), spikes: .01 * w.r.Float64()}
@@ -120,6 +148,22 @@ func (w *world) value(key string, v float64) float64 {
 		v *= 1.5 + 2.5*w.r.Float64()
 	}
 	return v
+}
+
+// around is what is about 1, as far off as the spread says.
+func (w *world) around(spread float64) float64 {
+	if w.still {
+		return 1
+	}
+	return math.Exp(spread * w.r.NormFloat64())
+}
+
+// anything is between 0 and 1.
+func (w *world) anything() float64 {
+	if w.still {
+		return .5
+	}
+	return w.r.Float64()
 }
 
 // record appends a sample to a series.
@@ -134,18 +178,21 @@ func (w *world) record(place, metric string, tick int, v float64) {
 		w.series[place][metric] = s
 		w.titles[place] = append(w.titles[place], metric)
 	}
+	if n := len(s.V); w.counts && n > 0 && strings.HasSuffix(metric, "_total") {
+		v = s.V[n-1] + v*interval/1000
+	}
 	s.T = append(s.T, shopStarts+int64(tick)*interval)
 	s.V = append(s.V, v)
 }
 
-// run plays all ticks.
-func (w *world) run() {
+// run plays so many ticks.
+func (w *world) run(ticks int) {
 	w.noise, w.series, w.titles = map[string]*noise{}, map[string]map[string]*cause.Series{}, map[string][]string{}
-	phase := w.r.Float64() * 2 * math.Pi
-	patience := 1. // of who calls the frontend: fewer requests while it is slow
+	phase := w.r.Float64() * 2 * math.Pi // at which time of the day it begins
+	patience := 1.                       // of who calls the frontend: fewer requests while it is slow
 	var slowBefore [services]float64
 	for tick := range ticks {
-		load := (1 + .2*math.Sin(phase+2*math.Pi*float64(tick)/5760)) * patience
+		load := (1 + .2*math.Sin(phase+2*math.Pi*float64(tick)/day)) * patience
 		patience = w.tick(tick, load, &slowBefore)
 	}
 }
@@ -160,7 +207,7 @@ func (w *world) tick(tick int, load float64, slowBefore *[services]float64) floa
 		p[i] = w.at(i, tick)
 	}
 	for i := range w.all { // callers come first
-		rate[i] += w.all[i].rate * load * math.Exp(.05*w.r.NormFloat64())
+		rate[i] += w.all[i].rate * load * w.around(.05)
 		for _, c := range w.all[i].calls {
 			rate[c.service] += rate[i] * (1 - p[i].errors) * (1 - p[i].lost) * c.share
 		}
@@ -175,9 +222,9 @@ func (w *world) tick(tick int, load float64, slowBefore *[services]float64) floa
 	for i := len(w.all) - 1; i >= 0; i-- { // callees come first
 		s := &w.all[i]
 		crowd := 1 + 2*max(0, busy[s.node]-2.5)/4 + disk[s.node] // 4 cores
-		own := s.latency * (1 + p[i].slower) * crowd * math.Exp(.1*w.r.NormFloat64())
+		own := s.latency * (1 + p[i].slower) * crowd * w.around(.1)
 		weight := 0.
-		fails[i] = p[i].errors + .001*w.r.Float64()
+		fails[i] = p[i].errors + .001*w.anything()
 		for _, c := range s.calls {
 			y := c.service
 			seen := .5*(slow[y]+slowBefore[y]) + p[y].delay + p[y].lost*1.

@@ -2,6 +2,7 @@ package rca
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"math"
 	"slices"
@@ -32,26 +33,32 @@ type Stream struct {
 	// of such an incident, and among its first three.
 	First float64 `json:"first"`
 	Three float64 `json:"three"`
-	// Quiet are the hours in which nothing was wrong, after the first, which is for
-	// learning, and False the incidents told that began in them, an hour.
+	// Precision is the share of those incidents' series that the fault changes, and Recall that
+	// of the changed series that are among them; 0 where nobody knows which are.
+	Precision float64 `json:"members_precision,omitempty"`
+	Recall    float64 `json:"members_recall,omitempty"`
+	// Quiet are the hours in which nothing was wrong, after those for learning, and False the
+	// incidents told that began in them, an hour.
 	Quiet float64 `json:"quiet_hours"`
 	False float64 `json:"false_per_quiet_hour"`
+
+	quiet                  time.Duration
+	alarms                 int
+	members, right, should int // series of incidents, those of them that a fault touched, and all that one did
 }
 
-// learning is the part of a stream that is not judged.
+// learning is the part of a set's stream that is not judged. The shop's is a day.
 const learning = time.Hour
 
 // followUp is how long after its end a fault may still show.
 const followUp = 5 * time.Minute
 
 // watchAll is the rule of who knows nothing of a system but its metrics.
-const watchAll = "groups: [{name: all, rules: [{watch: all, select: '{job=\"set\"}'}]}]"
+const watchAll = "groups: [{name: all, rules: [{watch: all, select: '{job=~\".+\"}'}]}]"
 
 // stream plays the set. Incidents of one stream share their candidates: they are played once.
 func (s *set) stream(ctx context.Context) (Stream, error) {
-	out := Stream{Set: s.name, Faults: len(s.incidents)}
-	var quiet time.Duration
-	wrong := 0
+	out := Stream{Set: s.name}
 	for first := 0; first < len(s.incidents); {
 		faults := s.incidents[first:]
 		n := 1
@@ -64,16 +71,9 @@ func (s *set) stream(ctx context.Context) (Stream, error) {
 		if err != nil {
 			return out, err
 		}
-		free, alarms := out.judge(faults, told)
-		quiet += free
-		wrong += alarms
+		out.judge(faults[0].question.Candidates, faults, told, learning)
 	}
-	f := float64(out.Faults)
-	out.One /= max(out.Found, 1)
-	out.Found, out.First, out.Three = out.Found/f, out.First/f, out.Three/f
-	if out.Quiet = quiet.Hours(); out.Quiet > 0 {
-		out.False = float64(wrong) / out.Quiet
-	}
+	out.finish()
 	return out, nil
 }
 
@@ -81,17 +81,56 @@ func sameStream(a, b *incident) bool {
 	return len(a.question.Candidates) > 0 && len(b.question.Candidates) > 0 && &a.question.Candidates[0] == &b.question.Candidates[0]
 }
 
-// judge counts what was told of the faults of one stream, and returns how long nothing was
-// wrong and how many incidents began then.
-func (s *Stream) judge(faults []incident, told []foreshock.Incident) (quiet time.Duration, alarms int) {
-	begin, end := span(faults[0].question.Candidates)
+// shopStreams plays the shop: so many seeds of each of the kinds of faults, and then so many
+// stays in which nothing is wrong.
+func shopStreams(ctx context.Context, kinds []fault, seeds, calm int, when season, progress func(string)) ([]Stream, error) {
+	ill, well := Stream{Set: shopName}, Stream{Set: shopName + ", all well"}
+	for k := range kinds {
+		progress("shop: " + kinds[k].name + ", as a stream")
+		for seed := range seeds {
+			in := kinds[k].happens(uint64(k), uint64(seed), when)
+			told, err := play(ctx, &in.question)
+			if err != nil {
+				return nil, err
+			}
+			ill.judge(in.question.Candidates, []incident{in}, told, day*interval*time.Millisecond)
+		}
+	}
+	for seed := range calm {
+		progress(fmt.Sprintf("shop: day %d of %d on which all is well", seed+1, calm))
+		in := (&fault{}).happens(uint64(len(kinds)), uint64(seed), season{before: 2 * day, counters: true})
+		told, err := play(ctx, &in.question)
+		if err != nil {
+			return nil, err
+		}
+		well.judge(in.question.Candidates, nil, told, day*interval*time.Millisecond)
+	}
+	ill.finish()
+	well.finish()
+	return []Stream{ill, well}, nil
+}
+
+// judge takes in what was told of the faults of one stream, and how long nothing was wrong
+// and how many incidents began then. Where a set says which hours those are, no others count.
+func (s *Stream) judge(candidates []cause.Candidate, faults []incident, told []foreshock.Incident, learning time.Duration) {
+	s.Faults += len(faults)
+	begin, end := span(candidates)
 	begin += learning.Milliseconds()
-	quiet = time.Duration(end-begin) * time.Millisecond
+	quiet := end - begin
+	var until, after int64 // nothing is wrong before and after, as labelled
+	if len(faults) > 0 {
+		until, after = faults[0].quietUntil, faults[0].quietFrom
+	}
+	labelled := until != 0
+	if labelled {
+		quiet = max(0, until-begin) + max(0, end-after)
+	}
 	mine := make([]bool, len(told))
 	for i := range faults {
-		q := &faults[i].question
-		from, to := q.Onset-time.Minute.Milliseconds(), q.Until+followUp.Milliseconds()
-		quiet -= time.Duration(min(to, end)-from) * time.Millisecond
+		from, to := faults[i].began-time.Minute.Milliseconds(), faults[i].question.Until+followUp.Milliseconds()
+		if !labelled {
+			quiet -= min(to, end) - from
+		}
 		var of []foreshock.Incident
 		for k := range told {
 			if told[k].StartsAt >= from && told[k].StartsAt < to {
@@ -99,32 +138,65 @@ func (s *Stream) judge(faults []incident, told []foreshock.Incident) (quiet time
 				of = append(of, told[k])
 			}
 		}
-		if len(of) == 0 {
-			continue
-		}
-		s.Found++
-		if len(of) == 1 {
-			s.One++
-		}
-		best := cause.Told
-		for _, in := range of {
-			if k := slices.IndexFunc(in.Causes, func(c foreshock.Cause) bool { return c.Place == faults[i].truth }); k >= 0 {
-				best = min(best, k)
-			}
-		}
-		if best == 0 {
-			s.First++
-		}
-		if best < 3 {
-			s.Three++
-		}
+		s.weigh(&faults[i], of)
 	}
 	for k := range told {
-		if !mine[k] && told[k].StartsAt >= begin {
-			alarms++
+		at := told[k].StartsAt
+		if !mine[k] && at >= begin && (!labelled || at < until || at >= after) {
+			s.alarms++
 		}
 	}
-	return quiet, alarms
+	s.quiet += time.Duration(quiet) * time.Millisecond
+}
+
+// weigh takes in the incidents that began with one fault.
+func (s *Stream) weigh(fault *incident, of []foreshock.Incident) {
+	if len(of) == 0 {
+		return
+	}
+	s.Found++
+	if len(of) == 1 {
+		s.One++
+	}
+	best := cause.Told
+	seen := map[[2]string]bool{}
+	for _, in := range of {
+		if k := slices.IndexFunc(in.Causes, func(c foreshock.Cause) bool { return c.Place == fault.truth }); k >= 0 {
+			best = min(best, k)
+		}
+		for _, m := range in.Members {
+			if !m.Series.IsGroup() {
+				seen[[2]string{m.Series.Labels.Get(m.Series.PlaceLabel()), m.Series.Name()}] = true
+			}
+		}
+	}
+	if best == 0 {
+		s.First++
+	}
+	if best < 3 {
+		s.Three++
+	}
+	if fault.touched == nil {
+		return
+	}
+	s.members += len(seen)
+	s.should += len(fault.touched)
+	for k := range seen {
+		if fault.touched[k] {
+			s.right++
+		}
+	}
+}
+
+// finish makes shares of what was counted.
+func (s *Stream) finish() {
+	f := float64(max(s.Faults, 1))
+	s.One /= max(s.Found, 1)
+	s.Found, s.First, s.Three = s.Found/f, s.First/f, s.Three/f
+	s.Precision, s.Recall = float64(s.right)/float64(max(s.members, 1)), float64(s.right)/float64(max(s.should, 1))
+	if s.Quiet = s.quiet.Hours(); s.Quiet > 0 {
+		s.False = float64(s.alarms) / s.Quiet
+	}
 }
 
 // span is the time of the first and of the last sample.
@@ -183,12 +255,12 @@ func batches(q *cause.Question) iter.Seq2[*foreshock.Batch, error] {
 	}
 	var columns []column
 	for _, c := range q.Candidates {
-		where := "service"
+		where, job := "service", c.Place
 		if c.Host {
-			where = "node"
+			where, job = "node", "node"
 		}
 		for _, s := range c.Series {
-			ls := labels.FromStrings(model.MetricNameLabel, s.Name, "job", "set", where, c.Place, "title", s.Title)
+			ls := labels.FromStrings(model.MetricNameLabel, s.Name, "job", job, where, c.Place, "title", s.Title)
 			columns = append(columns, column{foreshock.NewSeries(ls), s.T, s.V})
 		}
 	}

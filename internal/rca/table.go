@@ -44,12 +44,20 @@ func (r *Report) Table(w io.Writer) error {
 	}
 	fmt.Fprintf(t, "\nBrier score of all causes told: %.3f\n", r.Brier)
 	if r.Streams != nil {
-		fmt.Fprintln(t, "\n| as a stream \t| faults \t| an incident \t| one only \t| true cause first \t| among three \t| quiet hours \t| false an hour \t|")
-		fmt.Fprintln(t, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
+		fmt.Fprintln(t, "\n| as a stream \t| faults \t| an incident \t| one only \t| true cause first \t| among three \t| members right \t| of all \t| quiet hours \t| false an hour \t|")
+		fmt.Fprintln(t, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
 	}
 	for _, x := range r.Streams {
-		fmt.Fprintf(t, "| %s \t| %d \t| %.2f \t| %.2f \t| %.2f \t| %.2f \t| %.0f \t| %.2f \t|\n",
-			x.Set, x.Faults, x.Found, x.One, x.First, x.Three, x.Quiet, x.False)
+		of := func(known bool, share float64) string {
+			if !known {
+				return "–"
+			}
+			return fmt.Sprintf("%.2f", share)
+		}
+		faults := x.Faults > 0
+		fmt.Fprintf(t, "| %s \t| %d \t| %s \t| %s \t| %s \t| %s \t| %s \t| %s \t| %.0f \t| %.3f \t|\n",
+			x.Set, x.Faults, of(faults, x.Found), of(faults, x.One), of(faults, x.First), of(faults, x.Three),
+			of(x.Recall > 0, x.Precision), of(x.Recall > 0, x.Recall), x.Quiet, x.False)
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("write report: %w", err)
