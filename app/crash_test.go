@@ -74,9 +74,12 @@ rule_files: [rules.yml]
 remote_write: [{url: "%[1]s/write", metadata_config: {send: false}, queue_config: {batch_send_deadline: 1ms, min_backoff: 1ms}}]
 remediation:
   mode: auto
+  single_instance: true
   max_per_hour: 60
+  cooldown: 0s
   webhook_token_file: token
-  actions: [{name: calm, webhook: {url: "%[1]s/deed"}}]
+  approval_token: person
+  actions: [{name: calm, webhook: {url: "%[1]s/deed"}, verify: {within: 0s}}]
 `, h.world.URL),
 	} {
 		if err := os.WriteFile(filepath.Join(h.dir, name), []byte(text), 0o600); err != nil {
@@ -155,6 +158,9 @@ func (h *house) live(dir string, fs disk.FS) (a *App, end func()) {
 	}
 	stopped := a.start()
 	h.await("the process to be ready", a.ready.Load)
+	if err := a.remediation.Resume("a person", "for the first time, or again"); err != nil {
+		h.t.Fatal(err)
+	}
 	return a, func() {
 		if err := a.stop(stopped); err != nil {
 			h.t.Error(err)

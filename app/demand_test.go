@@ -38,7 +38,7 @@ groups:
 	run.Command = []string{"/bin/sh", "-c", `echo "$1" >> "$0"`, replicas, "${value}"}
 	c := remediation.DefaultConfig()
 	c.Mode, c.WebhookToken, c.ApprovalToken = remediation.Auto, "token", "another"
-	c.MaxPerDay = 24
+	c.MaxPerDay, c.SingleInstance = 24, true
 	c.Actions = []remediation.ActionConfig{{
 		Name: "scale", Exec: &run,
 		Scale:  &remediation.ScaleConfig{Per: 100, Min: 4, Max: 7, MaxError: 1},

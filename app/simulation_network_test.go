@@ -32,7 +32,6 @@ type network struct {
 	attached map[string]http.Handler
 	cut      map[string]time.Time // until when nothing reaches it
 	rough    bool                 // requests are lost, doubled and late
-	life     int                  // of Foreshock, which can send
 }
 
 func newNetwork(seed uint64, note func(string, ...any)) *network {
@@ -54,14 +53,6 @@ func (n *network) attach(name string, h http.Handler) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.attached[name] = h
-}
-
-// bury has what Foreshock's earlier lives send reach nobody, and nothing reach them.
-func (n *network) bury(life int) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.life = life
-	n.attached["foreshock"] = nil
 }
 
 // weather cuts something off now and then, until the calm.
@@ -163,20 +154,20 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// transport is how one life of Foreshock sends.
+// transport is how one life of Foreshock sends, until it hangs up.
 type transport struct {
 	*network
-	of int
+	life context.Context
 }
 
 // RoundTrip implements http.RoundTripper.
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	t.mu.Lock()
-	alive := t.of == t.life
-	t.mu.Unlock()
-	if !alive {
+	if t.life.Err() != nil {
 		return nil, errCut
 	}
+	ctx, cancel := context.WithCancel(req.Context())
+	defer cancel()
+	defer context.AfterFunc(t.life, cancel)()
 	var body []byte
 	if req.Body != nil {
 		var err error
@@ -185,7 +176,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		_ = req.Body.Close()
 	}
-	resp, err := t.carry(req.Context(), "foreshock", req.URL.Host, req.Method, req.URL.Path, req.Header, body)
+	resp, err := t.carry(ctx, "foreshock", req.URL.Host, req.Method, req.URL.Path, req.Header, body)
 	if err != nil {
 		return nil, err
 	}

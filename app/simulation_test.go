@@ -3,6 +3,7 @@ package app
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -80,7 +81,8 @@ type simulation struct {
 	faults        []simulatedFault
 	app           *App
 	stopped       stages
-	life          int // of the process: the how manieth
+	hangUp        context.CancelFunc // ends what the process sends
+	life          int                // of the process: the how manieth
 	kills         int
 }
 
@@ -100,10 +102,13 @@ alerting:
     - {timeout: 5s, static_configs: [{targets: [am-0, am-1, am-2]}]}
 remediation:
   mode: auto
+  single_instance: true
   webhook_token: simulated
+  approval_token: person
   max_per_hour: 60
+  cooldown: 1s
   actions:
-    - {name: note, exec: {command: [./note.sh]}}
+    - {name: note, exec: {command: [./note.sh]}, verify: {within: 0s}}
 `
 
 const simulatedRules = `
@@ -170,12 +175,14 @@ func (s *simulation) start() {
 	if *simulateLog {
 		logger = slog.New(slog.NewTextHandler(s.t.Output(), nil)).With("life", s.life)
 	}
+	var sending context.Context
+	sending, s.hangUp = context.WithCancel(context.Background())
 	a, err := New(Options{
 		ConfigFile:         filepath.Join(s.dir, "foreshock.yml"),
 		StoragePath:        s.storage(),
 		CheckpointInterval: 7 * time.Minute,
 		Web:                &web.FlagConfig{WebConfigFile: new(string)},
-		Transport:          transport{s.network, s.life},
+		Transport:          transport{s.network, sending},
 		Logger:             logger,
 	})
 	if err != nil {
@@ -183,12 +190,18 @@ func (s *simulation) start() {
 	}
 	s.app = a
 	s.stopped = a.start()
+	if s.life == 0 {
+		if err := a.remediation.Resume("a person", "for the first time"); err != nil {
+			s.t.Fatal(err)
+		}
+	}
 	s.network.attach("foreshock", a.server.Handler)
 }
 
 // stop ends the process in order.
 func (s *simulation) stop() {
 	s.network.attach("foreshock", nil)
+	s.hangUp() // a network that is slow would be waited for
 	if err := s.app.stop(s.stopped); err != nil {
 		s.t.Errorf("life %d ends with %v", s.life, err)
 	}
@@ -207,7 +220,8 @@ func (s *simulation) kill() {
 	if s.random.IntN(2) == 0 {
 		s.tear()
 	}
-	s.network.bury(s.life)
+	s.network.attach("foreshock", nil)
+	s.hangUp()                // nobody hears of it any more
 	_ = s.app.stop(s.stopped) // nobody asks
 }
 
@@ -366,14 +380,15 @@ func (s *simulation) told() map[string]simulatedAlert {
 	return all
 }
 
-// toldAll wants an alert for each fault, one name for it everywhere, and the last one, which
-// goes on, at every Alertmanager.
+// toldAll wants one alert for each fault, of one name everywhere, which may begin with some
+// noise of the same series before it, and the last one, which goes on, at every
+// Alertmanager.
 func (s *simulation) toldAll() {
 	s.t.Helper()
 	for i, f := range s.faults {
 		names := map[string]time.Time{}
 		for name, a := range s.told() {
-			if a.Labels["host"] == hostName(f.host) && a.StartsAt.After(f.from.Add(-time.Minute)) && a.StartsAt.Before(f.to) {
+			if a.Labels["host"] == hostName(f.host) && a.StartsAt.After(f.from.Add(-time.Hour)) && a.StartsAt.Before(f.to) {
 				names[name] = a.StartsAt
 			}
 		}

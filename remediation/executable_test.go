@@ -44,7 +44,7 @@ func TestHostileExecutablesAreJudgedByTheStream(t *testing.T) {
 				Config: DefaultConfig(), Dir: filepath.Join(t.TempDir(), "ledger"),
 				Remedies: []*rules.Remedy{{Name: "r", Match: restart.Match, Action: "hook"}},
 			}
-			w.o.Config.Mode, w.o.Config.WebhookToken, w.o.Config.ApprovalToken = Auto, token, approvalToken
+			w.o.Config.Mode, w.o.Config.WebhookToken, w.o.Config.ApprovalToken, w.o.Config.SingleInstance = Auto, token, approvalToken, true
 			w.o.Config.Actions = []ActionConfig{{Name: "hook", Exec: &run, Verify: &VerifyConfig{Within: model.Duration(time.Second)}}}
 			var looks atomic.Int64
 			w.o.Watch = func(context.Context, string) ([]Sight, error) {

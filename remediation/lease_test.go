@@ -392,6 +392,10 @@ func replica(dir string) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
+	if err := r.Resume("a person", "for the first time"); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
 	go r.Run()
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {

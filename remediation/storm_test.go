@@ -133,7 +133,7 @@ func (s *storm) options(dir string) Options {
 	run := DefaultExecConfig()
 	run.Command = []string{"/bin/true"}
 	c := DefaultConfig()
-	c.Mode, c.WebhookToken, c.ApprovalToken = oneOf(rng, Auto, Auto, Auto, Approve), token, approvalToken
+	c.Mode, c.WebhookToken, c.ApprovalToken, c.SingleInstance = oneOf(rng, Auto, Auto, Auto, Approve), token, approvalToken, true
 	c.MaxPerHour, c.MaxPerDay, c.MaxTotalPerHour = 1+rng.IntN(5), 2+rng.IntN(8), 2+rng.IntN(8)
 	c.MaxConcurrent, c.QueueSize = 1+rng.IntN(3), 1+rng.IntN(64)
 	c.Cooldown = model.Duration(oneOf(rng, time.Minute, 5*time.Minute, 20*time.Minute))

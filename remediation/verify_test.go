@@ -90,7 +90,7 @@ func (l *lab) prepare(plan) (deed, error) {
 func newLab(t *testing.T, sights func(started, now time.Time) []Sight) *lab {
 	l := &lab{sights: sights, undoes: true, world: &world{t: t}}
 	l.o = Options{Config: DefaultConfig(), Dir: filepath.Join(t.TempDir(), "ledger"), Remedies: []*rules.Remedy{restart}}
-	l.o.Config.Mode, l.o.Config.WebhookToken, l.o.Config.ApprovalToken = Auto, token, approvalToken
+	l.o.Config.Mode, l.o.Config.WebhookToken, l.o.Config.ApprovalToken, l.o.Config.SingleInstance = Auto, token, approvalToken, true
 	hook := DefaultWebhookConfig()
 	hook.URL = "http://localhost/never"
 	l.o.Config.Actions = []ActionConfig{{Name: "restart", Targets: []string{"a", "b"}, Webhook: &hook}}

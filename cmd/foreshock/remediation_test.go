@@ -21,6 +21,7 @@ import (
 func startRemedies(ts *testscript.TestScript, _ bool, _ []string) {
 	c := remediation.DefaultConfig()
 	c.Mode, c.WebhookToken, c.ApprovalToken = remediation.Approve, "canary-sender", "canary-person"
+	c.SingleInstance = true
 	run := remediation.DefaultExecConfig()
 	run.Command = []string{"/bin/echo", "restarted", "${target}"}
 	c.Actions = []remediation.ActionConfig{{Name: "restart", Targets: []string{"cart-7"}, Exec: &run, Verify: &remediation.VerifyConfig{}}}

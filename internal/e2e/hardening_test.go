@@ -239,6 +239,8 @@ alerting:
       basic_auth: {username: a, password_file: password.secret}
 remediation:
   mode: auto
+  single_instance: true
+  approval_token_file: approval.token
   webhook_token_file: token.secret
   actions:
     - name: call
@@ -265,7 +267,9 @@ groups:
       - {watch: load, select: load, emit: all}
       - {remedy: call_it, match: '{rule="load"}', action: tell}
 `)
+	write(t, s, "approval.token", canary+"-approval")
 	p := sidecar(t, s, "--log.level=debug", "--web.enable-lifecycle", "--web.enable-pprof")
+	resume(t, s)
 	from := time.Now().Add(-510 * 15 * time.Second).UnixMilli()
 	for n := range 510 {
 		if status, err := post(s.URL(9797, "/api/v1/write"), fleetRequest(n, from), http.Header{"Authorization": {"Bearer " + canary + "-sent"}}); err != nil || status != http.StatusNoContent {

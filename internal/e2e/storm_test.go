@@ -23,6 +23,7 @@ var realStorms = flag.Int("real-storms", 1, "how many storms TestRealStorm goes 
 const stormConfig = `
 remediation:
   mode: auto
+  single_instance: true
   webhook_token_file: webhook.token
   approval_token_file: approval.token
   max_per_hour: 6

@@ -34,7 +34,7 @@ type downstream struct {
 	mood   mood
 	change chan struct{} // closed when the mood changes
 	last   map[string]int64
-	gap    int64 // the longest between two scores of a series, ms
+	gap    int64  // the longest between two scores of a series, ms
 	where  string // the longest gap was
 	scores int
 	led    int // requests that followed a redirect to another host, with credentials
