@@ -108,6 +108,10 @@ eval-rca: build ## measure how often the cause of an incident is found, on seede
 e2e-k8s: $(TOOLS)/kube-apiserver $(TOOLS)/etcd ## act in a real Kubernetes API server, whose first build takes ten minutes; ARGS=-record writes the conversations that `make test` replays
 	go test ./remediation -count 1 -timeout 15m -run Kubernetes -kubernetes $(TOOLS) $(ARGS)
 
+.PHONY: sim
+sim: ## simulated lives of the whole process among bad networks and kills; SEEDS=200, from SEED=1; a failure prints its seed
+	go test ./app -run TestSimulation -timeout 2h -v -sim.seeds $(or $(SEEDS),200) -sim.first $(or $(SEED),1)
+
 .PHONY: storm
 storm: ## 10 000 simulated storms of alerts, crashes, set clocks and pauses over remediation; a failure prints its seed
 	go test ./remediation -run 'TestStorm$$' -timeout 2h -v -storms $(or $(STORMS),10000) -storm.seed $(or $(SEED),1)

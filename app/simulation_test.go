@@ -47,7 +47,7 @@ func TestSimulation(t *testing.T) {
 				s.run()
 				s.judge()
 				if t.Failed() {
-					t.Logf("again by: go test ./app -run TestSimulation -sim.first=%d -sim.seeds=1 -sim.log\n%s", seed, strings.Join(s.diary, "\n"))
+					t.Logf("again by: make sim SEEDS=1 SEED=%d\n%s", seed, strings.Join(s.diary, "\n"))
 				} else {
 					t.Logf("%s: %d samples acknowledged, %d alerts told, %d remedies, %d kills", time.Since(began), s.acknowledged(), len(s.told()), len(s.remedies()), s.kills)
 				}
