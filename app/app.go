@@ -64,6 +64,7 @@ type Options struct {
 	SyncAlways         bool
 	LogLimit           int64         // bytes of the ingest log; 0 means 4 GiB
 	CheckpointInterval time.Duration // 0 means 5 minutes
+	MemoryLimit        int64         // bytes the process may take, 256 MiB at least; 0 is any
 	// Web holds the listen addresses and the exporter-toolkit file with TLS and
 	// authentication.
 	Web             *web.FlagConfig
@@ -111,6 +112,10 @@ func New(o Options) (*App, error) {
 	}
 	cfg, err := config.Load(o.ConfigFile)
 	if err != nil {
+		return nil, err
+	}
+	confine(cfg, o.MemoryLimit)
+	if err := setMemoryLimit(o.MemoryLimit); err != nil {
 		return nil, err
 	}
 	if o.MaxConnections < 0 {

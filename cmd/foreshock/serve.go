@@ -39,6 +39,9 @@ func addServe(k *kingpin.Application) (string, command) {
 		Default("4GiB").BytesVar(&limit)
 	cmd.Flag("storage.checkpoint-interval", "How often all that was learned is written down, so that a restart replays no more than that.").
 		Default("5m").DurationVar(&opts.CheckpointInterval)
+	var memory units.Base2Bytes
+	cmd.Flag("memory.limit", "How much memory the process may take, 256MiB at least; 0 is any. Beyond 64MiB for the program, half of it is the most that detector.memory_limit may be, a sixth receiver.max_cached_bytes, a tenth receiver.max_buffered, and the collector works harder near it. At the limit known series are scored as ever and new ones refused.").
+		Default("0").BytesVar(&memory)
 	cmd.Flag("web.max-connections", "How many connections there may be at once, half of them from one address. Beyond it those go first whose request has not begun or drips, the oldest of them, then those that idle.").
 		Default("4096").IntVar(&opts.MaxConnections)
 	cmd.Flag("web.enable-lifecycle", "Allow reload by POST /-/reload; SIGHUP always works.").
@@ -55,7 +58,7 @@ func addServe(k *kingpin.Application) (string, command) {
 		collectSooner()
 		logConfig.Writer = stderr
 		opts.Logger = promslog.New(&logConfig)
-		opts.SyncAlways, opts.LogLimit = *sync == "always", int64(limit)
+		opts.SyncAlways, opts.LogLimit, opts.MemoryLimit = *sync == "always", int64(limit), int64(memory)
 
 		a, err := app.New(opts)
 		if err != nil {
@@ -78,7 +81,8 @@ func addServe(k *kingpin.Application) (string, command) {
 // allocates next to nothing, so that it runs seldom either way, but all of the time there
 // is as much room for garbage as the measure says: docs/benchmarks.md has the figures.
 //
-// A limit for the collector is left to GOMEMLIMIT. What detector.memory_limit bounds is
+// A limit for the collector is left to GOMEMLIMIT, and to --memory.limit, which sees to it
+// that what is alive stays well below. What detector.memory_limit bounds is
 // alive, and a collector that is told to free what is alive does nothing else any more.
 func collectSooner() {
 	if os.Getenv("GOGC") == "" {
