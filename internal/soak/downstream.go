@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"sync"
 	"time"
 
@@ -34,7 +35,7 @@ type downstream struct {
 	mood   mood
 	change chan struct{} // closed when the mood changes
 	last   map[string]int64
-	gap    int64 // the longest between two scores of a series, ms
+	gap    int64  // the longest between two scores of a series, ms
 	where  string // the longest gap was
 	scores int
 	led    int // requests that followed a redirect to another host, with credentials
@@ -133,8 +134,8 @@ func (d *downstream) take(body []byte) {
 				number = l.Value
 			}
 		}
-		if name != foreshock.ScoreMetric {
-			continue
+		if n, err := strconv.Atoi(number); err != nil || n >= watched || name != foreshock.ScoreMetric {
+			continue // of others only what is anomalous is emitted
 		}
 		for _, s := range ts.Samples {
 			if (foreshock.Sample{V: s.Value}).Stale() {
