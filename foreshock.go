@@ -390,17 +390,10 @@ type Incident struct {
 	Dropped int
 	// Evidence is what logs say, as far as it was looked up by now. No correlator sets it.
 	Evidence []Evidence
-	// Causes are what it likely comes from, the likeliest first; none until they are known.
-	Causes []Cause
+	// Inquest is what it likely comes from.
+	Inquest
 	// Dismissal is who said that it was a false alarm; nil where nobody did.
 	Dismissal *Dismissal
-}
-
-// Cause is a place that an incident may come from. Nobody can be certain of it.
-type Cause struct {
-	Place      string
-	Confidence float64  // how often one that looked like this was it, 0–1
-	Evidence   []string // why it is suspected, the weightiest reason first
 }
 
 // Dismissal is a person's word that an incident was a false alarm.

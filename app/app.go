@@ -28,6 +28,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -71,7 +72,9 @@ type Options struct {
 	MaxConnections  int  // at once; 0 means 4096
 	EnableLifecycle bool // allow POST /-/reload
 	EnablePprof     bool // serve /debug/pprof/
-	Logger          *slog.Logger
+	// Transport carries what is sent downstream, in the network's place; nil is the network.
+	Transport http.RoundTripper
+	Logger    *slog.Logger
 }
 
 // App is one running Foreshock.
@@ -179,7 +182,8 @@ func New(o Options) (*App, error) {
 		Registerer: a.registry,
 		Logger:     o.Logger.With("component", "detector"),
 	})
-	a.inquest = inquest.New(a.detector, a.incidents.setCauses, o.Logger.With("component", "inquest"))
+	a.inquest = inquest.New(a.detector, a.incidents.setInquest, o.Logger.With("component", "inquest"))
+	a.inquest.SetRules(cfg.Rules)
 	watchInquest(a.registry, a.inquest)
 	a.query = query.New(query.Options{
 		Config:     cfg.Query,
@@ -234,6 +238,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		Recall:         time.Duration(cfg.Detector.Window),
 		Blindness:      a.sight.blindness,
 		Silenced:       func(id, by, why string) { a.incidents.silenced(id, by, why) },
+		Transport:      a.opts.Transport,
 		Registerer:     a.registry,
 		Logger:         a.logger.With("component", "emitter"),
 	}
@@ -247,8 +252,10 @@ func (a *App) observe(f foreshock.Findings) {
 	}
 	if a.keeper.replaying.Load() {
 		// Scores were written before, as far as they could be; of incidents Alertmanager
-		// knows which is which.
-		if told := a.incidents.observe(f); len(told) > 0 {
+		// knows which is which. Of those that were dismissed it was told the end.
+		told := a.incidents.observe(f)
+		told = slices.DeleteFunc(told, func(in foreshock.Incident) bool { return in.Dismissal != nil })
+		if len(told) > 0 {
 			a.emitter.Offer(foreshock.Report{Findings: foreshock.Findings{Now: f.Now}, Incidents: told})
 		}
 		return

@@ -15,7 +15,6 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/console"
-	"github.com/foreshock/foreshock/emitter"
 	"github.com/foreshock/foreshock/incident"
 	"github.com/foreshock/foreshock/internal/inquest"
 	"github.com/foreshock/foreshock/journal"
@@ -47,7 +46,6 @@ func newIncidents(c incident.Config, r *rules.Set, dir string, reg prometheus.Re
 	}
 	i := &incidents{journal: log, logger: logger, correlator: incident.New(c)}
 	i.correlator.SetRules(r)
-	i.correlator.SetGrade(emitter.Severity)
 	if err := i.recall(time.Now()); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
@@ -58,6 +56,7 @@ func newIncidents(c incident.Config, r *rules.Set, dir string, reg prometheus.Re
 // recall learns what was learned before now, and drops from the journal what is old.
 func (i *incidents) recall(now time.Time) error {
 	var kept [][]byte
+	var lessons []incident.Lesson
 	all := 0
 	err := i.journal.Replay(func(text []byte) error {
 		all++
@@ -67,7 +66,7 @@ func (i *incidents) recall(now time.Time) error {
 			return nil
 		}
 		if now.Sub(foreshock.Time(l.Dismissal.At)) < remembered {
-			i.correlator.Learn(l)
+			lessons = append(lessons, l)
 			kept = append(kept, bytes.Clone(text))
 		}
 		return nil
@@ -75,7 +74,8 @@ func (i *incidents) recall(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	kept = kept[max(len(kept)-maxLessons, 0):]
+	kept, lessons = kept[max(len(kept)-maxLessons, 0):], lessons[max(len(lessons)-maxLessons, 0):]
+	i.correlator.Relearn(lessons)
 	if len(kept) < all {
 		return i.journal.Rewrite(kept)
 	}
@@ -128,6 +128,10 @@ func watchInquest(reg prometheus.Registerer, q *inquest.Inquest) {
 		Name: "foreshock_inquest_incidents_skipped_total",
 		Help: "Incidents whose cause was not looked for because as many as allowed were open.",
 	}, func() float64 { return float64(q.Skipped()) })
+	f.NewCounterFunc(prometheus.CounterOpts{
+		Name: "foreshock_inquest_places_skipped_total",
+		Help: "Places near an incident that were not looked at for its cause because there were more than a question takes in.",
+	}, func() float64 { return float64(q.Unlooked()) })
 }
 
 func (i *incidents) observe(f foreshock.Findings) []foreshock.Incident {
@@ -136,10 +140,10 @@ func (i *incidents) observe(f foreshock.Findings) []foreshock.Incident {
 	return i.correlator.Observe(f)
 }
 
-func (i *incidents) setCauses(id string, causes []foreshock.Cause) {
+func (i *incidents) setInquest(id string, found foreshock.Inquest) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.correlator.SetCauses(id, causes)
+	i.correlator.SetInquest(id, found)
 }
 
 func (i *incidents) list() []foreshock.Incident {
@@ -168,10 +172,14 @@ func (i *incidents) restore(image []byte) error {
 	return i.correlator.Restore(image)
 }
 
-// firing are the incidents that Alertmanager has to know of.
+// firing are the incidents that Alertmanager has to know of, and not of those that were
+// dismissed since their state was saved.
 func (i *incidents) firing() (firing []foreshock.Incident) {
-	for _, in := range i.list() {
-		if in.State == foreshock.Firing {
+	all := i.list()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, in := range all {
+		if in.State == foreshock.Firing && !i.correlator.ToBeDismissed(in.ID) {
 			firing = append(firing, in)
 		}
 	}

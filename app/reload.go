@@ -47,6 +47,7 @@ func (a *App) applyConfig() (err error) {
 	a.detector.SetRules(next.Rules)
 	a.evaluator.SetExpressions(next.Rules.Expressions())
 	a.incidents.apply(next.Incident, next.Rules)
+	a.inquest.SetRules(next.Rules)
 	a.query.SetConfig(next.Query)
 
 	a.config = next

@@ -187,7 +187,7 @@ func (a *App) status() console.Status {
 // told are the incidents with what logs say of them by now.
 func (a *App) told() []foreshock.Incident {
 	all := a.incidents.list()
-	a.evidence.Attach(all)
+	a.evidence.Show(all)
 	return all
 }
 

@@ -37,7 +37,8 @@ type Config struct {
 	MemoryLimit units.Base2Bytes `yaml:"memory_limit"`
 
 	// Window is how far back raw samples are kept for the console and the API,
-	// counted from a series' newest sample.
+	// counted from a series' newest sample. Of a series scraped less often than every two
+	// minutes a day is kept where this is less, as an hour of it does not say what is usual.
 	Window prommodel.Duration `yaml:"window"`
 
 	// Threshold is the raw score, between 0 and 1, at which a series is anomalous

@@ -172,7 +172,7 @@ func TestMemoryIsTrue(t *testing.T) {
 // At memory_limit new series are refused and known ones go on, but are given no season,
 // forecast or place among others any more; what ended makes room.
 func TestMemoryLimit(t *testing.T) {
-	const limit = 13 << 17 // what the first are about to take
+	const limit = 14 << 17 // what the first are about to take
 	c := newCrowd(50)
 	cfg := DefaultConfig()
 	cfg.MemoryLimit = limit

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	prommodel "github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/rules"
@@ -50,5 +51,46 @@ groups:
 		if got < 10 || got > 20 {
 			t.Errorf("window %d of %d minutes without the rule, want 10 or up to 20", i, got)
 		}
+	}
+}
+
+// Of a series that comes every five minutes an hour is a dozen samples: a day is kept.
+func TestSlowSeriesAreKeptForADay(t *testing.T) {
+	c := DefaultConfig()
+	c.WarmUp = 5
+	oneOf := func(name string) *foreshock.Series {
+		return foreshock.NewSeries(labels.FromStrings("__name__", name))
+	}
+	slow, quick := oneOf("slow"), oneOf("quick")
+	d := New(Options{Config: c, Shards: 1, Observe: func(foreshock.Findings) {}})
+	finished := make(chan struct{})
+	go func() { defer close(finished); d.Run() }()
+	defer func() { d.Close(); <-finished }()
+	const days = 3
+	end := int64(days * 24 * 60 * 60_000)
+	for at := int64(1); at <= end; at += 60_000 {
+		b := &foreshock.Batch{Samples: []foreshock.Sample{{Series: quick, T: at, V: float64(at % 7)}}}
+		if at/60_000%5 == 0 {
+			b.Samples = append(b.Samples, foreshock.Sample{Series: slow, T: at, V: float64(at % 11)})
+		}
+		for err := error(foreshock.ErrOverloaded); err != nil; {
+			err = d.Append(t.Context(), b)
+		}
+	}
+	held := map[string]int{}
+	for deadline := time.Now().Add(time.Minute); held["slow"] == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if d.Status().Samples != days*24*60*6/5 {
+			continue
+		}
+		found, err := d.Read(t.Context(), []*labels.Matcher{labels.MustNewMatcher(labels.MatchNotEqual, "__name__", "")}, 0, end, 100_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range found {
+			held[e.Series.Name()] = len(e.T)
+		}
+	}
+	if held["slow"] < 24*12 || held["slow"] > 2*24*12 || held["quick"] < 60 || held["quick"] > 120 {
+		t.Errorf("samples %v, want a day or up to two of slow and an hour or up to two of quick", held)
 	}
 }

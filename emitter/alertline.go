@@ -42,6 +42,7 @@ const (
 // password: "<secret>".
 type alertLine struct {
 	logger    *slog.Logger
+	transport http.RoundTripper // nil is the network
 	registry  *prometheus.Registry
 	notifier  *notifier.Manager
 	discovery *discovery.Manager
@@ -55,8 +56,8 @@ type alertLine struct {
 }
 
 // newAlertLine returns a line of which nothing runs yet.
-func newAlertLine(alerting promconfig.AlertingConfig, external labels.Labels, logger *slog.Logger) (*alertLine, error) {
-	l := &alertLine{logger: logger, registry: prometheus.NewRegistry(), found: map[string]discovery.Configs{}, reached: map[string]*reached{}}
+func newAlertLine(alerting promconfig.AlertingConfig, external labels.Labels, transport http.RoundTripper, logger *slog.Logger) (*alertLine, error) {
+	l := &alertLine{logger: logger, transport: transport, registry: prometheus.NewRegistry(), found: map[string]discovery.Configs{}, reached: map[string]*reached{}}
 	l.life, l.end = context.WithCancel(context.Background())
 	l.notifier = notifier.NewManager(&notifier.Options{
 		QueueCapacity:   notifierCapacity,
@@ -123,8 +124,7 @@ func (l *alertLine) post(ctx context.Context, client *http.Client, req *http.Req
 	defer cancel()
 	defer context.AfterFunc(l.life, cancel)()
 
-	careful := *client
-	careful.CheckRedirect = sameOrigin(client.CheckRedirect)
+	careful := l.careful(client)
 	resp, err := careful.Do(req.WithContext(ctx))
 	if err != nil {
 		return nil, err
@@ -134,9 +134,19 @@ func (l *alertLine) post(ctx context.Context, client *http.Client, req *http.Req
 	if resp.StatusCode/100 != 2 {
 		return nil, fmt.Errorf("server returned HTTP status %s: %s", resp.Status, answer)
 	}
-	l.reach(client, req.URL)
+	l.reach(careful, req.URL)
 	resp.Body = http.NoBody
 	return resp, nil
+}
+
+// careful is the client without redirects to elsewhere.
+func (l *alertLine) careful(client *http.Client) http.Client {
+	careful := *client
+	careful.CheckRedirect = sameOrigin(client.CheckRedirect)
+	if l.transport != nil {
+		careful.Transport = l.transport
+	}
+	return careful
 }
 
 // lineMetrics are those of Prometheus's notifier and service discovery, of the line

@@ -77,7 +77,7 @@ func (a *alertmanager) prepare(o Options) (commit func(), err error) {
 	next := a.line
 	// The comparison sees secrets, which the YAML would hide.
 	if next == nil || !reflect.DeepEqual(a.alerting, o.Alerting) || !labels.Equal(a.external, o.ExternalLabels) {
-		if next, err = newAlertLine(o.Alerting, o.ExternalLabels, a.logger); err != nil {
+		if next, err = newAlertLine(o.Alerting, o.ExternalLabels, a.transport, a.logger); err != nil {
 			return nil, fmt.Errorf("alerting: %w", err)
 		}
 	}

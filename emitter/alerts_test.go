@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/incident/extent"
 )
 
 // desk is a story told to alerts: incidents change, time passes, and what would be
@@ -161,7 +162,7 @@ func TestLabelsStayThoughTheRuleChanges(t *testing.T) {
 	d.composer = newComposer(cpuRule(map[string]string{"severity": "page"}, nil), labels.EmptyLabels(), "")
 	d.observe(new(incident("a", foreshock.Resolved, 5, 25)), at(30))
 	due, _ := d.due(at(30), 0, true)
-	if len(due) != 1 || due[0].Labels.Get("severity") != defaultSeverity {
+	if len(due) != 1 || due[0].Labels.Get("severity") != extent.Warning {
 		t.Errorf("told %v; a changed label would leave the old alert firing", due)
 	}
 }

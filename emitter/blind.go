@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/prometheus/notifier"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/incident/extent"
 )
 
 // blindName is the alert that Foreshock sees nothing. It is about Foreshock itself, so
@@ -43,7 +44,7 @@ func (b *blindAlert) due(now time.Time, is foreshock.Blindness, reachable bool) 
 	}
 	b.nextAt = now.Add(resendDelay)
 	n := &notifier.Alert{
-		Labels: labels.FromStrings(labels.AlertName, blindName, severityLabel, defaultSeverity),
+		Labels: labels.FromStrings(labels.AlertName, blindName, severityLabel, extent.Warning),
 		Annotations: labels.FromStrings(
 			"summary", fmt.Sprintf("Foreshock is blind since %s: %s", b.blindness.Since.UTC().Format("15:04:05 UTC"), b.blindness.Why),
 			"description", "Nothing is judged and no remedy runs. Incidents that were open stay so. See the remote_write of Prometheus: prometheus_remote_storage_samples_pending, prometheus_remote_storage_samples_failed_total.",

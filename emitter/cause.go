@@ -2,7 +2,6 @@ package emitter
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/foreshock/foreshock"
@@ -12,19 +11,17 @@ import (
 const describedCauses = 3
 
 // likely says what an incident may come from, one place a line, with the reasons for the
-// first; "" where nothing is known. How sure that is, it says in words and in tens of
-// percent: more is not known.
+// first; "" where nothing is known.
 func likely(causes []foreshock.Cause) string {
 	var b strings.Builder
 	for k, c := range causes[:min(len(causes), describedCauses)] {
-		percent := 10 * math.Round(10*c.Confidence)
 		switch {
 		case k > 0:
-			fmt.Fprintf(&b, "\nor %s (%s)", shorten(c.Place), about(percent))
+			fmt.Fprintf(&b, "\nor %s (%s)", shorten(c.Place), c.Likelihood())
 		case c.Confidence >= .5:
-			fmt.Fprintf(&b, "likely %s (%s)", shorten(c.Place), about(percent))
+			fmt.Fprintf(&b, "likely %s (%s)", shorten(c.Place), c.Likelihood())
 		default:
-			fmt.Fprintf(&b, "perhaps %s (%s)", shorten(c.Place), about(percent))
+			fmt.Fprintf(&b, "perhaps %s (%s)", shorten(c.Place), c.Likelihood())
 		}
 		if k == 0 {
 			for n, e := range c.Evidence {
@@ -32,16 +29,21 @@ func likely(causes []foreshock.Cause) string {
 				if n == 0 {
 					separator = ": "
 				}
-				b.WriteString(separator + shorten(e))
+				b.WriteString(separator + shorten(e.String()))
 			}
 		}
 	}
 	return b.String()
 }
 
-func about(percent float64) string {
-	if percent < 10 {
-		return "below 10 %"
+// describedChanges are as many as fit on a telephone.
+const describedChanges = 3
+
+// changesText says what was done shortly before the onset or since, the latest last.
+func changesText(i *foreshock.Incident) string {
+	var lines []string
+	for _, c := range i.Changes[max(0, len(i.Changes)-describedChanges):] {
+		lines = append(lines, foreshock.Time(c.T).Format("15:04:05 UTC ")+shorten(c.String()))
 	}
-	return fmt.Sprintf("about %.0f %%", min(percent, 90))
+	return strings.Join(lines, "\n")
 }

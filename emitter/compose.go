@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/incident/extent"
 	"github.com/foreshock/foreshock/internal/annotation"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -31,9 +32,6 @@ const (
 	describedMembers = 10
 	maxSeriesText    = 200
 )
-
-// placeLabels say where a series is, the most telling first.
-var placeLabels = []string{"pod", "node", "nodename", "instance", "host", "service", "svc", "app", "job"}
 
 // composer writes what an alert says of an incident. It is plain data and safe for
 // concurrent use.
@@ -61,7 +59,7 @@ func newComposer(set *rules.Set, external labels.Labels, externalURL string) *co
 // adds, and what the members have in common. They hold no values. A rule's own severity
 // is what it says; else it is that of the incident when it is first told.
 func (c *composer) labels(i *foreshock.Incident) labels.Labels {
-	added := map[string]string{severityLabel: cmp.Or(i.Severity, Severity(i))}
+	added := map[string]string{severityLabel: cmp.Or(i.Severity, extent.Severity(i))}
 	ruleLabels, _ := c.rules.Text(i.Rule)
 	maps.Copy(added, ruleLabels)
 	added[labels.AlertName] = outlierAlert
@@ -120,13 +118,14 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 	}
 	texts["evidence"] = evidenceText(i.Evidence)
 	texts["cause"] = likely(i.Causes)
+	texts["changes"] = changesText(i)
 	if link := c.link(i.ID); link != "" {
 		texts["console"] = link
 	}
 
 	var errs []error
 	ruleLabels, ruleAnnotations := c.rules.Text(i.Rule)
-	if now := Severity(i); ruleLabels[severityLabel] == "" && now != identity.Get(severityLabel) {
+	if now := extent.Severity(i); ruleLabels[severityLabel] == "" && now != identity.Get(severityLabel) {
 		texts["severity_now"] = now // the label stays, or it were another alert
 	}
 	if ruleAnnotations["summary"] != "" && lead != nil && i.Kind != foreshock.Absence {
@@ -254,7 +253,7 @@ func what(s *foreshock.Series) string {
 
 // where is the place of a series, or "".
 func where(s *foreshock.Series) string {
-	return words(placeOf(s).Value, maxWord)
+	return words(extent.PlaceOf(s).Value, maxWord)
 }
 
 // observed is what the series, or those of the group, were found at.

@@ -3,6 +3,7 @@ package emitter
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/foreshock/foreshock"
@@ -28,9 +29,10 @@ type destination interface {
 
 // destinationOptions are what every destination needs.
 type destinationOptions struct {
-	now     func() time.Time
-	metrics *metrics
-	logger  *slog.Logger
+	now       func() time.Time
+	transport http.RoundTripper // nil is the network
+	metrics   *metrics
+	logger    *slog.Logger
 }
 
 // running is a destination's run.

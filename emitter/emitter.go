@@ -21,6 +21,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -53,6 +54,9 @@ type Options struct {
 	Blindness func() foreshock.Blindness
 	// Recall is for how long what was emitted can be read again; 0 keeps nothing.
 	Recall time.Duration
+	// Transport carries all requests in the network's place; nil is the network, as each
+	// destination is configured.
+	Transport http.RoundTripper
 	// Now is the clock; nil means time.Now.
 	Now        func() time.Time
 	Registerer prometheus.Registerer
@@ -94,7 +98,7 @@ func New(o Options) (*Emitter, error) {
 	}
 	m := newMetrics(o.Registerer)
 	e := &Emitter{
-		destinationOptions: destinationOptions{now: o.Now, metrics: m, logger: o.Logger},
+		destinationOptions: destinationOptions{now: o.Now, transport: o.Transport, metrics: m, logger: o.Logger},
 
 		recall:   newRecall(m),
 		inbox:    newQueue(o.Config.QueueCapacity, countFindings),

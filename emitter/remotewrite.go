@@ -83,6 +83,9 @@ func (w *remoteWrite) continues(o *remoteWrite) bool { return reflect.DeepEqual(
 // rewire changes how the receiver is reached, from the next attempt on. What waits,
 // waits on, as far as the new queue_config has room.
 func (w *remoteWrite) rewire(next *wire) {
+	if w.transport != nil {
+		next.answer.next = w.transport
+	}
 	w.wire.Store(next)
 	// As many as Prometheus would hold: by default 10 000 × 50 × 40 B = 20 MB.
 	q := next.config.QueueConfig

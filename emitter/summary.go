@@ -2,13 +2,11 @@ package emitter
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
-
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/incident/extent"
 )
 
 // movedFirst is how much earlier than the lead a member must begin for that to be said:
@@ -76,20 +74,21 @@ func unlike(m *foreshock.Member, where string) string {
 
 // breadth says how many series in how many places there are, "" where the lead is all.
 func breadth(i *foreshock.Incident, lead *foreshock.Member) string {
-	of := extentOf(i)
-	if of.series <= 1 && of.places <= 1 || lead.Of > 0 && of.places <= 1 {
+	of := extent.Of(i)
+	if of.Series <= 1 && of.Places <= 1 || lead.Of > 0 && of.Places <= 1 {
 		return ""
 	}
-	number := fmt.Sprintf("%d series", of.series)
-	if of.places <= 1 {
+	number := fmt.Sprintf("%d series", of.Series)
+	if of.Places <= 1 {
 		return number
 	}
 	least := ""
 	if i.Dropped > 0 {
 		least = "at least "
 	}
-	number += fmt.Sprintf(" %s %s%d %s", of.where, least, of.alike, of.noun)
-	switch others := of.places - of.alike; others {
+	alike, where, noun := kindOf(of)
+	number += fmt.Sprintf(" %s %s%d %s", where, least, alike, noun)
+	switch others := of.Places - alike; others {
 	case 0:
 	case 1:
 		number += " and another place"
@@ -99,47 +98,19 @@ func breadth(i *foreshock.Incident, lead *foreshock.Member) string {
 	return number
 }
 
-// extent is how much an incident takes in.
-type extent struct {
-	series      int
-	places      int // of the members that are kept
-	alike       int // of them, those of the commonest kind
-	where, noun string
-}
-
-// extentOf counts the series that are odd, be it only their group that says so, and the
-// places where they are. Where groups are told of, theirs are the places, for the same
-// series has others besides.
-func extentOf(i *foreshock.Incident) extent {
-	places := map[labels.Label]bool{}
-	series, spoken := i.Dropped, 0
-	grouped := slices.ContainsFunc(i.Members, func(m foreshock.Member) bool { return m.Of > 0 })
-	for k := range i.Members {
-		m := &i.Members[k]
-		if m.Of > 0 {
-			spoken += m.Odd
-		} else {
-			series++
-		}
-		if l := placeOf(m.Series); l.Value != "" && (m.Of > 0 || !grouped) {
-			places[l] = true
-		}
-	}
-	kinds := map[string]int{}
-	for l := range places {
-		kinds[l.Name]++
-	}
-	of := extent{series: max(series, spoken), places: len(places)}
-	for _, kind := range placeLabels {
-		if kinds[kind] > of.alike {
-			noun := nouns[kind]
-			of.alike, of.where, of.noun = kinds[kind], noun.where, noun.many
-			if of.alike == 1 {
-				of.noun = noun.one
+// kindOf is the commonest kind of the places of e, how many of them there are, and the
+// words for it.
+func kindOf(e extent.Extent) (alike int, where, noun string) {
+	for _, kind := range extent.PlaceLabels() {
+		if n := e.Kinds[kind]; n > alike {
+			words := nouns[kind]
+			alike, where, noun = n, words.where, words.many
+			if n == 1 {
+				noun = words.one
 			}
 		}
 	}
-	return of
+	return alike, where, noun
 }
 
 // others goes on with how many series there are beside the one spoken of.

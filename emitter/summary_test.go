@@ -207,9 +207,4 @@ func TestSeverity(t *testing.T) {
 	if said, _ := c.annotations(&i, identity); said.Get("severity_now") != "critical" {
 		t.Errorf("grown worse: %s", said)
 	}
-	absence := foreshock.Incident{Kind: foreshock.Absence, Members: members(1, 0)}
-	absence.Members[0].Silence.Targets = 40
-	if got := Severity(&absence); got != "critical" {
-		t.Errorf("forty targets silent: %s", got)
-	}
 }

@@ -9,8 +9,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/prometheus/prometheus/model/labels"
-
 	"github.com/foreshock/foreshock"
 )
 
@@ -206,20 +204,10 @@ func ago(d time.Duration) string {
 	return text(math.Round(2*d.Hours())/2) + " h"
 }
 
-// nouns are what the places of the placeLabels are called, with the word that puts
+// nouns are what the places of extent.PlaceLabels are called, with the word that puts
 // series there.
 var nouns = map[string]struct{ where, one, many string }{
 	"pod": {"in", "pod", "pods"}, "node": {"on", "node", "nodes"}, "nodename": {"on", "node", "nodes"},
 	"instance": {"on", "instance", "instances"}, "host": {"on", "host", "hosts"}, "service": {"in", "service", "services"},
 	"svc": {"in", "service", "services"}, "app": {"in", "app", "apps"}, "job": {"in", "job", "jobs"},
-}
-
-// placeOf is the label that says where a series is, none where nothing does.
-func placeOf(s *foreshock.Series) labels.Label {
-	for _, name := range placeLabels {
-		if value := s.Labels.Get(name); value != "" {
-			return labels.Label{Name: name, Value: value}
-		}
-	}
-	return labels.Label{}
 }

@@ -296,7 +296,12 @@ func (e *Evidence) note(n *entry, found foreshock.Evidence) {
 
 // Attach gives each of the incidents the evidence there is by now, in the order of the
 // sources' configuration.
-func (e *Evidence) Attach(incidents []foreshock.Incident) {
+func (e *Evidence) Attach(incidents []foreshock.Incident) { e.attach(incidents, false) }
+
+// Show is Attach for who looks: of a source that was asked and has not answered it says so.
+func (e *Evidence) Show(incidents []foreshock.Incident) { e.attach(incidents, true) }
+
+func (e *Evidence) attach(incidents []foreshock.Incident, awaited bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i := range incidents {
@@ -305,8 +310,12 @@ func (e *Evidence) Attach(incidents []foreshock.Incident) {
 			continue
 		}
 		for _, d := range e.desks {
-			if found, known := n.found[d.config.Name]; known {
+			found, known := n.found[d.config.Name]
+			switch {
+			case known:
 				incidents[i].Evidence = append(incidents[i].Evidence, found)
+			case awaited:
+				incidents[i].Evidence = append(incidents[i].Evidence, foreshock.Evidence{Source: d.config.Name, Missing: "no answer yet"})
 			}
 		}
 	}

@@ -21,7 +21,6 @@ type Correlator struct {
 	changed []*incident // since the last Tick, by first change
 
 	rules  *rules.Set            `image:"-"`
-	grade  Grade                 `image:"-"`
 	holds  map[string]rules.Hold `image:"-"` // of the rules that have one
 	sets   [][]string            `image:"-"` // of labels that join anomalies
 	pairs  []rules.Pair          `image:"-"`
@@ -43,6 +42,7 @@ type Correlator struct {
 
 	now        int64                 // sample time of the last Tick, ms
 	precedents map[string]*precedent `image:"-"` // what was dismissed, by likeness; at most maxPrecedents
+	taught     []Lesson              `image:"-"` // before a restart, and not learned again yet, by time
 	tallies    map[string]*Tally     `image:"-"` // by rule
 	withheld   uint64
 
@@ -76,13 +76,6 @@ func (c *Correlator) SetConfig(config Config) {
 	c.forget()
 }
 
-// Grade says how severe an incident is.
-type Grade func(*foreshock.Incident) string
-
-// SetGrade has grade say how severe an incident is when it is first told as firing. Without
-// one none is severe.
-func (c *Correlator) SetGrade(grade Grade) { c.grade = grade }
-
 // SetRules replaces the rules: what belongs together, and how long an anomaly must last
 // for each rule. nil is none. What is open stays as it is, as in SetConfig.
 func (c *Correlator) SetRules(s *rules.Set) {
@@ -110,6 +103,7 @@ func (c *Correlator) reindex() {
 // Observe adds every anomaly of f and then moves the time on to f.Now. It returns
 // the incidents that changed, whole, oldest first.
 func (c *Correlator) Observe(f foreshock.Findings) []foreshock.Incident {
+	c.recollect(f.Now)
 	for _, a := range f.Anomalies {
 		c.Add(a)
 	}
@@ -193,7 +187,7 @@ func (c *Correlator) Tick(now int64) []foreshock.Incident {
 		if in.into != nil && in.Updated == 0 {
 			continue // nobody has heard of it
 		}
-		told = append(told, in.tell(now, c.grade))
+		told = append(told, in.tell(now))
 		if in.State == foreshock.Resolved && in.into == nil {
 			c.resolved = append(c.resolved, in.Incident)
 		}
@@ -223,16 +217,20 @@ func (c *Correlator) Incidents() []foreshock.Incident {
 // together, was full and something in it was forgotten.
 func (c *Correlator) Forgotten() uint64 { return c.scopes.forgotten + c.history.forgotten }
 
-// SetCauses says what the incident with that ID likely comes from; the next Tick tells of
-// it where it is still open and the places, or their order, are others than before.
-func (c *Correlator) SetCauses(id string, causes []foreshock.Cause) {
+// SetInquest says what was found out about where the incident with that ID comes from; the
+// next Tick tells of it where it is still open and the places, or their order, are others
+// than before. Where nothing was found, what was found before stays.
+func (c *Correlator) SetInquest(id string, found foreshock.Inquest) {
 	k := slices.IndexFunc(c.open, func(in *incident) bool { return in.ID == id && in.State != foreshock.Resolved })
 	if k < 0 {
 		return
 	}
 	in := c.open[k]
-	same := slices.EqualFunc(in.Causes, causes, func(a, b foreshock.Cause) bool { return a.Place == b.Place })
-	if in.Causes = causes; !same {
+	if len(found.Causes) == 0 && len(in.Causes) > 0 {
+		return
+	}
+	same := slices.EqualFunc(in.Causes, found.Causes, func(a, b foreshock.Cause) bool { return a.Place == b.Place })
+	if in.Inquest = found; !same {
 		c.touch(in)
 	}
 }

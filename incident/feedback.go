@@ -88,11 +88,7 @@ func (c *Correlator) Dismiss(id, by, reason string) (Lesson, error) {
 		}
 		in.Members = in.members()
 		lesson := c.lessonOf(&in.Incident, d)
-		in.Dismissal = &d
-		c.dismissed(&in.Incident)
-		if in.State != foreshock.Resolved {
-			c.resolve(in, max(c.now, in.StartsAt))
-		}
+		c.close(in, d)
 		c.Learn(lesson)
 		return lesson, nil
 	}
@@ -128,10 +124,12 @@ func (c *Correlator) wasDismissed(id string) bool {
 		slices.ContainsFunc(c.resolved, func(in foreshock.Incident) bool { return is(&in) })
 }
 
-// dismissed counts in, if it fired.
+// dismissed counts in, if it fired, be it before the Correlator was made.
 func (c *Correlator) dismissed(in *foreshock.Incident) {
 	if in.State != foreshock.Pending {
-		c.tally(in.Rule).Dismissed++
+		t := c.tally(in.Rule)
+		t.Dismissed++
+		t.Fired = max(t.Fired, t.Dismissed)
 	}
 }
 

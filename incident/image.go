@@ -51,12 +51,13 @@ func (c *Correlator) Restore(b []byte) error {
 		return errors.New("restore incidents: the image is empty")
 	}
 	n := m.correlator
-	n.config, n.rules, n.grade, n.holds, n.sets, n.pairs, n.linked = c.config, c.rules, c.grade, c.holds, c.sets, c.pairs, c.linked
-	n.precedents, n.tallies = c.precedents, c.tallies // dismissals have a journal of their own
+	n.config, n.rules, n.holds, n.sets, n.pairs, n.linked = c.config, c.rules, c.holds, c.sets, c.pairs, c.linked
+	n.precedents, n.tallies, n.taught = c.precedents, c.tallies, c.taught // dismissals have a journal of their own
 	*c = *n
 	if m.joined != c.joins() {
 		c.reindex()
 	}
 	c.forget()
+	c.recollect(c.now)
 	return nil
 }

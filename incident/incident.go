@@ -47,6 +47,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/incident/extent"
 )
 
 // incident is one that is open, or has been until the next Tick tells of its end.
@@ -181,14 +182,14 @@ func (in *incident) alert() string {
 
 // tell completes what the incident says of itself. An absorbed one has no more to
 // say of its members than it had when it was last told.
-func (in *incident) tell(now int64, grade Grade) foreshock.Incident {
+func (in *incident) tell(now int64) foreshock.Incident {
 	in.Updated = now
 	if in.into != nil {
 		return in.Incident
 	}
 	in.Members = in.members()
-	if in.State == foreshock.Firing && in.Severity == "" && grade != nil {
-		in.Severity = grade(&in.Incident)
+	if in.State == foreshock.Firing && in.Severity == "" {
+		in.Severity = extent.Severity(&in.Incident)
 	}
 	return in.Incident
 }

@@ -22,7 +22,7 @@ type Correlate struct {
 }
 
 // Pair is two kinds of series: an anomaly of the one belongs together with one of the
-// other.
+// other. Where an incident's cause is looked for, the one is taken to depend on the other.
 type Pair struct {
 	// From selects the one. Required.
 	From Selector `yaml:"from"`

@@ -72,7 +72,11 @@ func writeIncident(w io.Writer, in *record.Incident) error {
 	fmt.Fprintln(&b)
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	line := func(name, text string) { fmt.Fprintf(t, "  %s\t%s\n", name, printable(text)) }
-	line("began", clock(in.StartsAt, 0)+", "+strings.TrimPrefix(lasting(in), "for "))
+	lasted := ", and lasted "
+	if in.EndsAt == 0 {
+		lasted = ", and has lasted "
+	}
+	line("began", clock(in.StartsAt, 0)+lasted+strings.Trim(lasting(in), "for +"))
 	if in.EndsAt != 0 {
 		line("ended", clock(in.EndsAt, in.StartsAt))
 	}
@@ -89,6 +93,8 @@ func writeIncident(w io.Writer, in *record.Incident) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	writeCauses(&b, in)
+	writeEvidence(&b, in)
 	fmt.Fprintf(&b, "\nIn the order in which they began:\n")
 	writeMembers(&b, in.Kind, in.Members, in.MemberCount)
 	_, err := w.Write(b.Bytes())

@@ -32,7 +32,9 @@ characters are enough where they are unmistakable.
   foreshock incidents dismiss 4f5c --reason "the nightly backup"`
 	aboutList = `The newest come first. An incident nobody was told of, since no rule selects any of its
 series, is among them.`
-	aboutShow     = `It says what broke first, by how much, and what moved with it, in the order in which it began.`
+	aboutShow = `It says where the incident likely comes from, why that is thought and how often one that
+looked like this was it; what was rolled out, scaled or restarted there; what logs say; and
+what moved, by how much, in the order in which it began.`
 	aboutTimeline = `Each series is a picture of its own, in the order in which they began to be odd: its value,
 the band it was expected in, and its score.`
 	aboutDismiss = `The incident ends, and for some weeks what is like it, under the same rule or of the same
@@ -135,7 +137,7 @@ func addIncidentsShow(app *kingpin.Application) (string, command) {
 		q  incidents
 		in record.Incident
 	)
-	cmd := q.command(app, "show", "Show one incident: what broke first, and what moved with it.", aboutShow)
+	cmd := q.command(app, "show", "Show one incident: its likely causes, what logs say, and what moved with it.", aboutShow)
 	id := cmd.Arg("id", "The ID of the incident, or how it begins.").Required().String()
 	return cmd.FullCommand(), func(stdout, stderr io.Writer) int {
 		return q.run(stdout, stderr, func(ctx context.Context) (json.RawMessage, error) { return q.one(*id, "")(ctx) },

@@ -264,6 +264,9 @@ func (f *Forest) ask(c Channel, at, spread float64, beyond room, closed bool, v 
 	if s > 0 && youths[c] > 0 {
 		s = octave.Pow(s, 1+youths[c]/float64(f.n))
 	}
+	if s > 0 && c == Roughness && f.coarse > 0 {
+		s = octave.Pow(s, 1+youth/float64(f.n-f.coarse)) // it is only as old as that
+	}
 	if s > 0 && f.lived < f.n {
 		s = f.temper(c, s)
 	}

@@ -81,7 +81,10 @@ func (g *graph) evidence(q *Question, places []place, i int) []Evidence {
 			e.Text = r.words(q, g, places)
 		} else {
 			e.Series, e.Before, e.After = r.told.series, r.told.before, r.told.after
-			e.Text = fmt.Sprintf("%s %s, %s", r.aspect, ratio(r.told.before, r.told.after), since(q.Onset, r.told.at))
+			e.Text = fmt.Sprintf("%s, %s", ratio(r.told.before, r.told.after), since(q.Onset, r.told.at))
+			if r.aspect != Unknown {
+				e.Text = fmt.Sprintf("%s %s", r.aspect, e.Text)
+			}
 		}
 		all = append(all, e)
 	}

@@ -58,7 +58,7 @@ type shownIncident struct {
 type shownCause struct {
 	Place      string
 	Confidence float64
-	Evidence   []string
+	Evidence   []struct{ Series, Text string }
 }
 
 // incidents are Foreshock's incidents that this demo's rule caused, newest first.

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/internal/stack"
 )
@@ -216,9 +217,13 @@ func (s *story) causeIsFound(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.tell.say("the likely cause (about %.0f %%) is %s: %s", 100*likely.Confidence, likely.Place, strings.Join(likely.Evidence, "; "))
-	if likely.Place != s.stack.Addr(9100) || !strings.HasPrefix(likely.Evidence[0], "node_cpu") {
-		return fmt.Errorf("the likely cause is %s by %s, not %s by its node_cpu", likely.Place, likely.Evidence[0], s.stack.Addr(9100))
+	var clues []string
+	for _, e := range likely.Evidence {
+		clues = append(clues, foreshock.Clue{Series: e.Series, Text: e.Text}.String())
+	}
+	s.tell.say("the likely cause (%s) is %s: %s", foreshock.Cause{Confidence: likely.Confidence}.Likelihood(), likely.Place, strings.Join(clues, "; "))
+	if likely.Place != s.stack.Addr(9100) || !strings.HasPrefix(clues[0], "node_cpu") {
+		return fmt.Errorf("the likely cause is %s by %s, not %s by its node_cpu", likely.Place, clues[0], s.stack.Addr(9100))
 	}
 	return nil
 }

@@ -63,7 +63,13 @@ func program(t testing.TB) string {
 
 func sidecar(t testing.TB, s *stack.Stack, args ...string) *stack.Process {
 	t.Helper()
-	return must[*stack.Process](t)(s.Foreshock(t.Context(), program(t), args...))
+	p := must[*stack.Process](t)(s.Foreshock(t.Context(), program(t), args...))
+	t.Cleanup(func() {
+		if log := p.Log(); t.Failed() {
+			t.Logf("foreshock said:\n%s", log[max(0, len(log)-4000):])
+		}
+	})
+	return p
 }
 
 func must[T any](t testing.TB) func(T, error) T {

@@ -203,7 +203,7 @@ groups:
 		t.Fatal("no cause is told")
 	}
 	c := first.Causes[0]
-	if known > 5*time.Minute || c.Place != "localhost:9100" || !strings.HasPrefix(c.Evidence[0], "node_cpu_seconds_total") {
+	if known > 5*time.Minute || c.Place != "localhost:9100" || !strings.HasPrefix(c.Evidence[0].String(), "node_cpu_seconds_total") {
 		t.Errorf("after %s: %+v", known, c)
 	}
 }

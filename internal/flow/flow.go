@@ -78,7 +78,6 @@ func Run(ctx context.Context, o Options, batches iter.Seq2[*foreshock.Batch, err
 	}
 	o.Emitter.Rules = o.Rules
 	stages := stages{correlator: incident.New(o.Incident), emitter: emitter.NewRehearsal(o.Emitter)}
-	stages.correlator.SetGrade(emitter.Severity)
 	stages.correlator.SetRules(o.Rules)
 	if o.Remediation != nil {
 		var err error
@@ -102,7 +101,8 @@ func Run(ctx context.Context, o Options, batches iter.Seq2[*foreshock.Batch, err
 	})
 	questions := query.New(query.Options{Config: query.DefaultConfig(), Sources: []query.Source{s.detector}})
 	s.evaluator = questions.NewEvaluator(o.Rules.Expressions(), s.append)
-	s.inquest = inquest.New(s.detector, stages.correlator.SetCauses, nil)
+	s.inquest = inquest.New(s.detector, stages.correlator.SetInquest, nil)
+	s.inquest.SetRules(o.Rules)
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)

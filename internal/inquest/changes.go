@@ -1,6 +1,7 @@
 package inquest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -37,7 +38,8 @@ var changed = []struct {
 
 const (
 	buildInfo   = "_build_info"
-	mostChanges = 8 // of one place; the latest matter
+	mostChanges = 8  // of one place; the latest matter
+	mostTold    = 20 // of all places
 )
 
 func rolledOut(from, to float64) string {
@@ -89,6 +91,35 @@ func (q *Inquest) changes(ctx context.Context, s *scene, from, to int64) error {
 		}
 	}
 	return nil
+}
+
+// done are the changes at all places, those nearest the onset where they are many, oldest
+// first. What was done to several at once, as to the pods of a deployment, is told once.
+func (s *scene) done(onset int64) []foreshock.Change {
+	type deed struct {
+		t    int64
+		what string
+	}
+	places := map[deed][]string{}
+	for i := range s.candidates {
+		for _, c := range s.candidates[i].Changes {
+			d := deed{c.T, c.What}
+			places[d] = append(places[d], s.candidates[i].Place)
+		}
+	}
+	var all []foreshock.Change
+	for d, at := range places {
+		all = append(all, foreshock.Change{T: d.t, What: cut(d.what), Place: cut(slices.Min(at)), Others: len(at) - 1})
+	}
+	slices.SortFunc(all, func(a, b foreshock.Change) int {
+		return cmp.Or(
+			cmp.Compare(max(a.T-onset, onset-a.T), max(b.T-onset, onset-b.T)),
+			cmp.Compare(a.Place, b.Place), cmp.Compare(a.What, b.What),
+		)
+	})
+	all = all[:min(len(all), mostTold)]
+	slices.SortStableFunc(all, func(a, b foreshock.Change) int { return cmp.Compare(a.T, b.T) })
+	return all
 }
 
 // began is when the candidate was heard first, ms.

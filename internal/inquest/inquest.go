@@ -20,19 +20,22 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/incident/cause"
+	"github.com/foreshock/foreshock/rules"
 )
 
 // Bounds of one question. Of 48 machines with 500 series of an hour more would be read than
 // mostSamples: then fewer places are, those of the first members.
 const (
-	mostPlaces    = 48
-	mostNames     = 160       // of metrics that are read
-	mostTitles    = 3_000_000 // 500 000 series at 6, of which nothing but labels is copied
-	mostSamples   = 2_000_000 // × 16 B = 32 MB
-	mostOpen      = 64        // incidents that wait for an answer; of further ones nothing is said
-	past          = time.Hour
-	mostSeries    = cause.MaxSeries
-	evidenceTexts = 4
+	mostPlaces  = 48
+	mostNames   = 160       // of metrics that are read
+	mostTitles  = 3_000_000 // 500 000 series at 6, of which nothing but labels is copied
+	mostSamples = 2_000_000 // × 16 B = 32 MB
+	mostOpen    = 64        // incidents that wait for an answer; of further ones nothing is said
+	past        = time.Hour // that is read, or what has enough samples
+	enough      = 60        // samples before the onset, where windows have them: an hour at one a minute
+	farthest    = 24 * time.Hour
+	mostSeries  = cause.MaxSeries
+	mostText    = 512 // bytes: 5 causes × 5 reasons × 2 × 512 B ≈ 25 KB an incident at the very most
 )
 
 // askAfter is when a question is put, counted from when an incident was first heard of as
@@ -52,15 +55,18 @@ type Source interface {
 // goroutine.
 type Inquest struct {
 	source Source
-	answer func(id string, causes []foreshock.Cause)
+	answer func(id string, found foreshock.Inquest)
 	logger *slog.Logger
 
 	mu      sync.Mutex
 	open    map[string]*open // by the incident's ID
 	now     int64            // ms
 	news    chan struct{}
+	pairs   []rules.Pair
 	failed  uint64
 	skipped uint64
+	// places that were near an incident and not looked at, all questions together
+	unlooked uint64
 
 	asking sync.Mutex
 }
@@ -73,7 +79,7 @@ type open struct {
 }
 
 // New returns an Inquest that reads from source and gives its answers to answer.
-func New(source Source, answer func(id string, causes []foreshock.Cause), logger *slog.Logger) *Inquest {
+func New(source Source, answer func(id string, found foreshock.Inquest), logger *slog.Logger) *Inquest {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
@@ -118,6 +124,24 @@ func (q *Inquest) Failed() uint64 { q.mu.Lock(); defer q.mu.Unlock(); return q.f
 // Skipped is explained at Failed.
 func (q *Inquest) Skipped() uint64 { q.mu.Lock(); defer q.mu.Unlock(); return q.skipped }
 
+// Unlooked counts the places that were near an incident and not looked at, for there were
+// more than a question may take in.
+func (q *Inquest) Unlooked() uint64 { q.mu.Lock(); defer q.mu.Unlock(); return q.unlooked }
+
+// SetRules has the pairs of correlate rules say who depends on whom, beside what labels say.
+// nil is none.
+func (q *Inquest) SetRules(s *rules.Set) {
+	var pairs []rules.Pair
+	if s != nil {
+		for _, c := range s.Correlates {
+			pairs = append(pairs, c.Pairs...)
+		}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pairs = pairs
+}
+
 // Run puts questions as they become due, until ctx ends.
 func (q *Inquest) Run(ctx context.Context) {
 	for {
@@ -146,7 +170,7 @@ func (q *Inquest) Ask(ctx context.Context) {
 	q.mu.Unlock()
 	slices.SortFunc(due, func(a, b foreshock.Incident) int { return strings.Compare(a.ID, b.ID) })
 	for _, i := range due {
-		causes, err := q.Causes(ctx, i, now)
+		found, err := q.Hold(ctx, i, now)
 		if err != nil {
 			q.mu.Lock()
 			q.failed++
@@ -156,18 +180,19 @@ func (q *Inquest) Ask(ctx context.Context) {
 			}
 			continue
 		}
-		if len(causes) > 0 {
-			q.answer(i.ID, causes)
-		}
+		q.mu.Lock()
+		q.unlooked += uint64(found.Unlooked)
+		q.mu.Unlock()
+		q.answer(i.ID, found)
 	}
 }
 
-// Causes is what i likely comes from, by what is known at now, ms.
-func (q *Inquest) Causes(ctx context.Context, i foreshock.Incident, now int64) ([]foreshock.Cause, error) {
+// Hold finds out what i likely comes from, by what is known at now, ms.
+func (q *Inquest) Hold(ctx context.Context, i foreshock.Incident, now int64) (foreshock.Inquest, error) {
 	from := i.StartsAt - past.Milliseconds()
 	net, err := q.topology(ctx, from, now)
 	if err != nil {
-		return nil, fmt.Errorf("learn who depends on whom: %w", err)
+		return foreshock.Inquest{}, fmt.Errorf("learn who depends on whom: %w", err)
 	}
 	var scene *scene
 	for places := mostPlaces; places > 0; places /= 4 {
@@ -176,26 +201,32 @@ func (q *Inquest) Causes(ctx context.Context, i foreshock.Incident, now int64) (
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the windows: %w", err)
+		return foreshock.Inquest{}, fmt.Errorf("read the windows: %w", err)
 	}
 	if err := q.changes(ctx, scene, i.StartsAt-changesFor.Milliseconds(), now); err != nil {
-		return nil, fmt.Errorf("read what was changed: %w", err)
+		return foreshock.Inquest{}, fmt.Errorf("read what was changed: %w", err)
 	}
-	var told []foreshock.Cause
+	found := foreshock.Inquest{
+		AsOf: now, Looked: len(scene.candidates), Unlooked: len(scene.beyond), Changes: scene.done(i.StartsAt),
+	}
 	question := cause.Question{
 		Onset: i.StartsAt, Uncertainty: scene.uncertainty(i.StartsAt), Until: now,
 		Candidates: scene.candidates, Edges: scene.edges(net),
 	}
 	for _, c := range cause.Rank(question) {
-		f := foreshock.Cause{Place: c.Place, Confidence: c.Confidence}
-		for _, e := range c.Evidence[:min(len(c.Evidence), evidenceTexts)] {
-			text := e.Text
-			if e.Series != "" {
-				text = e.Series + ": " + text
-			}
-			f.Evidence = append(f.Evidence, text)
+		f := foreshock.Cause{Place: cut(c.Place), Confidence: c.Confidence}
+		for _, e := range c.Evidence {
+			f.Evidence = append(f.Evidence, foreshock.Clue{Text: cut(e.Text), Series: cut(e.Series), Before: e.Before, After: e.After})
 		}
-		told = append(told, f)
+		found.Causes = append(found.Causes, f)
 	}
-	return told, nil
+	return found, nil
+}
+
+// cut bounds a text that is kept with an incident: labels are as long as a sender likes.
+func cut(text string) string {
+	if len(text) <= mostText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:mostText], "") + "…"
 }

@@ -1,6 +1,7 @@
 package inquest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/incident/cause"
+	"github.com/foreshock/foreshock/rules"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -98,11 +100,12 @@ func TestPodOnABusyNode(t *testing.T) {
 	w.hear(from(onset, .3, 3.9), "node_load1", "instance", "node-7:9100")
 	w.hear(always(.3), "node_load1", "instance", "node-8:9100")
 	w.hear(always(1), "kube_pod_info", "namespace", "shop", "pod", "cart-5d4f8c7b9-x2x4z", "node", "node-7", "instance", "ksm:8080")
-	causes, err := New(w, nil, nil).Causes(t.Context(), incidentOf(slow), now)
+	found, err := New(w, nil, nil).Hold(t.Context(), incidentOf(slow), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(causes) == 0 || causes[0].Place != "node-7:9100" || !strings.HasPrefix(causes[0].Evidence[0], `node_load1{instance="node-7:9100"}: CPU 13`) {
+	causes := found.Causes
+	if len(causes) == 0 || causes[0].Place != "node-7:9100" || !strings.HasPrefix(causes[0].Evidence[0].String(), `node_load1{instance="node-7:9100"}: CPU 13`) {
 		t.Errorf("causes %+v, want node-7 first", causes)
 	}
 	for _, c := range causes {
@@ -125,12 +128,18 @@ func TestRolledOut(t *testing.T) {
 		T:      []int64{start, onset - 2*minute}, V: []float64{4, 5},
 	})
 	w.all[len(w.all)-1].T[0] = onset - 5*minute
-	causes, err := New(w, nil, nil).Causes(t.Context(), incidentOf(front), now)
+	found, err := New(w, nil, nil).Hold(t.Context(), incidentOf(front), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(causes) == 0 || causes[0].Place != "ads" || !slices.Contains(causes[0].Evidence, "it was rolled out anew (generation 4 → 5) 2m0s before the onset") {
-		t.Errorf("causes %+v, want ads first", causes)
+	rolledOut := func(c foreshock.Clue) bool {
+		return c.Text == "it was rolled out anew (generation 4 → 5) 2m0s before the onset"
+	}
+	if len(found.Causes) == 0 || found.Causes[0].Place != "ads" || !slices.ContainsFunc(found.Causes[0].Evidence, rolledOut) {
+		t.Errorf("causes %+v, want ads first", found.Causes)
+	}
+	if want := []foreshock.Change{{T: onset - 2*minute, What: "it was rolled out anew (generation 4 → 5)", Place: "ads"}}; !reflect.DeepEqual(found.Changes, want) {
+		t.Errorf("changes %+v, want %+v", found.Changes, want)
 	}
 }
 
@@ -174,7 +183,7 @@ func TestQuestionsAreDue(t *testing.T) {
 	w := &windows{}
 	slow := w.hear(from(onset, .1, .9), "http_request_duration_seconds", "instance", "a")
 	var answered []string
-	q := New(w, func(id string, causes []foreshock.Cause) { answered = append(answered, id+" "+causes[0].Place) }, nil)
+	q := New(w, func(id string, found foreshock.Inquest) { answered = append(answered, id+" "+found.Causes[0].Place) }, nil)
 	firing := incidentOf(slow)
 	quiet := incidentOf(slow)
 	quiet.ID, quiet.Alerting = "2f", false
@@ -204,7 +213,7 @@ func TestQuestionsAreDue(t *testing.T) {
 func TestLossesAreCounted(t *testing.T) {
 	w := &windows{err: errors.New("shutting down")}
 	slow := w.hear(always(1), "up", "instance", "a")
-	q := New(w, func(string, []foreshock.Cause) { t.Error("an answer out of nothing") }, nil)
+	q := New(w, func(string, foreshock.Inquest) { t.Error("an answer out of nothing") }, nil)
 	var many []foreshock.Incident
 	for k := range mostOpen + 3 {
 		i := incidentOf(slow)
@@ -226,9 +235,9 @@ func TestFewerPlacesWhereThereIsMuch(t *testing.T) {
 	for i := range 40 {
 		hosts = append(hosts, w.hear(from(onset, .3, 3.9), "node_load1", "instance", fmt.Sprintf("node-%d:9100", i)))
 	}
-	causes, err := New(w, nil, nil).Causes(t.Context(), incidentOf(hosts...), now)
-	if err != nil || len(causes) == 0 {
-		t.Errorf("causes %v, %v", causes, err)
+	found, err := New(w, nil, nil).Hold(t.Context(), incidentOf(hosts...), now)
+	if err != nil || len(found.Causes) == 0 || found.Looked+found.Unlooked != len(hosts) {
+		t.Errorf("found %+v, %v", found, err)
 	}
 }
 
@@ -273,5 +282,79 @@ func TestRunEnds(t *testing.T) {
 	case <-done:
 	case <-time.After(10 * time.Second):
 		t.Error("it goes on")
+	}
+}
+
+// What a correlate rule says belongs together is an edge: the shop waits for a database
+// that no label of its own names.
+func TestPairsOfCorrelateRules(t *testing.T) {
+	w := &windows{}
+	slow := w.hear(from(onset, .1, .9), "http_request_duration_seconds", "service", "shop", "tier", "gold")
+	w.hear(from(onset, .2, .9), "node_load1", "instance", "db-1:9100", "serves", "gold")
+	w.hear(from(onset, .2, .9), "node_load1", "instance", "db-2:9100", "serves", "silver")
+	q := New(w, nil, nil)
+	if found, err := q.Hold(t.Context(), incidentOf(slow), now); err != nil || found.Looked != 1 {
+		t.Fatalf("%+v, %v; want the shop alone", found, err)
+	}
+	set, err := rules.ParseFile("test", []byte(`
+groups:
+  - name: g
+    rules:
+      - correlate: databases
+        pairs: [{from: 'http_request_duration_seconds', to: 'node_load1', on: {tier: serves}}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.SetRules(set)
+	found, err := q.Hold(t.Context(), incidentOf(slow), now)
+	if err != nil || found.Looked != 2 || len(found.Causes) == 0 || found.Causes[0].Place != "db-1:9100" {
+		t.Errorf("found %+v, %v; want db-1 first of two", found, err)
+	}
+	q.SetRules(nil)
+	if found, err := q.Hold(t.Context(), incidentOf(slow), now); err != nil || found.Looked != 1 {
+		t.Errorf("%+v, %v; want the shop alone once the rule is gone", found, err)
+	}
+}
+
+// Of series that come every five minutes an hour says nothing: what there is of a day is read.
+func TestSlowSeriesAreReadFromFartherBack(t *testing.T) {
+	w := &windows{}
+	every := func(value func(int64) float64, name, place string) *foreshock.Series {
+		e := foreshock.Excerpt{Series: foreshock.NewSeries(labels.FromStrings("__name__", name, "service", place))}
+		for at := onset - 10*60*minute; at <= now; at += 5 * minute {
+			e.T, e.V = append(e.T, at), append(e.V, value(at)*(1+.01*float64(at/minute%7)))
+		}
+		w.all = append(w.all, e)
+		return e.Series
+	}
+	slow := every(from(onset, .1, .9), "http_request_duration_seconds", "front")
+	every(from(onset, .1, .8), "http_request_duration_seconds", "database")
+	every(from(onset, .1, .8), "process_cpu_usage", "database")
+	every(always(1), "calls", "mesh")
+	w.all[len(w.all)-1].Series = foreshock.NewSeries(labels.FromStrings("__name__", "calls", "client", "front", "server", "database"))
+	found, err := New(w, nil, nil).Hold(t.Context(), incidentOf(slow), now)
+	if err != nil || len(found.Causes) == 0 || found.Causes[0].Place != "database" {
+		t.Errorf("found %+v, %v; want the database", found, err)
+	}
+}
+
+// What is done to many places at once is told once, and of much the nearest to the onset.
+func TestChangesAreTold(t *testing.T) {
+	s := &scene{}
+	for i := range 30 {
+		s.candidates = append(s.candidates, cause.Candidate{Place: fmt.Sprintf("pod-%02d", i), Changes: []cause.Change{
+			{What: "it was rolled out anew", T: onset - 5*minute}, {What: "its process was restarted", T: onset - int64(i)*minute},
+		}})
+	}
+	all := s.done(onset)
+	if len(all) != mostTold || !slices.IsSortedFunc(all, func(a, b foreshock.Change) int { return cmp.Compare(a.T, b.T) }) {
+		t.Fatalf("%d changes: %v", len(all), all)
+	}
+	if !slices.Contains(all, foreshock.Change{T: onset - 5*minute, What: "it was rolled out anew", Place: "pod-00", Others: 29}) {
+		t.Errorf("the rollout is not told once: %v", all)
+	}
+	if all[0].T < onset-20*minute {
+		t.Errorf("what is farther from the onset is told: %v", all[0])
 	}
 }

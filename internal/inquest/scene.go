@@ -3,6 +3,7 @@ package inquest
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -20,21 +21,27 @@ type scene struct {
 	candidates []cause.Candidate
 	byPlace    map[string]int
 	byName     map[string][]int // a name may be that of several places
+	beyond     map[string]bool  // places for which there was no room
 }
 
 // scene reads the windows at the places of i, and two steps from there, so many of each.
 func (q *Inquest) scene(ctx context.Context, i *foreshock.Incident, net *topology, most int, from, to int64) (*scene, error) {
+	s := &scene{byPlace: map[string]int{}, byName: map[string][]int{}, beyond: map[string]bool{}}
 	members := map[string]bool{} // metric names
 	places := map[string][]string{}
 	names := map[string]bool{}
 	for _, m := range i.Members {
 		members[m.Series.Name()] = true
 		if label := m.Series.PlaceLabel(); label != "" {
-			value := m.Series.Labels.Get(label)
-			if slices.Contains(places[label], value) || len(places[label]) >= most {
+			switch value := m.Series.Labels.Get(label); {
+			case slices.Contains(places[label], value):
 				continue
+			case len(places[label]) >= most:
+				s.beyond[value] = true
+				continue
+			default:
+				places[label] = append(places[label], value)
 			}
-			places[label] = append(places[label], value)
 		}
 		for _, n := range aliases(m.Series.Labels) {
 			names[n] = true
@@ -42,13 +49,15 @@ func (q *Inquest) scene(ctx context.Context, i *foreshock.Incident, net *topolog
 	}
 	var near []string
 	for range 2 {
-		next := net.near(names)
-		for _, n := range next[:min(len(next), most-min(most, len(near)))] {
+		for _, n := range net.near(names) {
+			if len(near) >= most {
+				s.beyond[n] = true
+				continue
+			}
 			names[n] = true
 			near = append(near, n)
 		}
 	}
-	s := &scene{byPlace: map[string]int{}, byName: map[string][]int{}}
 	for _, label := range foreshock.PlaceLabels() {
 		values := slices.Concat(places[label], near)
 		if len(values) == 0 {
@@ -75,9 +84,44 @@ func (q *Inquest) scene(ctx context.Context, i *foreshock.Incident, net *topolog
 		if err != nil {
 			return nil, err
 		}
+		if found, err = q.reachBack(ctx, at, found, i.StartsAt, to); err != nil {
+			return nil, err
+		}
 		s.add(found, label, members)
 	}
 	return s, nil
+}
+
+// reachBack reads those of found again, from as far back as windows reach, of which an hour
+// is less than enough samples before the onset, as they come every few minutes.
+func (q *Inquest) reachBack(ctx context.Context, at *labels.Matcher, found []foreshock.Excerpt, onset, to int64) ([]foreshock.Excerpt, error) {
+	slow := map[string]bool{}
+	for _, e := range found {
+		if enough*interval(e.T) > past.Milliseconds()*5/4 { // a minute that jitters is fast enough
+			slow[e.Series.Name()] = true
+		}
+	}
+	if len(slow) == 0 {
+		return found, nil
+	}
+	which, err := oneOf(model.MetricNameLabel, slices.Sorted(maps.Keys(slow)))
+	if err != nil {
+		return nil, err
+	}
+	longer, err := q.source.Read(ctx, []*labels.Matcher{at, which}, onset-farthest.Milliseconds(), to, mostSamples)
+	if err != nil {
+		return nil, err
+	}
+	rest := slices.DeleteFunc(found, func(e foreshock.Excerpt) bool { return slow[e.Series.Name()] })
+	return append(rest, longer...), nil
+}
+
+// interval is the mean time between samples, ms; 0 where it is not known.
+func interval(t []int64) int64 {
+	if len(t) < 2 {
+		return 0
+	}
+	return (t[len(t)-1] - t[0]) / int64(len(t)-1)
 }
 
 // telling are the names of the metrics that say most: those of members, and then those
@@ -121,6 +165,7 @@ func (s *scene) add(found []foreshock.Excerpt, label string, members map[string]
 		k, known := s.byPlace[place]
 		if !known {
 			if len(s.candidates) >= cause.MaxCandidates {
+				s.beyond[place] = true
 				continue
 			}
 			k = len(s.candidates)

@@ -53,6 +53,9 @@ func (q *Inquest) topology(ctx context.Context, from, to int64) (*topology, erro
 			net.learn(e.Series.Labels, p.from, p.to)
 		}
 	}
+	if err := q.relate(ctx, net, from, to); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(net.links, func(a, b link) int { return cmp.Or(strings.Compare(a.from, b.from), strings.Compare(a.to, b.to)) })
 	net.links = slices.Compact(net.links)
 	net.links = net.links[:min(len(net.links), mostLinks)]

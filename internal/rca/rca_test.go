@@ -133,8 +133,8 @@ func TestStreamIsJudged(t *testing.T) {
 	}}}
 	told := []foreshock.Incident{
 		{StartsAt: at(30)},
-		{StartsAt: at(90), Causes: []foreshock.Cause{{Place: "a"}}},
-		{StartsAt: at(182), Causes: []foreshock.Cause{{Place: "b"}, {Place: "a"}}},
+		{StartsAt: at(90), Inquest: foreshock.Inquest{Causes: []foreshock.Cause{{Place: "a"}}}},
+		{StartsAt: at(182), Inquest: foreshock.Inquest{Causes: []foreshock.Cause{{Place: "b"}, {Place: "a"}}}},
 	}
 	var s Stream
 	quiet, alarms := s.judge([]incident{{truth: "a", question: q}}, told)

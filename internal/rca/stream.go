@@ -160,7 +160,7 @@ func play(ctx context.Context, q *cause.Question) ([]foreshock.Incident, error) 
 					order = append(order, in.ID)
 				}
 				if before := told[in.ID]; len(in.Causes) == 0 {
-					in.Causes = before.Causes
+					in.Inquest = before.Inquest
 				}
 				told[in.ID] = in
 			}

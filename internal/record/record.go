@@ -203,8 +203,7 @@ type Incident struct {
 	MemberCount int      `json:"memberCount"`
 	// Evidence is what logs say, of every source that was asked by now.
 	Evidence []Evidence `json:"evidence,omitempty"`
-	// Causes are what it likely comes from, the likeliest first.
-	Causes []Cause `json:"causes,omitempty"`
+	*Inquest
 	// Dismissed is there where somebody said that it was a false alarm.
 	Dismissed *Dismissal `json:"dismissed,omitempty"`
 }
@@ -242,13 +241,6 @@ func newLines(counts []foreshock.Count) []Lines {
 	return all
 }
 
-// Cause is a place that an incident may come from.
-type Cause struct {
-	Place      string   `json:"place"`
-	Confidence Number   `json:"confidence"` // how often one that looked like this was it
-	Evidence   []string `json:"evidence"`   // the weightiest reason first
-}
-
 // Dismissal is who called an incident a false alarm, when and why.
 type Dismissal struct {
 	At     Instant `json:"at"`
@@ -277,11 +269,8 @@ func NewIncident(i foreshock.Incident, maxMembers int) Incident {
 	r := Incident{
 		ID: i.ID, Kind: i.Kind.String(), State: i.State.String(),
 		StartsAt: Instant(i.StartsAt), EndsAt: Instant(i.EndsAt), UpdatedAt: Instant(i.Updated),
-		Labels: i.Labels, Alerting: i.Alerting, Rule: i.Rule,
+		Labels: i.Labels, Alerting: i.Alerting, Rule: i.Rule, Inquest: newInquest(&i.Inquest),
 		Members: make([]Member, min(len(i.Members), maxMembers)), MemberCount: len(i.Members) + i.Dropped,
-	}
-	for _, c := range i.Causes {
-		r.Causes = append(r.Causes, Cause{Place: c.Place, Confidence: Number(c.Confidence), Evidence: c.Evidence})
 	}
 	for k := range r.Members {
 		r.Members[k] = newMember(i.Kind, &i.Members[k])

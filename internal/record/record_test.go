@@ -64,11 +64,28 @@ func TestATimeFromBeyondTheCalendarIsWritten(t *testing.T) {
 	}
 }
 
-// An incident's causes are there where some are known.
-func TestCauses(t *testing.T) {
-	r := NewIncident(foreshock.Incident{Causes: []foreshock.Cause{{Place: "database", Confidence: .5, Evidence: []string{"CPU 4× usual"}}}}, 1)
-	b, err := json.Marshal(r.Causes)
-	if want := `[{"place":"database","confidence":0.5,"evidence":["CPU 4× usual"]}]`; err != nil || string(b) != want {
+// What an inquest found is there once one was held, be it nothing.
+func TestInquest(t *testing.T) {
+	if r := NewIncident(foreshock.Incident{}, 1); r.Inquest != nil {
+		t.Errorf("nobody asked, and %+v was found", r.Inquest)
+	}
+	nan := math.NaN()
+	r := NewIncident(foreshock.Incident{Inquest: foreshock.Inquest{AsOf: 1000, Looked: 3}}, 1)
+	b, err := json.Marshal(r.Inquest)
+	if want := `{"causesAsOf":"1970-01-01T00:00:01.000Z","placesLooked":3,"placesUnlooked":0,"causes":[],"changes":[]}`; err != nil || string(b) != want {
+		t.Errorf("got %s, %v; want %s", b, err, want)
+	}
+	r = NewIncident(foreshock.Incident{Inquest: foreshock.Inquest{
+		AsOf: 1000, Looked: 3, Unlooked: 2,
+		Causes: []foreshock.Cause{{Place: "database", Confidence: .5, Evidence: []foreshock.Clue{
+			{Text: "CPU 4× usual", Series: "cpu", Before: 1, After: 4}, {Text: "most of its series fell silent", Before: nan, After: nan},
+		}}},
+		Changes: []foreshock.Change{{T: 500, What: "it was scaled from 3 to 5", Place: "ads", Others: 4}},
+	}}, 1)
+	b, err = json.Marshal(r.Inquest)
+	if want := `{"causesAsOf":"1970-01-01T00:00:01.000Z","placesLooked":3,"placesUnlooked":2,` +
+		`"causes":[{"place":"database","confidence":0.5,"evidence":[{"text":"CPU 4× usual","series":"cpu","before":1,"after":4},{"text":"most of its series fell silent","before":null,"after":null}]}],` +
+		`"changes":[{"at":"1970-01-01T00:00:00.500Z","what":"it was scaled from 3 to 5","place":"ads","others":4}]}`; err != nil || string(b) != want {
 		t.Errorf("got %s, %v; want %s", b, err, want)
 	}
 }
