@@ -66,6 +66,7 @@ type Options struct {
 	SyncAlways         bool
 	LogLimit           int64         // bytes of the ingest log; 0 means 4 GiB
 	CheckpointInterval time.Duration // 0 means 5 minutes
+	MemoryLimit        int64         // bytes the process may take, 256 MiB at least; 0 is any
 	OutboxLimit        int64         // bytes that may wait for each remote write; 0 means 4 GiB
 	// FS is where log, checkpoints and outbox are; nil means the operating system's.
 	FS disk.FS
@@ -122,6 +123,10 @@ func New(o Options) (*App, error) {
 	}
 	cfg, err := config.Load(o.ConfigFile)
 	if err != nil {
+		return nil, err
+	}
+	confine(cfg, o.MemoryLimit)
+	if err := setMemoryLimit(o.MemoryLimit); err != nil {
 		return nil, err
 	}
 	if o.MaxConnections < 0 {

@@ -24,6 +24,7 @@ func (a *App) applyConfig() (err error) {
 	if err != nil {
 		return err
 	}
+	confine(next, a.opts.MemoryLimit)
 
 	// The three that can refuse come first, so that a refusal leaves all as it was.
 	commitRemediation, err := a.remediation.Prepare(next.Remediation, next.Rules.Remedies)

@@ -42,6 +42,9 @@ func addServe(k *kingpin.Application) (string, command) {
 		Default("5m").DurationVar(&opts.CheckpointInterval)
 	cmd.Flag("storage.outbox-limit", "How much may wait on disk for each remote write that cannot be reached. Beyond it the oldest samples go, and are counted.").
 		Default("4GiB").BytesVar(&outbox)
+	var memory units.Base2Bytes
+	cmd.Flag("memory.limit", "How much memory the process may take, 256MiB at least; 0 is any. Beyond 64MiB for the program, half of it is the most that detector.memory_limit may be, a sixth receiver.max_cached_bytes, a tenth receiver.max_buffered, and the collector works harder near it. At the limit known series are scored as ever and new ones refused.").
+		Default("0").BytesVar(&memory)
 	cmd.Flag("web.max-connections", "How many connections there may be at once, half of them from one address. Beyond it those go first whose request has not begun or drips, the oldest of them, then those that idle.").
 		Default("4096").IntVar(&opts.MaxConnections)
 	cmd.Flag("web.enable-lifecycle", "Allow reload by POST /-/reload; SIGHUP always works.").
@@ -58,7 +61,7 @@ func addServe(k *kingpin.Application) (string, command) {
 		collectSooner()
 		logConfig.Writer = stderr
 		opts.Logger = promslog.New(&logConfig)
-		opts.SyncAlways, opts.LogLimit, opts.OutboxLimit = *sync == "always", int64(limit), int64(outbox)
+		opts.SyncAlways, opts.LogLimit, opts.OutboxLimit, opts.MemoryLimit = *sync == "always", int64(limit), int64(outbox), int64(memory)
 
 		a, err := app.New(opts)
 		if err != nil {
@@ -88,7 +91,8 @@ func addServe(k *kingpin.Application) (string, command) {
 // allocates next to nothing, so that it runs seldom either way, but all of the time there
 // is as much room for garbage as the measure says: docs/benchmarks.md has the figures.
 //
-// A limit for the collector is left to GOMEMLIMIT. What detector.memory_limit bounds is
+// A limit for the collector is left to GOMEMLIMIT, and to --memory.limit, which sees to it
+// that what is alive stays well below. What detector.memory_limit bounds is
 // alive, and a collector that is told to free what is alive does nothing else any more.
 func collectSooner() {
 	if os.Getenv("GOGC") == "" {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"sync"
 	"time"
 
@@ -133,8 +134,8 @@ func (d *downstream) take(body []byte) {
 				number = l.Value
 			}
 		}
-		if name != foreshock.ScoreMetric {
-			continue
+		if n, err := strconv.Atoi(number); err != nil || n >= watched || name != foreshock.ScoreMetric {
+			continue // of others only what is anomalous is emitted
 		}
 		for _, s := range ts.Samples {
 			if (foreshock.Sample{V: s.Value}).Stale() {
