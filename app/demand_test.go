@@ -75,7 +75,7 @@ groups:
 	have, ups, downs, ahead := 0, 0, 0, 0
 	treated := map[string]bool{}
 	for range 10 * 288 { // days of samples
-		demand = 500 + 300*math.Sin(2*math.Pi*float64(s.at+s.step.Milliseconds())/86_400_000) + 5*noise.NormFloat64()
+		demand = 500 + 300*math.Sin(2*math.Pi*float64(s.at.Load()+s.step.Milliseconds())/86_400_000) + 5*noise.NormFloat64()
 		s.play(1, shop)
 		for _, in := range s.incidents.firing() {
 			if treated[in.ID] || in.Kind != foreshock.Breach {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 type scene struct {
 	*App
 	t    *testing.T
-	at   int64 // ms
+	at   atomic.Int64 // ms
 	step time.Duration
 	told chan struct{}
 }
@@ -40,7 +41,8 @@ func newScene(t *testing.T, rules string) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{App: &App{}, t: t, at: 1_780_000_020_000, step: time.Second, told: make(chan struct{}, 1)}
+	s := &scene{App: &App{}, t: t, step: time.Second, told: make(chan struct{}, 1)}
+	s.at.Store(1_780_000_020_000)
 	s.incidents, err = newIncidents(cfg.Incident, cfg.Rules, filepath.Join(dir, "dismissals"), prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -65,10 +67,10 @@ func newScene(t *testing.T, rules string) *scene {
 func (s *scene) play(n int, values map[*foreshock.Series]func(i int) float64) {
 	s.t.Helper()
 	for i := range n {
-		s.at += s.step.Milliseconds()
+		at := s.at.Add(s.step.Milliseconds())
 		b := &foreshock.Batch{}
 		for series, v := range values {
-			b.Samples = append(b.Samples, foreshock.Sample{Series: series, T: s.at, V: v(i)})
+			b.Samples = append(b.Samples, foreshock.Sample{Series: series, T: at, V: v(i)})
 		}
 		if err := s.detector.Append(s.t.Context(), b); err != nil {
 			s.t.Fatal(err)
@@ -91,7 +93,7 @@ func (s *scene) looked() []remediation.Sight {
 	return seen
 }
 
-func (s *scene) now() time.Time { return foreshock.Time(s.at) }
+func (s *scene) now() time.Time { return foreshock.Time(s.at.Load()) }
 
 func named(name, instance string) *foreshock.Series {
 	return foreshock.NewSeries(labels.FromStrings("__name__", name, "instance", instance))

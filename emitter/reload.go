@@ -94,10 +94,11 @@ func (e *Emitter) prepareRemoteWrites(o Options) ([]*remoteWrite, map[*remoteWri
 		w := newRemoteWrite(remoteWriteName(c, names), c, o.ExternalLabels, o.Config.Names, e.destinationOptions)
 		if k := slices.IndexFunc(e.remote, w.continues); k >= 0 {
 			w = e.remote[k]
-		}
-		var err error
-		if w.outbox, err = e.outboxes.of(w.target); err != nil {
-			return nil, nil, err
+		} else {
+			var err error
+			if w.outbox, err = e.outboxes.of(w.target); err != nil {
+				return nil, nil, err
+			}
 		}
 		all[i] = w
 		// The comparison sees secrets, which the YAML would hide.
