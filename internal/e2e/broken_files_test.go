@@ -83,7 +83,7 @@ func brokenFiles() []broken {
 	named("alerting: certificates of discovery", `alerting: {alertmanagers: [{http_sd_configs: [{url: "http://a/", tls_config: {ca_file: p}}]}]}`, fifo("p"), `http_sd_configs\[0\].tls_config.ca_file: .*not a regular file`)
 	named("alerting: targets in a pipe", `alerting: {alertmanagers: [{file_sd_configs: [{files: [p.yml]}]}]}`, fifo("p.yml"), `file_sd_configs\[0\].files\[0\]: .*not a regular file`)
 	named("remedies: certificates", `remediation: {actions: [{name: a, webhook: {url: "https://x/", http_config: {tls_config: {ca_file: p}}}}]}`, fifo("p"), `webhook.http_config.tls_config.ca_file: .*not a regular file`)
-	named("remedies: a token in a pipe", `remediation: {mode: auto, single_instance: true, webhook_token_file: p}`, fifo("p"), `remediation.webhook_token_file: .*not a regular file`)
+	named("remedies: a token in a pipe", `remediation: {mode: auto, single_instance: true, approval_token: a, webhook_token_file: p}`, fifo("p"), `remediation.webhook_token_file: .*not a regular file`)
 	named("remedies: an address in a pipe", `remediation: {actions: [{name: a, webhook: {url_file: p}}]}`, fifo("p"), `webhook.url_file: .*not a regular file`)
 	named("remedies: a command that is a pipe", `remediation: {actions: [{name: a, exec: {command: [./p]}}]}`, fifo("p"), `exec.command: .*permission denied`)
 	named("remedies: a command that is a folder", `remediation: {actions: [{name: a, exec: {command: [/tmp]}}]}`, nil, `exec.command: .*is a directory`)
