@@ -46,7 +46,7 @@ func TestMistakes(t *testing.T) {
 		"twice":       {"config_file: c.yml\npresets: [node]\nconfig: {}", "t.yml:2:10: presets: must not be set beside config_file"},
 		"bad config":  {"config_file: c.yml", `c.yml:1:21: detector.warm_up: want a whole number, got "x"`},
 		"bad block":   {"rule_files: [rules.yml]\nconfig: {detector: {threshold: 2}}", "t.yml:2:32: config.detector.threshold: must lie between 0 and 1, got 2"},
-		"bad action":  {"rule_files: [rules.yml]\nconfig: {remediation: {actions: [{name: a}]}}", "t.yml:2:34: config.remediation.actions[0]: must have one of webhook, exec, ansible, systemd and lambda, got none"},
+		"bad action":  {"rule_files: [rules.yml]\nconfig: {remediation: {actions: [{name: a}]}}", "t.yml:2:34: config.remediation.actions[0]: must have one of webhook, exec, ansible, systemd, lambda and kubernetes, got none"},
 		"samples": {
 			"rule_files: [rules.yml]\ntests: [{name: a, silent: true, input_series: [{series: m, values: 1 two}]}]",
 			"t.yml:2:68: tests[0].input_series[0].values: samples two: ",
