@@ -145,14 +145,17 @@ func TestStoppedReplicasActOnce(t *testing.T) {
 			var replicas sync.WaitGroup
 			for n := range 3 {
 				l := inProcess(store, fmt.Sprint("replica-", n))
-				stopped := rand.New(rand.NewPCG(seed, uint64(n)))
-				pause := func() { // what SIGSTOP does, wherever it comes
-					if stopped.IntN(15) == 0 {
-						time.Sleep(time.Duration(stopped.IntN(60_000)) * time.Millisecond)
+				pauses := func(part uint64) func() { // what SIGSTOP does, wherever it comes
+					stopped := rand.New(rand.NewPCG(seed, 2*uint64(n)+part))
+					return func() {
+						if stopped.IntN(15) == 0 {
+							time.Sleep(time.Duration(stopped.IntN(60_000)) * time.Millisecond)
+						}
 					}
 				}
-				replicas.Go(func() { l.run(closing, pause) })
+				replicas.Go(func() { l.run(closing, pauses(0)) })
 				replicas.Go(func() {
+					pause := pauses(1)
 					for episode := 0; ; episode++ {
 						select {
 						case <-closing:
