@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -225,7 +227,8 @@ type simulatedAlertmanager struct {
 	network *network
 
 	mu     sync.Mutex
-	alerts map[string]simulatedAlert // by fingerprint
+	alerts map[string]simulatedAlert // by fingerprint, as Alertmanager has them
+	heard  map[string]simulatedAlert // by fingerprint and beginning: all there ever were
 }
 
 // ServeHTTP implements http.Handler.
@@ -250,7 +253,13 @@ func (a *simulatedAlertmanager) ServeHTTP(w http.ResponseWriter, req *http.Reque
 		before := a.alerts[fp]
 		alert.told, alert.toldAt = before.told, before.toldAt
 		a.alerts[fp] = alert
+		a.heard[fp+alert.StartsAt.String()] = alert
 	}
+}
+
+// names reports whether a person who reads the alert finds the host in it.
+func (a simulatedAlert) names(host string) bool {
+	return a.Labels["host"] == host || strings.Contains(a.Annotations["description"], strconv.Quote(host))
 }
 
 // run tells Foreshock of what is new, and again every four minutes.

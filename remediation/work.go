@@ -201,7 +201,9 @@ func (r *Remediation) postpone(i int, why error) {
 	e := &r.ledger.entries[i]
 	if e.Reason == "" {
 		e.Reason = why.Error()
-		r.metrics.refusals[refusedConcurrency].Inc()
+		if !errors.Is(why, errElsewhere) {
+			r.metrics.refusals[refusedConcurrency].Inc()
+		}
 	}
 }
 

@@ -81,8 +81,7 @@ func startHistory(ts *testscript.TestScript, _ bool, _ []string) {
 	within(ts, send)
 	within(ts, func() error {
 		var b strings.Builder
-		e := explainer{series: `node_temperature`, at: "2026-01-05T14:59:00Z", url: url}
-		data, err := e.ask(context.Background(), time.Now())
+		data, err := explain(context.Background(), server{url: url}, `node_temperature`, "2026-01-05T14:59:00Z", time.Now())
 		if b.Write(data); err == nil && !strings.Contains(b.String(), `"at":"2026-01-05T14:59:00.000Z"`) {
 			err = fmt.Errorf("still scoring: %s", &b)
 		}

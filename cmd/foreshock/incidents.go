@@ -44,10 +44,7 @@ two tokens.`
 )
 
 // incidents are questions to a running Foreshock about its incidents.
-type incidents struct {
-	server
-	output string
-}
+type incidents struct{ question }
 
 // incidentsCommand declares what all of its commands share; kingpin has a command once.
 func incidentsCommand(app *kingpin.Application) *kingpin.CmdClause {
@@ -62,34 +59,6 @@ func (q *incidents) command(app *kingpin.Application, name, help, about string) 
 	cmd := incidentsCommand(app).Command(name, help).HelpLong(about)
 	q.flags(cmd)
 	return cmd
-}
-
-// flags are those of every question to a running Foreshock.
-func (q *incidents) flags(cmd *kingpin.CmdClause) {
-	cmd.Flag("url", "Where Foreshock listens.").Default("http://localhost:9797").StringVar(&q.url)
-	cmd.Flag("http.config.file", "HTTP client settings, such as credentials and TLS, as promtool takes them.").PlaceHolder("FILE").StringVar(&q.clientFile)
-	cmd.Flag("output", "How the answer is written: text, or json as the API has it.").Short('o').Default("text").EnumVar(&q.output, "text", "json")
-}
-
-// run asks, and writes the answer as JSON or by write, which reads it into x.
-func (q *incidents) run(stdout, stderr io.Writer, ask func(context.Context) (json.RawMessage, error), x any, write func() error) int {
-	ctx, cancel := context.WithTimeout(context.Background(), explainPatience)
-	defer cancel()
-	data, err := ask(ctx)
-	if err == nil {
-		if err = json.Unmarshal(data, x); err != nil {
-			err = fmt.Errorf("read the answer of %s: %w; use the version of foreshock that serves there", q.url, err)
-		}
-	}
-	if err == nil && q.output == "json" {
-		err = writeIndented(stdout, data)
-	} else if err == nil {
-		err = write()
-	}
-	if err != nil {
-		return fail(stderr, err)
-	}
-	return 0
 }
 
 // one asks for the incident with that ID, or what of it rest names.

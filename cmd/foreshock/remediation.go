@@ -51,7 +51,7 @@ who kept the head that was printed before.`
 )
 
 // remedies are questions and orders to a running Foreshock about its remedies.
-type remedies struct{ incidents }
+type remedies struct{ question }
 
 // plan is one remedy as the API shows it.
 type plan struct {
