@@ -305,6 +305,7 @@ func (s *simulation) judge() {
 			}
 		}
 	}
+	time.Sleep(time.Second) // what came last is acknowledged, and may be on its way to its window
 	s.keptAll()
 	s.toldAll()
 	seen := map[string]bool{}

@@ -37,7 +37,7 @@ given as --http.config.file has it:
 It counts once. Immediately before acting everything is looked at again, and a plan that
 a guard refuses then is not run.`
 	aboutStatus  = `It says in which mode remedies are, whether they are paused, which circuit breakers have counted failures.`
-	aboutPausing = `The kill switch: no action starts from now on, what waits is cancelled, what runs ends. It outlives
+	aboutPausing = `The kill switch: no action starts from now on, what waits is cancelled, what runs is left to end. It outlives
 a restart, and only resume ends it. Either token will do. Where nothing can be asked, a file
 called paused in the storage path, or SIGUSR1 to the process, does the same.`
 	aboutResuming = `It ends a pause, however it began, and lets mode auto act for the first time.`
