@@ -94,6 +94,10 @@ soak: build $(TOOLS)/alertmanager ## a day of samples in an hour, with churn, re
 chaos: build $(PROGRAMS) ## kill -9 at 50 random times under load, programs that stand still, a downstream that lies, damaged state; SEED=1
 	@go build -o bin/soak ./internal/soak && bin/soak chaos --seed $(or $(SEED),1) $(ARGS)
 
+.PHONY: restart
+restart: build ## kill a process of a million series and time its return; it must not tell what it would not have told; ARGS="--series 100000"
+	@go build -o bin/soak ./internal/soak && bin/soak restart $(ARGS)
+
 .PHONY: eval
 eval: DATA := $(or $(FORESHOCK_EVAL_DATA),../shared/data)
 eval: build ## measure the detector and what people use instead on labelled sets and on the synthetic suite; FORESHOCK_EVAL_DATA names the sets' folder

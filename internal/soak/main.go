@@ -5,6 +5,7 @@
 //	             memory, goroutines and descriptors must stay flat, and no score be missing
 //	soak chaos   kill -9 at random times under load, programs that stop dead, a downstream
 //	             that lies, damaged state; nothing acknowledged may be lost
+//	soak restart a million series: ready 20 s after kill -9, and no anomaly because of it
 //
 // It listens and sends on loopback only and stops nothing but what it started.
 package main
@@ -60,6 +61,8 @@ func run(ctx context.Context, args []string, stdout, stderr *os.File) int {
 	chaos.Flag("kills", "How often to kill -9 at a random time.").Default("50").IntVar(&o.kills)
 	chaos.Flag("pause", "How long a program stands still, or a downstream misbehaves.").Default("10s").DurationVar(&o.pause)
 	chaos.Flag("brief", "Leave out what takes long: programs that stand still, and damaged state.").BoolVar(&o.brief)
+	restart := k.Command("restart", "Kill a process of many series; fails where it is not ready soon, or tells then what it would not have told.")
+	restart.Flag("series", "Series sent every 15 s of their time.").Default("1000000").IntVar(&o.series)
 	command, err := k.Parse(args)
 	if err != nil {
 		fmt.Fprintln(stderr, "soak:", err)
@@ -71,10 +74,13 @@ func run(ctx context.Context, args []string, stdout, stderr *os.File) int {
 		return 2
 	}
 	defer j.end()
-	if command == soak.FullCommand() {
+	switch command {
+	case soak.FullCommand():
 		err = j.soak(ctx)
-	} else {
+	case chaos.FullCommand():
 		err = j.chaos(ctx)
+	default:
+		err = j.restarted(ctx)
 	}
 	j.report(stdout)
 	if err != nil {
