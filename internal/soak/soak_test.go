@@ -20,15 +20,21 @@ import (
 // TestBriefChaos: the real process is killed twice under load and has a downstream that
 // misbehaves in every way; nothing is lost, nothing held up. `make chaos` does more.
 func TestBriefChaos(t *testing.T) {
+	brief(t, "chaos", "--brief", "--kills=2", "--pause=300ms")
+}
+
+// TestBriefRestart: a process that is killed tells what one tells that is not. `make
+// restart` does it with a million series.
+func TestBriefRestart(t *testing.T) { brief(t, "restart", "--series=3000") }
+
+// brief runs a command among the real programs.
+func brief(t *testing.T, args ...string) {
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	code := run(t.Context(), []string{
-		"chaos", "--brief", "--kills=2", "--pause=300ms", "--dir=" + t.TempDir(),
-		"--foreshock=../../bin/foreshock", "--tools=../../.tools/bin",
-	}, out, out)
+	code := run(t.Context(), append(args, "--dir="+t.TempDir(), "--foreshock=../../bin/foreshock", "--tools=../../.tools/bin"), out, out)
 	text, err := os.ReadFile(out.Name())
 	if err != nil {
 		t.Fatal(err)
