@@ -1,6 +1,8 @@
 package remediation
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -34,6 +36,7 @@ type armed struct {
 func TestHostileLabelsAndPayloads(t *testing.T) {
 	for kind, arm := range map[string]func(t *testing.T) armed{
 		"webhook": armedWebhook, "slack": armedSlack, "exec": armedExec, "ansible": armedAnsible, "lambda": armedLambda,
+		"kubernetes": armedKubernetes,
 	} {
 		t.Run(kind, func(t *testing.T) { attack(t, arm(t)) })
 	}
@@ -138,6 +141,47 @@ func armedLambda(t *testing.T) armed {
 	}
 }
 
+// armedKubernetes talks to an API server that has one Deployment and says of it what a real
+// one said: who asks for anything but what scaling that takes, another object's path for
+// example, fails the test.
+func armedKubernetes(t *testing.T) armed {
+	text, err := os.ReadFile("testdata/kubernetes/scale-down.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var recorded []exchange
+	if err := json.Unmarshal(text, &recorded); err != nil {
+		t.Fatal(err)
+	}
+	var d deeds
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		request := r.Method + " " + r.RequestURI
+		i := slices.IndexFunc(recorded, func(x exchange) bool {
+			return x.Request == request && bytes.Equal(encoded(x.Body), encoded(decoded(body)))
+		})
+		if err != nil || i < 0 {
+			t.Errorf("%v: asked %s: %s", err, request, body)
+			w.WriteHeader(http.StatusTeapot)
+			return
+		}
+		if r.Method != http.MethodGet {
+			d.add("%s", request)
+		}
+		w.WriteHeader(recorded[i].Status)
+		_, _ = w.Write(encoded(recorded[i].Answer))
+	}))
+	t.Cleanup(server.Close)
+	config := DefaultKubernetesConfig()
+	config.Kubeconfig, config.Timeout = kubeconfig(t, server.URL, "", "recorded"), model.Duration(time.Minute)
+	config.Scale = &KubernetesScaleConfig{By: -2, Min: 2, Max: 6}
+	return armed{
+		ActionConfig{Targets: []string{"shop/Deployment/c*t"}, Kubernetes: &config},
+		"shop/Deployment/cart", d.all,
+		"PUT " + deployments + "cart/scale?fieldManager=foreshock",
+	}
+}
+
 // injections are what a label's value tries; OWNED is a file that must not come to be.
 var injections = []string{
 	// shell
@@ -150,6 +194,8 @@ var injections = []string{
 	"../../../etc/passwd", "/etc/passwd", "..\\..\\x", "/dev/zero", "file:///etc/passwd", "~root/.ssh/id_rsa", "a/../../b", "a%2f..%2fb", "\x00", "a\x00b",
 	// patterns of hosts and units
 	"*", "all", "web*", "*.service", "web:db", "web:!web-1", "web:&all", "~.*", "web[0:9]", "web-1,web-2", "localhost,", "@/etc/hosts", "?", "[a-z]",
+	// objects
+	"shop/Deployment/c*t", "shop/Deployment/..", "shop/Deployment/cart/scale", "shop/Deployment/cart?dryRun=All", "shop/Deployment/c%2ft", "mall/Deployment/cart", "shop/Secret/cat", "shop/Pod/cart", "shop/Deployment/c\nt", "../shop/Deployment/cart",
 	// requests
 	"http://169.254.169.254/latest/meta-data/", "a@127.0.0.1:1/", "a#b", "a?b=c", "//evil.example", "a\r\nX-Evil: 1", "arn:aws:lambda:eu-central-1:123456789012:function:other", "<!channel>", "<https://evil.example|ok>",
 	// text
