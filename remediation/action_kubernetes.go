@@ -6,6 +6,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,8 +49,9 @@ type KubernetesConfig struct {
 // KubernetesScaleConfig says how far an action may scale.
 type KubernetesScaleConfig struct {
 	// By is how many replicas are added, or taken away where it is negative. From
-	// -100 to 100, and not 0. Required.
-	By int `yaml:"by"`
+	// -100 to 100, and not 0. Required, except where the action has a scale of its own:
+	// then there will be as many as that foresees, and by must not be set.
+	By int `yaml:"by,omitempty"`
 
 	// Min is the fewest replicas there may be. What has fewer already, somebody else
 	// has scaled down, and is left alone. From 1 to 1000.
@@ -146,8 +148,8 @@ func (c KubernetesConfig) validate(path string, targets []string) error {
 
 func (c KubernetesScaleConfig) validate(path string) error {
 	var errs []error
-	if c.By == 0 || c.By < -widestScale || c.By > widestScale {
-		errs = append(errs, fmt.Errorf("%s.by: must be from -%d to %d and not 0, got %d", path, widestScale, widestScale, c.By))
+	if c.By < -widestScale || c.By > widestScale {
+		errs = append(errs, fmt.Errorf("%s.by: must be from -%d to %d, got %d", path, widestScale, widestScale, c.By))
 	}
 	if c.Min < 1 || c.Min > mostReplicas {
 		errs = append(errs, fmt.Errorf("%s.min: must be from 1 to %d, got %d", path, mostReplicas, c.Min))
@@ -156,6 +158,24 @@ func (c KubernetesScaleConfig) validate(path string) error {
 		errs = append(errs, fmt.Errorf("%s.max: must be from min to %d, got %d", path, mostReplicas, c.Max))
 	}
 	return errors.Join(errs...)
+}
+
+// validateAhead holds what the action does against its own scale, which says how many there
+// will be: nothing else may say so too, and no more may come than scale allows.
+func (c KubernetesConfig) validateAhead(path string, ahead *ScaleConfig) error {
+	switch s := c.Scale; {
+	case s == nil && ahead != nil:
+		return fmt.Errorf("%s.scale: must be set beside the action's own scale", path)
+	case s == nil:
+		return nil
+	case ahead == nil && s.By == 0:
+		return fmt.Errorf("%s.scale.by: must not be 0, unless the action has a scale of its own", path)
+	case ahead != nil && s.By != 0:
+		return fmt.Errorf("%s.scale.by: must not be set beside the action's own scale, got %d", path, s.By)
+	case ahead != nil && (ahead.Min < s.Min || ahead.Max > s.Max):
+		return fmt.Errorf("%s.scale: must let the action's own scale reach from %d to %d, got %d to %d", path, ahead.Min, ahead.Max, s.Min, s.Max)
+	}
+	return nil
 }
 
 // object names one object, or as a configured target some.
@@ -240,6 +260,12 @@ func (k *kubernetesAction) prepare(p plan) (deed, error) {
 	}
 	t := &touch{kubernetesAction: k, object: o, id: p.id()}
 	rendered := fmt.Sprintf("%s %+d in %d..%d", k.verb, k.scale.By, k.scale.Min, k.scale.Max)
+	if k.verb == "scale" && k.scale.By == 0 {
+		if t.to, err = k.scale.foreseen(p.Value); err != nil {
+			return deed{}, err
+		}
+		rendered += " to " + p.Value
+	}
 	d := deed{
 		digest:   digest("kubernetes", k.client.Server(), rendered, o.String()),
 		check:    t.check,
@@ -253,4 +279,13 @@ func (k *kubernetesAction) prepare(p plan) (deed, error) {
 		d.undo = t.undo
 	}
 	return d, nil
+}
+
+// foreseen is how many replicas the plan's value asks for.
+func (c KubernetesScaleConfig) foreseen(value string) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < c.Min || n > c.Max {
+		return 0, fmt.Errorf("the plan's value %.20q is not within %d to %d replicas", value, c.Min, c.Max)
+	}
+	return n, nil
 }

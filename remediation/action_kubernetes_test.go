@@ -12,8 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// onKubernetes makes the deed of an action on one target.
-func onKubernetes(t *testing.T, kubeconfig, config, target string) deed {
+// onKubernetes makes the deed of an action on one target, for a plan of that value.
+func onKubernetes(t *testing.T, kubeconfig, config, target, value string) deed {
 	t.Helper()
 	var c KubernetesConfig
 	if err := yaml.Unmarshal([]byte(config), &c); err != nil {
@@ -29,7 +29,7 @@ func onKubernetes(t *testing.T, kubeconfig, config, target string) deed {
 		t.Fatal(err)
 	}
 	p := examplePlan
-	p.Target = target
+	p.Target, p.Value = target, value
 	d, err := a.prepare(p)
 	if err != nil {
 		t.Fatal(err)
@@ -252,19 +252,84 @@ func TestKubernetes(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(scenes)) { // recorded in one order
 		scene := scenes[name]
 		t.Run(name, func(t *testing.T) {
-			c, config := converse(t, strings.ReplaceAll(name, " ", "-"))
-			d := onKubernetes(t, config, scene.config, scene.target)
-			for i := 0; i < len(scene.script); i += 2 {
-				step, text := scene.script[i], scene.script[i+1]
-				if method, path, ok := strings.Cut(step, " "); ok {
-					c.somebody(method, path, text)
-				} else if step == "anew" { // as a process does that was started again
-					d = onKubernetes(t, config, scene.config, scene.target)
-				} else if got := perform(t, d, step); got != text {
-					t.Errorf("%s: got %s\nwant %s", step, got, text)
-				}
-			}
+			play(t, name, func(kubeconfig string) deed {
+				return onKubernetes(t, kubeconfig, scene.config, scene.target, "")
+			}, scene.script)
 		})
+	}
+}
+
+// play goes through a script before an API server, with the deed as a process prepares it.
+func play(t *testing.T, name string, prepare func(kubeconfig string) deed, script []string) {
+	t.Helper()
+	c, config := converse(t, strings.ReplaceAll(name, " ", "-"))
+	d := prepare(config)
+	for i := 0; i < len(script); i += 2 {
+		step, text := script[i], script[i+1]
+		if method, path, ok := strings.Cut(step, " "); ok {
+			c.somebody(method, path, text)
+		} else if step == "anew" { // as a process does that was started again
+			d = prepare(config)
+		} else if got := perform(t, d, step); got != text {
+			t.Errorf("%s: got %s\nwant %s", step, got, text)
+		}
+	}
+}
+
+// An action that scales ahead asks for what is foreseen, in the words in which others ask for
+// more, and is refused where they are.
+func TestKubernetesScalesToWhatIsForeseen(t *testing.T) {
+	const ahead = `scale: {min: 2, max: 6}`
+	for _, scene := range []struct {
+		as, value string // the scene of TestKubernetes in which the same was asked for
+		script    []string
+	}{
+		{"scale and back", "5", []string{
+			"APPLY " + deployments + "cart", cart(3, ""),
+			"check", "ok",
+			"rehearse", "would have scaled shop/Deployment/cart from 3 to 5",
+			"do", "scaled shop/Deployment/cart from 3 to 5",
+			"EXPECT " + deployments + "cart", `"replicas":5`,
+			"undo", "scaled shop/Deployment/cart back from 5 to 3",
+		}},
+		{"scale down", "2", []string{
+			"APPLY " + deployments + "cart", cart(3, ""),
+			"do", "scaled shop/Deployment/cart from 3 to 2",
+		}},
+		{"scale to the bound", "6", []string{
+			"APPLY " + deployments + "cart", cart(5, ""),
+			"do", "scaled shop/Deployment/cart from 5 to 6",
+			"undo", "scaled shop/Deployment/cart back from 6 to 5",
+			"PATCH " + deployments + "cart", `{"spec": {"replicas": 6}}`,
+			"anew", "",
+			"do", "bounds: shop/Deployment/cart has the 6 replicas already that are foreseen",
+		}},
+		{"scaled beyond", "5", []string{
+			"APPLY " + deployments + "cart", cart(20, ""),
+			"check", "ownership: shop/Deployment/cart has 20 replicas, outside 2 to 6: somebody else has scaled it",
+			"do", "ownership: shop/Deployment/cart has 20 replicas, outside 2 to 6: somebody else has scaled it",
+		}},
+		{"an autoscaler", "5", []string{
+			"APPLY " + deployments + "cart", cart(3, ""),
+			"APPLY /apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/of-another", autoscaler("of-another", "other"),
+			"check", "ok",
+			"APPLY /apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/of-cart", autoscaler("of-cart", "cart"),
+			"check", "ownership: shop/Deployment/cart is scaled by HorizontalPodAutoscaler of-cart",
+		}},
+	} {
+		t.Run(scene.as, func(t *testing.T) {
+			play(t, scene.as, func(kubeconfig string) deed {
+				return onKubernetes(t, kubeconfig, ahead, "shop/Deployment/cart", scene.value)
+			}, scene.script)
+		})
+	}
+	k := &kubernetesAction{verb: "scale", scale: KubernetesScaleConfig{Min: 2, Max: 6}}
+	for _, value := range []string{"", "1", "7", "-3", "0x5", "1e0", "NaN", "5 ", "99999999999999999999"} {
+		p := on("shop/Deployment/cart")
+		p.Value = value
+		if _, err := k.prepare(p); err == nil || !strings.HasSuffix(err.Error(), "is not within 2 to 6 replicas") {
+			t.Errorf("scaled to %q: %v", value, err)
+		}
 	}
 }
 
@@ -337,11 +402,30 @@ func TestKubernetesTargets(t *testing.T) {
 	}
 }
 
+// An action says once how many there will be, and within its own bounds.
+func TestKubernetesScaleAheadThatIsRefused(t *testing.T) {
+	for _, tt := range []struct{ config, ahead, want string }{
+		{`scale: {min: 2, max: 20}`, `{per: 50, min: 2, max: 20}`, ""},
+		{`scale: {by: 1, max: 20}`, `{per: 50, min: 2, max: 20}`, "kubernetes.scale.by: must not be set beside the action's own scale, got 1"},
+		{`scale: {min: 3, max: 20}`, `{per: 50, min: 2, max: 20}`, "kubernetes.scale: must let the action's own scale reach from 2 to 20, got 3 to 20"},
+		{`scale: {min: 2, max: 9}`, `{per: 50, min: 2, max: 20}`, "kubernetes.scale: must let the action's own scale reach from 2 to 20, got 2 to 9"},
+		{`restart: true`, `{per: 50, min: 2, max: 20}`, "kubernetes.scale: must be set beside the action's own scale"},
+	} {
+		a := ActionConfig{Name: "a", Targets: []string{"shop/Deployment/cart"}}
+		if err := errors.Join(yaml.Unmarshal([]byte(tt.config), &a.Kubernetes), yaml.Unmarshal([]byte(tt.ahead), &a.Scale)); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.validate("actions[0]"); tt.want == "" && err != nil || tt.want != "" && errorText(err) != "actions[0]."+tt.want {
+			t.Errorf("%s beside %s: got %v, want %s", tt.config, tt.ahead, err, tt.want)
+		}
+	}
+}
+
 func TestKubernetesConfigsThatAreRefused(t *testing.T) {
 	for _, tt := range []struct{ config, target, want string }{
 		{`{}`, "shop/Pod/a", "must have one of scale, restart and delete_pod, got none"},
 		{`{restart: true, delete_pod: true}`, "shop/Pod/a", "got restart and delete_pod"},
-		{`scale: {max: 3}`, "shop/Deployment/a", "scale.by: must be from -100 to 100 and not 0, got 0"},
+		{`scale: {max: 3}`, "shop/Deployment/a", "scale.by: must not be 0, unless the action has a scale of its own"},
 		{`scale: {by: 101, max: 3}`, "shop/Deployment/a", "scale.by: must be"},
 		{`scale: {by: 1}`, "shop/Deployment/a", "scale.max: must be from min to 1000, got 0"},
 		{`scale: {by: 1, min: 0, max: 3}`, "shop/Deployment/a", "scale.min: must be from 1 to 1000, got 0"},
@@ -366,7 +450,8 @@ func TestKubernetesConfigsThatAreRefused(t *testing.T) {
 		if tt.target != "" {
 			targets = []string{tt.target}
 		}
-		if err := c.validate("kubernetes", targets); err == nil || !strings.Contains(err.Error(), tt.want) {
+		a := ActionConfig{Name: "a", Targets: targets, Kubernetes: &c}
+		if err := a.validate("actions[0]"); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s on %q: got %v, want %s", tt.config, tt.target, err, tt.want)
 		}
 	}

@@ -20,6 +20,7 @@ type touch struct {
 	*kubernetesAction
 	object object
 	id     string // of the plan
+	to     int    // replicas, where the plan says how many
 
 	seen     *sight // by the last check
 	was, now int    // replicas, once do has scaled
@@ -154,11 +155,17 @@ func (t *touch) replicas(s *sight) (int, error) {
 
 // room is how many replicas there would be.
 func (t *touch) room(is int) (int, error) {
-	to := min(max(is+t.scale.By, t.scale.Min), t.scale.Max)
-	if to == is {
-		return 0, &refusal{refusedBounds, fmt.Sprintf("%s has %d replicas, and the bounds are %d to %d", t.object, is, t.scale.Min, t.scale.Max)}
+	to := t.to
+	if t.scale.By != 0 {
+		to = min(max(is+t.scale.By, t.scale.Min), t.scale.Max)
 	}
-	return to, nil
+	switch {
+	case to != is:
+		return to, nil
+	case t.scale.By == 0:
+		return 0, &refusal{refusedBounds, fmt.Sprintf("%s has the %d replicas already that are foreseen", t.object, is)}
+	}
+	return 0, &refusal{refusedBounds, fmt.Sprintf("%s has %d replicas, and the bounds are %d to %d", t.object, is, t.scale.Min, t.scale.Max)}
 }
 
 // autoscalers are what decides about replicas, where it is installed.

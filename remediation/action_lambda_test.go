@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -72,6 +73,46 @@ func TestLambdaScalesWithinBounds(t *testing.T) {
 	want := `{"custom":{"foreshock_idempotency_key":"` + p.id() + `","foreshock_operation":"do"}}`
 	if got := c.running["request-3"].context; got != want {
 		t.Errorf("client context %s, want %s", got, want)
+	}
+}
+
+// The function of examples/lambda scales to what is foreseen, up and down, once, and is bound
+// by its own MIN and MAX whatever it is asked for.
+func TestLambdaScalesToWhatIsForeseen(t *testing.T) {
+	c := newCloud(t) // 2 instances, from 1 to 4
+	l := c.action(nil)
+	step := func(fingerprint, value string, undo bool) string {
+		p := on("web")
+		p.Fingerprint, p.Value = fingerprint, value
+		d, err := l.prepare(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		act := d.do
+		if undo {
+			act = d.undo
+		}
+		said, err := act(t.Context())
+		return fmt.Sprintf("%d %s", c.desired(), cmp.Or(errorText(err), strings.SplitN(said, "\n", 2)[0]))
+	}
+	for _, tc := range []struct {
+		fingerprint, value string
+		undo               bool
+		want               string
+	}{
+		{"a", "4", false, `4 {"group":"web","from":2,"to":4}`},
+		{"a", "4", false, `4 {"group":"web","from":4,"to":4,"repeated":true}`},
+		{"a", "4", true, `2 {"group":"web","from":4,"to":2}`},
+		{"b", "4", false, `4 {"group":"web","from":2,"to":4}`},
+		{"c", "1", false, `1 {"group":"web","from":4,"to":1}`},
+		{"d", "5", false, `1 the function failed: 5 instances are not within 1 to 4`},
+		{"e", "0", false, `1 the function failed: 0 instances are not within 1 to 4`},
+		{"f", "9999999999", false, `1 the function failed: the plan's value must be a number of instances, got "9999999999"`},
+		{"g", "3 ", false, `1 the function failed: the plan's value must be a number of instances, got "3 "`},
+	} {
+		if got := step(tc.fingerprint, tc.value, tc.undo); got != tc.want {
+			t.Errorf("%s to %q: got  %s\nwant %s", tc.fingerprint, tc.value, got, tc.want)
+		}
 	}
 }
 

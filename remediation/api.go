@@ -236,6 +236,8 @@ func (r *Remediation) decide(id string, d decision, yes bool) (entry, error) {
 		return entry{}, &conflict{fmt.Sprintf("is %s and waits for nobody", e.State)}
 	case e.Hash != d.Hash:
 		return entry{}, &conflict{"the hash is not that of the plan that waits"}
+	case r.lease.elsewhere() != "":
+		return entry{}, &conflict{fmt.Sprintf("replica %.100s holds the lease and asks for itself: decide there", r.lease.elsewhere())}
 	case r.isDue(e, now):
 		if err := r.ledger.record(expired(e, now.wall)); err != nil {
 			return entry{}, err

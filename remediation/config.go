@@ -343,6 +343,9 @@ func (c ActionConfig) validate(path string) error {
 		seen[target] = true
 	}
 	errs = append(errs, c.verify().validate(path+".verify"), c.Scale.validate(path+".scale"))
+	if c.Kubernetes != nil {
+		errs = append(errs, c.Kubernetes.validateAhead(path+".kubernetes", c.Scale))
+	}
 	switch kinds := c.kinds(); len(kinds) {
 	case 0:
 		errs = append(errs, fmt.Errorf("%s: must have one of %s, got none", path, kindNames))

@@ -57,7 +57,9 @@ func (l *ledger) forget(now time.Time) error {
 
 // orders are those that hold, as they would have to be given anew.
 func (l *ledger) orders() (hold []order) {
-	if l.resumed {
+	if l.heard.Verb == verbResume {
+		hold = append(hold, l.heard)
+	} else if l.resumed {
 		hold = append(hold, order{Verb: verbResume, By: "an order that was forgotten"})
 	}
 	if l.paused != nil {

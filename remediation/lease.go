@@ -91,6 +91,8 @@ type leaseRecord struct {
 	Holder  string // "" if it was given back
 	// Term counts the holders: the fencing token.
 	Term int
+	// Order is the last pause or resume that a person told any replica.
+	Order order `json:"Order,omitzero"`
 }
 
 // claim says that one replica, and no other ever, acts on an episode of an alert. Like the
@@ -235,19 +237,16 @@ func (l *elector) round() {
 }
 
 func (l *elector) hold(ctx context.Context) error {
-	if last, ours := l.seen(), l.isOurs(); ours {
-		return l.write(ctx, last)
+	if l.isOurs() {
+		return l.prolong(ctx)
 	}
-	asked, cancel := context.WithTimeout(ctx, leaseTimeout)
-	defer cancel()
-	r, err := l.store.read(asked)
+	r, err := l.look(ctx)
 	if err != nil {
 		return err
 	}
-	silent := l.see(r)
 	switch {
 	case r.Holder == l.self: // written, though we were not told
-	case r.Holder != "" && silent < leaseDuration:
+	case r.Holder != "" && l.silent() < leaseDuration:
 		return nil
 	default:
 		r.Holder = l.self
@@ -278,14 +277,27 @@ func (l *elector) catchUp(ctx context.Context) error {
 	return nil
 }
 
-// see notes the lease as it is, and returns for how long it has been so.
-func (l *elector) see(r leaseRecord) time.Duration {
+// look reads the lease.
+func (l *elector) look(ctx context.Context) (leaseRecord, error) {
+	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
+	defer cancel()
+	r, err := l.store.read(ctx)
+	if err != nil {
+		return r, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if r != l.last || l.changed.IsZero() {
+	if r.version != l.last.version || l.changed.IsZero() {
 		l.last, l.changed = r, time.Now()
 	}
 	l.learned = l.learned && r.Holder == l.self
+	return r, nil
+}
+
+// silent is for how long the lease has been as it is.
+func (l *elector) silent() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return time.Since(l.changed)
 }
 
@@ -351,37 +363,50 @@ func (l *elector) admit(age time.Duration) error {
 	return &refusal{refusedLease, fmt.Sprintf("replica %.100s holds the lease", holder)}
 }
 
+// fencing is under which number of which holder a plan started, and when, as its claim says.
+type fencing struct {
+	Holder string    `json:"holder"`
+	Term   int       `json:"term"`
+	At     time.Time `json:"at"`
+}
+
 // fence is the last thing before a plan's action: the lease is prolonged, and the episode
-// claimed for ever.
-func (l *elector) fence(ctx context.Context, e entry, at time.Time) error {
+// claimed for ever. A claim that this very plan made, before the process died that acted, is
+// no obstacle to its repetition; nobody else knows that it was interrupted.
+func (l *elector) fence(ctx context.Context, e entry, at time.Time) (fencing, error) {
 	if l == nil {
-		return nil
+		return fencing{}, nil
 	}
 	defer l.alone()()
-	held := l.seen()
 	if !l.holds() {
-		return &refusal{refusedLease, "the lease was lost before it started"}
+		return fencing{}, &refusal{refusedLease, "the lease was lost before it started"}
 	}
-	if err := l.write(ctx, held); err != nil {
-		return &refusal{refusedLease, fmt.Sprintf("the lease could not be prolonged before it started: %v", err)}
+	if err := l.prolong(ctx); err != nil {
+		return fencing{}, &refusal{refusedLease, fmt.Sprintf("the lease could not be prolonged before it started: %v", err)}
 	}
+	f := fencing{l.self, l.seen().Term, at}
 	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
 	defer cancel()
 	key := claimKey(e)
 	c, err := l.store.claimed(ctx, key)
-	if err == nil && !e.Plan.StartsAt.After(c.Until) {
-		return &refusal{refusedLease, fmt.Sprintf("replica %.100s has claimed it", c.Holder)}
+	if err == nil && !e.Plan.StartsAt.After(c.Until) && !c.isOf(e) {
+		return fencing{}, &refusal{refusedLease, fmt.Sprintf("replica %.100s has claimed it", c.Holder)}
 	}
 	if err == nil {
 		err = l.store.claim(ctx, key, claim{
-			version: c.version, Holder: l.self, Term: held.Term,
+			version: c.version, Holder: f.Holder, Term: f.Term,
 			Rule: e.Plan.Rule, Action: e.Plan.Action, Target: e.Plan.Target, Until: e.until(), Starts: c.started(at),
 		})
 	}
 	if err != nil {
-		return &refusal{refusedLease, fmt.Sprintf("it could not be claimed: %v", err)}
+		return fencing{}, &refusal{refusedLease, fmt.Sprintf("it could not be claimed: %v", err)}
 	}
-	return nil
+	return f, nil
+}
+
+// isOf reports whether the claim is the one that e started under.
+func (c claim) isOf(e entry) bool {
+	return c.Holder == e.Fencing.Holder && c.Term == e.Fencing.Term && c.Until.Equal(e.until()) && e.Attempts > 0
 }
 
 // started are the last starts of the claim, with one more.

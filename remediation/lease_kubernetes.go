@@ -2,6 +2,7 @@ package remediation
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -100,6 +101,9 @@ type leaseSpec struct {
 // microTime is how Kubernetes writes the times of a lease.
 const microTime = "2006-01-02T15:04:05.000000Z07:00"
 
+// leaseOrder is the annotation of the lease that holds the last order.
+const leaseOrder = "foreshock/order"
+
 // claimOf is the label of a claim; its value is the lease's name.
 const claimOf = "foreshock/claim-of"
 
@@ -118,8 +122,26 @@ func (k *kubernetesLease) object(name string) leaseObject {
 	}
 }
 
-func (o leaseObject) record() leaseRecord {
-	return leaseRecord{version: o.Metadata.ResourceVersion, Holder: o.Spec.HolderIdentity, Term: o.Spec.LeaseTransitions}
+func (o leaseObject) record() (leaseRecord, error) {
+	r := leaseRecord{version: o.Metadata.ResourceVersion, Holder: o.Spec.HolderIdentity, Term: o.Spec.LeaseTransitions}
+	if text := o.Metadata.Annotations[leaseOrder]; text != "" {
+		if err := json.Unmarshal([]byte(text), &r.Order); err != nil {
+			return r, fmt.Errorf("decode annotation %s of lease %s: %w", leaseOrder, o.Metadata.Name, err)
+		}
+	}
+	return r, nil
+}
+
+// setRecord has the object say what r does, its times aside.
+func (o *leaseObject) setRecord(r leaseRecord) error {
+	o.Metadata.ResourceVersion = r.version
+	o.Spec.HolderIdentity, o.Spec.LeaseTransitions = r.Holder, r.Term
+	if r.Order.Verb == "" {
+		return nil
+	}
+	text, err := json.Marshal(r.Order)
+	o.Metadata.Annotations = map[string]string{leaseOrder: string(text)}
+	return err
 }
 
 func (k *kubernetesLease) read(ctx context.Context) (leaseRecord, error) {
@@ -128,18 +150,23 @@ func (k *kubernetesLease) read(ctx context.Context) (leaseRecord, error) {
 	if kubernetes.Is(err, http.StatusNotFound) {
 		return leaseRecord{}, nil
 	}
-	return o.record(), err
+	if err != nil {
+		return leaseRecord{}, err
+	}
+	return o.record()
 }
 
 func (k *kubernetesLease) write(ctx context.Context, r leaseRecord) (leaseRecord, error) {
 	o := k.object(k.config.Name)
-	o.Metadata.ResourceVersion = r.version
-	o.Spec = leaseSpec{
-		HolderIdentity: r.Holder, LeaseDurationSeconds: int(leaseDuration.Seconds()),
-		RenewTime: k.now().UTC().Format(microTime), LeaseTransitions: r.Term,
+	o.Spec = leaseSpec{LeaseDurationSeconds: int(leaseDuration.Seconds()), RenewTime: k.now().UTC().Format(microTime)}
+	if err := o.setRecord(r); err != nil {
+		return r, err
 	}
 	written, err := k.put(ctx, o)
-	return written.record(), err
+	if err != nil {
+		return r, err
+	}
+	return written.record()
 }
 
 // claimName is the name of the Lease that is the claim of that key.

@@ -163,7 +163,10 @@ func TestStoppedReplicasActOnce(t *testing.T) {
 						case <-time.After(time.Second):
 						}
 						p := plan{Rule: "r", Target: strconv.Itoa(episode), StartsAt: time.Unix(int64(n), 0)}
-						if l.admit(0) != nil || l.fence(t.Context(), entry{ID: p.id(), Plan: p, CreatedAt: time.Now()}, time.Now()) != nil {
+						if l.admit(0) != nil {
+							continue
+						}
+						if _, err := l.fence(t.Context(), entry{ID: p.id(), Plan: p, CreatedAt: time.Now()}, time.Now()); err != nil {
 							continue
 						}
 						pause()
@@ -221,23 +224,37 @@ func TestTakeoverIsBounded(t *testing.T) {
 // natsServer is a real NATS server with JetStream in a directory of its own.
 func natsServer(t *testing.T) string {
 	t.Helper()
-	bin, err := filepath.Abs("../.tools/bin")
-	if err != nil {
-		t.Fatal(err)
-	}
+	address := freeAddress(t)
+	startNATS(t, address)
+	return "nats://" + address
+}
+
+// freeAddress is where nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(address)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func startNATS(t *testing.T, address string) {
+	t.Helper()
+	bin, err := filepath.Abs("../.tools/bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &stack.Stack{Dir: t.TempDir(), Bin: bin}
 	if _, err := s.Start(filepath.Join(bin, "nats-server"), "--addr", "127.0.0.1", "--port", port, "--jetstream", "--store_dir", "jetstream"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	return "nats://" + address
 }
 
 // natsStore is a lease in that server.
@@ -395,7 +412,12 @@ func replica(dir string) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	if err := r.Resume("a person", "for the first time"); err != nil {
+	for deadline := time.Now().Add(takeover); ; time.Sleep(100 * time.Millisecond) { // until the store is up
+		if err = r.Resume("a person", "for the first time"); err == nil || time.Now().After(deadline) {
+			break
+		}
+	}
+	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}

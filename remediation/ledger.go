@@ -63,6 +63,8 @@ type entry struct {
 	// Attempts is how often it started: more than once only where the process died
 	// and the action may be repeated.
 	Attempts int `json:"attempts,omitempty"`
+	// Fencing is what it last started under, where there is a lease.
+	Fencing fencing `json:"fencing,omitzero"`
 	// Kind is what the action is: exec, webhook, …
 	Kind string `json:"kind,omitempty"`
 	// Incident is the ID of the one that the alert is of; "" where it is none of ours.
@@ -164,6 +166,7 @@ type ledger struct {
 	failures map[string][]string
 	paused   *order // the last order, where it is to pause
 	resumed  bool   // ever
+	heard    order  // the last one that all replicas hear of
 	// damagedAt and forgottenTo are the latest of a page's.
 	damagedAt, forgottenTo time.Time
 }
@@ -308,6 +311,9 @@ func (l *ledger) apply(p page) {
 
 // obey takes an order into memory.
 func (l *ledger) obey(o order) {
+	if o.Shared {
+		l.heard = o
+	}
 	switch o.Verb {
 	case verbPause:
 		l.paused = &o

@@ -21,6 +21,12 @@ type order struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason,omitempty"`
 	At     time.Time `json:"at"`
+
+	// From is the replica that was told, where there is a lease. What has none is about one
+	// replica alone: that its ledger is damaged, for example.
+	From string `json:"from,omitempty"`
+	// Shared says that it stands beside the lease, where all replicas hear of it.
+	Shared bool `json:"shared,omitempty"`
 }
 
 // The verbs of an order.
@@ -30,8 +36,19 @@ const (
 	verbClose  = "close-breaker"
 )
 
+// is reports whether both are the same order.
+func (o order) is(other order) bool {
+	return o.Verb == other.Verb && o.From == other.From && o.At.Equal(other.At)
+}
+
 func (o order) String() string {
 	s := fmt.Sprintf("paused by %s at %s", o.By, o.At.UTC().Format(time.RFC3339))
+	if o.From != "" {
+		s += " at replica " + o.From
+		if !o.Shared {
+			s += ", of which the others do not know yet"
+		}
+	}
 	if o.Reason != "" {
 		s += ": " + o.Reason
 	}
@@ -73,7 +90,7 @@ func (k *killSwitch) look() *order {
 	if info.Mode().IsRegular() && info.Size() <= maxPauseFile {
 		if text, err := os.ReadFile(k.file); err == nil {
 			var written order
-			if json.Unmarshal(text, &written) == nil && written.By != "" {
+			if json.Unmarshal(text, &written) == nil && written.By != "" && !written.At.IsZero() {
 				return &written
 			}
 			o.Reason = clip(strings.TrimSpace(string(text)), maxReason)
@@ -96,10 +113,23 @@ func (k *killSwitch) write(o order) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
+// clean removes a file that a Pause left. One that a person put there is theirs to remove.
+func (k *killSwitch) clean() error {
+	text, err := os.ReadFile(k.file)
+	var written order
+	if err != nil || json.Unmarshal(text, &written) != nil || written.By == "" {
+		return nil
+	}
+	return os.Remove(k.file)
+}
+
 // paused says why nothing may act, or "". Mode auto acts only once a person has resumed
 // remedies for the first time.
 func (r *Remediation) paused(s *settings) string {
 	if o := r.killSwitch.look(); o != nil {
+		return o.String()
+	}
+	if o := r.lease.order(); o.Verb == verbPause && r.isNews(o) {
 		return o.String()
 	}
 	if s.config.Mode == Auto && !r.ledger.resumed {
@@ -110,17 +140,30 @@ func (r *Remediation) paused(s *settings) string {
 
 // Pause is the kill switch. No action starts after it was called, whatever it returns; what
 // waits is cancelled, what runs is left to end. It outlives a restart, and only Resume
-// ends it. An error says that some of that could not be written down.
+// ends it. An error says that some of that could not be written down, or that other replicas
+// could not be told.
 func (r *Remediation) Pause(by, reason string) error {
-	o := order{Verb: verbPause, By: clip(by, maxApprover), Reason: clip(reason, maxReason), At: r.now()}
+	o := r.ordered(verbPause, by, reason)
 	r.killSwitch.thrown.Store(&o)
+	if err := r.pause(&o); err != nil {
+		return errors.Join(err, r.share())
+	}
+	return r.share()
+}
+
+// ordered is what a person tells this replica.
+func (r *Remediation) ordered(verb, by, reason string) order {
+	return order{Verb: verb, By: clip(by, maxApprover), Reason: clip(reason, maxReason), At: r.now(), From: r.lease.name()}
+}
+
+func (r *Remediation) pause(o *order) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return errors.Join(foreshock.ErrClosed, r.killSwitch.write(o))
+		return errors.Join(foreshock.ErrClosed, r.killSwitch.write(*o))
 	}
-	r.killSwitch.thrown.Store(&o) // a Resume may have held the mutex meanwhile
-	return r.halt(o, r.killSwitch.write(o))
+	r.killSwitch.thrown.Store(o) // a Resume may have held the mutex meanwhile
+	return r.halt(*o, r.killSwitch.write(*o))
 }
 
 // halt records the pause and cancels what waits. The mutex is held.
@@ -144,19 +187,30 @@ func (r *Remediation) halt(o order, written error) error {
 	return err
 }
 
-// Resume ends a pause, and lets mode auto act for the first time.
+// Resume ends a pause, at all replicas, and lets mode auto act for the first time.
 func (r *Remediation) Resume(by, reason string) error {
+	o := r.ordered(verbResume, by, reason)
+	if r.lease != nil {
+		o.Shared = true
+		if err := r.lease.tell(r.act, o); err != nil {
+			return fmt.Errorf("still paused, since the other replicas cannot be told: %w", err)
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return foreshock.ErrClosed
 	}
-	o := order{Verb: verbResume, By: clip(by, maxApprover), Reason: clip(reason, maxReason), At: r.now()}
-	if err := r.ledger.write(page{Orders: []order{o}}); err != nil {
-		return err
-	}
 	if err := os.Remove(r.killSwitch.file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("still paused: %w", err)
+	}
+	return r.lift(o)
+}
+
+// lift ends the pause that is no file's. The mutex is held.
+func (r *Remediation) lift(o order) error {
+	if err := r.ledger.write(page{Orders: []order{o}}); err != nil {
+		return err
 	}
 	r.killSwitch.thrown.Store(nil)
 	r.metrics.paused.Set(0)
@@ -167,6 +221,7 @@ func (r *Remediation) Resume(by, reason string) error {
 // heed makes a pause that only the file tells of one that the ledger knows: it does not end
 // when the file is gone, but when a person says so.
 func (r *Remediation) heed() {
+	r.hear()
 	o := r.killSwitch.look()
 	if o == nil || r.killSwitch.thrown.Load() != nil {
 		return
@@ -176,8 +231,10 @@ func (r *Remediation) heed() {
 	if r.closed || r.killSwitch.thrown.Load() != nil {
 		return
 	}
-	if o.At.IsZero() {
+	if o.At.IsZero() { // it cannot be looked at, which is this replica's own trouble
 		o.At = r.now()
+	} else {
+		o.From, o.Shared = r.lease.name(), false
 	}
 	r.killSwitch.thrown.Store(o)
 	if err := r.halt(*o, nil); err != nil {

@@ -274,7 +274,7 @@ func (r *Remediation) Run() {
 	}
 	all.Go(r.rehearse)
 	all.Go(r.expire)
-	all.Go(func() { r.lease.run(r.closing, r.signal) })
+	all.Go(func() { r.lease.run(r.closing, r.listen) })
 	all.Go(r.verify)
 	all.Wait()
 }
@@ -303,9 +303,9 @@ func (r *Remediation) Close(ctx context.Context) error {
 	if running {
 		<-r.stopped
 	}
+	r.lease.close() // which may wait for who gives an order, and wants the mutex
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lease.close()
 	if err := r.ledger.close(); err != nil {
 		return fmt.Errorf("close remediation: %w", err)
 	}
@@ -324,6 +324,15 @@ func (r *Remediation) learn(claims []claim) {
 			})
 		}
 	}
+}
+
+// listen takes in what the lease says, once it was read.
+func (r *Remediation) listen() {
+	r.heed()
+	if err := r.share(); err != nil {
+		r.logger.Debug("pause not shared yet", "err", err) // the lease being out of reach is logged once
+	}
+	r.signal()
 }
 
 // tell logs the state that a plan has entered, and has those be told who are to know.

@@ -59,11 +59,12 @@ func (r *Remediation) begin() (entry, deed, bool) {
 		}
 		// Nothing is locked meanwhile: the target's owner and the lease may be slow to
 		// answer.
+		var f fencing
 		verdict := d.askOwner(r.act)
 		if verdict == nil {
-			verdict = r.fence(id)
+			f, verdict = r.fence(id)
 		}
-		if e, d, ok := r.start(id, verdict); ok {
+		if e, d, ok := r.start(id, f, verdict); ok {
 			return e, d, true
 		}
 		r.release(id)
@@ -71,12 +72,12 @@ func (r *Remediation) begin() (entry, deed, bool) {
 }
 
 // fence claims the plan for this replica, of those that there are.
-func (r *Remediation) fence(id string) error {
+func (r *Remediation) fence(id string) (fencing, error) {
 	r.mu.Lock()
 	i := r.ledger.find(id)
 	if i < 0 {
 		r.mu.Unlock()
-		return &refusal{refusedLedger, "the ledger does not know the plan any more"}
+		return fencing{}, &refusal{refusedLedger, "the ledger does not know the plan any more"}
 	}
 	e := r.ledger.entries[i]
 	r.mu.Unlock()
@@ -114,7 +115,7 @@ func (r *Remediation) pick() (id string, d deed, ok bool) {
 
 // start asks all guards again, with what the target's owner said, and records that the plan
 // starts. The kill switch is looked at last, after all that takes time.
-func (r *Remediation) start(id string, verdict error) (entry, deed, bool) {
+func (r *Remediation) start(id string, f fencing, verdict error) (entry, deed, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i := r.ledger.find(id)
@@ -134,6 +135,9 @@ func (r *Remediation) start(id string, verdict error) (entry, deed, bool) {
 	}
 	e.State, e.StartedAt, e.Reason, e.up = stateRunning, q.now.wall, "", q.now.up
 	e.Attempts++
+	if r.lease != nil {
+		e.Fencing, e.StartedAt = f, f.At // as the claim has it, or a ceiling would count it twice
+	}
 	if err := r.ledger.record(e); err != nil {
 		// Not written, not done. If the disk comes back the ledger still has it
 		// as approved, and by then it is stale.

@@ -1,6 +1,6 @@
 // Command lambda is a function for Foreshock's lambda action: it gives an Auto Scaling
-// group one step more instances, within bounds that no caller can move, and takes the
-// step back when asked to.
+// group one step more instances, or as many as the plan foresees where the action scales
+// ahead, within bounds that no caller can move, and takes the step back when asked to.
 //
 // Its bounds are the environment variables MIN and MAX, the group's own MinSize and
 // MaxSize, and what policy.json lets it do at all. A step is taken once for each
@@ -33,6 +33,9 @@ type request struct {
 	Plan   struct {
 		// Target is the group: one of the targets in Foreshock's configuration.
 		Target string `json:"target"`
+		// Value is how many instances are to be, within the bounds of an action with a
+		// scale; "" for one more.
+		Value string `json:"value"`
 	} `json:"plan"`
 }
 
@@ -104,7 +107,9 @@ func (s *scaler) handle(ctx context.Context, r request) (response, error) {
 	}
 	switch r.Operation {
 	case "do":
-		done.To = wanted + 1
+		if done.To, err = asked(wanted, r.Plan.Value); err != nil {
+			return response{}, err
+		}
 	case "undo":
 		from, err := strconv.ParseInt(tag(group, fromTag), 10, 32)
 		if r.Undoes == "" || tag(group, keyTag) != r.Undoes || err != nil {
@@ -119,6 +124,18 @@ func (s *scaler) handle(ctx context.Context, r request) (response, error) {
 		return response{}, fmt.Errorf("%d instances are not within %d to %d", done.To, least, most)
 	}
 	return done, s.scale(ctx, done, r.IdempotencyKey)
+}
+
+// asked is how many instances there are to be: what the plan foresees, or one more.
+func asked(wanted int32, value string) (int32, error) {
+	if value == "" {
+		return wanted + 1, nil
+	}
+	n, err := strconv.ParseInt(value, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("the plan's value must be a number of instances, got %q", value)
+	}
+	return int32(n), nil
 }
 
 func (s *scaler) find(ctx context.Context, name string) (types.AutoScalingGroup, error) {
