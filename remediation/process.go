@@ -20,7 +20,7 @@ import (
 const killDelay = 2 * time.Second
 
 // drainDelay is how long output is waited for when the group is gone: only a
-// process that left the group can still hold the pipe.
+// process of another user, or one that could not be killed, can still hold the pipe.
 const drainDelay = time.Second
 
 // plainPath is the PATH of every process: Foreshock's own is the operator's, and
@@ -43,8 +43,8 @@ type process struct {
 	timeout, killDelay time.Duration
 }
 
-// run returns when the whole group is gone, with an excerpt of what it wrote. The
-// error is nil for exit status 0.
+// run returns when the whole group is gone, and what left it and can still be told to be of this
+// run, with an excerpt of what it wrote. The error is nil for exit status 0.
 func (p process) run(ctx context.Context) (string, error) {
 	dir, err := os.MkdirTemp("", "foreshock-")
 	if err != nil {
@@ -66,6 +66,10 @@ func (p process) run(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("make a pipe: %w", err)
 	}
 	defer output.Close()
+	trace, err := traceOf(dir, output)
+	if err != nil {
+		return "", errors.Join(err, stdout.Close())
+	}
 
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
@@ -102,10 +106,14 @@ func (p process) run(ctx context.Context) (string, error) {
 	// The process is gone; what it left behind goes too. The kernel gives nobody
 	// else the group's number while a member lives, and an empty group is no error.
 	_ = signalGroup(cmd.Process.Pid, syscall.SIGKILL)
+	left := trace.end()
 	_ = output.SetReadDeadline(time.Now().Add(drainDelay)) // a pipe of ours has deadlines
 	<-drained
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w, and was killed", interrupted(ctx, p.timeout))
+	}
+	if left != nil {
+		err = errors.Join(err, left)
 	}
 	return out.String(), err
 }
