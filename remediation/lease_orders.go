@@ -99,7 +99,7 @@ func (r *Remediation) share() error {
 // hear obeys what a person told another replica.
 func (r *Remediation) hear() {
 	o := r.lease.order()
-	if o.Verb == "" {
+	if o.Verb == "" || o.From == "" || !o.Shared { // a replica wrote none such
 		return
 	}
 	r.mu.Lock()
@@ -107,11 +107,13 @@ func (r *Remediation) hear() {
 	if r.closed || !r.isNews(o) {
 		return
 	}
+	o.By, o.Reason = clip(o.By, maxApprover), clip(o.Reason, maxReason) // from the store, which may hold anything
 	var err error
-	if o.Verb == verbPause {
+	switch o.Verb {
+	case verbPause:
 		r.killSwitch.thrown.Store(&o)
 		err = r.halt(o, nil)
-	} else {
+	case verbResume:
 		err = errors.Join(r.killSwitch.clean(), r.lift(o))
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package remediation
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -176,6 +177,63 @@ func TestTheHolderIsAsked(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	holder.become(stateSucceeded)
+}
+
+// What the store holds that no replica wrote is no order, and a long one is cut.
+func TestOrdersThatNobodyGave(t *testing.T) {
+	w := newWorld(t, Auto)
+	w.stop()
+	r, err := New(w.o) // which does not run, so that nobody asks the store
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.lease = inProcess(&flaky{}, "a")
+	for _, o := range []order{
+		{Verb: verbClose, By: "eve", From: "b", Shared: true, At: r.now()},
+		{Verb: "PAUSE", By: "eve", From: "b", Shared: true, At: r.now()},
+		{Verb: verbResume, By: "eve", Shared: true, At: r.now()},
+		{Verb: verbPause, By: "eve", From: "b", At: r.now()},
+	} {
+		r.lease.last.Order = o
+		r.hear()
+		if paused := r.killSwitch.thrown.Load(); paused != nil || r.ledger.heard.Verb != "" {
+			t.Errorf("obeyed %+v", o)
+		}
+	}
+	r.lease.last.Order = order{Verb: verbPause, By: strings.Repeat("e", 1<<20), Reason: strings.Repeat("r", 1<<20), From: "b", Shared: true, At: r.now()}
+	r.hear()
+	if o := r.killSwitch.thrown.Load(); o == nil || len(o.By) != maxApprover || len(o.Reason) != maxReason {
+		t.Errorf("obeyed %+v", o)
+	}
+	r.lease = nil
+	if err := r.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A Lease of Kubernetes keeps the order in an annotation, whoever prolongs it.
+func TestKubernetesLeaseKeepsTheOrder(t *testing.T) {
+	r := leaseRecord{version: "7", Holder: "a", Term: 3, Order: order{
+		Verb: verbPause, By: "jane", Reason: `it "burns"`, At: time.Unix(1700000000, 123456789).UTC(), From: "b", Shared: true,
+	}}
+	var sent, stored leaseObject
+	if err := sent.setRecord(r); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(sent)
+	if err == nil {
+		err = json.Unmarshal(text, &stored)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := stored.record(); err != nil || got != r {
+		t.Errorf("got %+v, %v, want %+v", got, err, r)
+	}
+	stored.Metadata.Annotations[leaseOrder] = "{"
+	if _, err := stored.record(); err == nil || !strings.Contains(err.Error(), leaseOrder) {
+		t.Errorf("a broken order: %v", err)
+	}
 }
 
 // Once a person was told that all are paused, no replica starts anything, whichever of them

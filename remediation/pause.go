@@ -56,8 +56,9 @@ func (o order) String() string {
 }
 
 // killSwitch says whether remedies are paused. Three things say so, and each of them is
-// enough: the order that was given last, which the ledger keeps, the file, which anybody
-// who can write to the state directory may put there, and not being able to look for it.
+// enough: the order that was given last, to this replica or another, which the ledger keeps;
+// the file, which anybody who can write to the state directory may put there; and not being
+// able to look for it.
 type killSwitch struct {
 	file string
 	// thrown is set before anything else is done about a pause, so that what follows

@@ -39,8 +39,9 @@ a guard refuses then is not run.`
 	aboutStatus  = `It says in which mode remedies are, whether they are paused, which circuit breakers have counted failures.`
 	aboutPausing = `The kill switch: no action starts from now on, what waits is cancelled, what runs is left to end. It outlives
 a restart, and only resume ends it. Either token will do. Where nothing can be asked, a file
-called paused in the storage path, or SIGUSR1 to the process, does the same.`
-	aboutResuming = `It ends a pause, however it began, and lets mode auto act for the first time.`
+called paused in the storage path, or SIGUSR1 to the process, does the same. All replicas that share
+a lease hear of it.`
+	aboutResuming = `It ends a pause, however it began, at all replicas, and lets mode auto act for the first time.`
 	aboutBreaker  = `A rule whose remedy failed twice, or after which nothing recovered, acts no more until a person
 looked into it and says so here.`
 	aboutVerifying = `It reads the files alone, beside a running Foreshock or without one, and changes nothing. Each
