@@ -315,6 +315,7 @@ func TestInterruptedIsRepeatedUnderTheLease(t *testing.T) {
 	}
 	w, other := newWorld(t, Auto), newWorld(t, Auto)
 	w.with(idempotent)
+	w.later(2 * time.Minute) // its clocks are ahead, and its process is older than a plan may be
 	leased(w, inNATS(address))
 	began, finish := make(chan struct{}, 2), make(chan struct{})
 	w.answer(func(http.ResponseWriter, *http.Request) { began <- struct{}{}; <-finish })

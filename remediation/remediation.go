@@ -226,7 +226,7 @@ func (r *Remediation) settle() error {
 func (r *Remediation) interrupted(e entry) entry {
 	q := r.question(e)
 	if err := isStillWhatWasPlanned(q); err == nil && q.deed.idempotent && e.Attempts < mostAttempts {
-		e.State, e.Reason = stateApproved, interruptedReason+", and is repeated"
+		e.State, e.Reason, e.up = stateApproved, interruptedReason+", and is repeated", r.uptime()
 		return e
 	}
 	e.State, e.Reason = stateUnknown, interruptedReason+", and is not run again"
