@@ -144,12 +144,6 @@ func TestExecHostileCommands(t *testing.T) {
 		"leaves an orphan":       {`sleep 600 & echo $!`, "", 250 * time.Millisecond},
 		"orphan ignores SIGTERM": {`(trap "" TERM; while :; do sleep 0.01; done) & echo $!; exec sleep 600`, "did not finish within 300ms, and was killed", 900 * time.Millisecond},
 		"forks children":         {`for i in 1 2 3 4 5 6 7 8; do sh -c 'sleep 600 & sleep 600' & done; echo $!; wait`, "did not finish within 300ms, and was killed", 900 * time.Millisecond},
-		"a session of its own":   {`setsid sleep 600 & echo $!`, "", 250 * time.Millisecond},
-		"a session of a session": {`setsid sh -c 'trap "" TERM HUP; setsid sleep 600 & echo $!'`, "", 250 * time.Millisecond},
-		"no environment":         {`env -i setsid sleep 600 & echo $!`, "", 250 * time.Millisecond},
-		"somewhere else":         {`cd / && env -i setsid sleep 600 & echo $!`, "", 250 * time.Millisecond},
-		"without its output":     {`cd / && setsid sleep 600 >/dev/null 2>&1 & echo $!`, "", 250 * time.Millisecond},
-		"sessions without end":   {`for i in 1 2 3 4 5 6 7 8; do setsid sh -c 'trap "" TERM; setsid sleep 600 & sleep 600' & done; echo $!; wait`, "did not finish within 300ms, and was killed", 900 * time.Millisecond},
 		"lies on SIGTERM":        {`trap "exit 0" TERM; echo $$; while :; do sleep 0.01; done 2>/dev/null`, "did not finish within 300ms, and was killed", 900 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,6 +155,32 @@ func TestExecHostileCommands(t *testing.T) {
 			if took := time.Since(began); took > tc.within+time.Second { // the machine may be busy
 				t.Errorf("took %s", took)
 			}
+			if got := errorText(err); got != tc.want {
+				t.Errorf("error %q, want %q", got, tc.want)
+			}
+			gone(t, strings.TrimSpace(out))
+		})
+	}
+}
+
+// A child that leaves the process group is ended too, as long as it still has something of the
+// run: its environment, its directory or its output.
+func TestExecEndsWhatLeftItsGroup(t *testing.T) {
+	for name, tc := range map[string]struct{ script, want string }{
+		"a session of its own":   {`setsid sleep 600 & echo $!; sleep 0.2`, ""},
+		"a session of a session": {`setsid sh -c 'trap "" TERM HUP; setsid sleep 600 & echo $!; sleep 0.2'`, ""},
+		"no environment":         {`env -i setsid sleep 600 & echo $!; sleep 0.2`, ""},
+		"somewhere else":         {`cd / && { env -i setsid sleep 600 & echo $!; sleep 0.2; }`, ""},
+		"without its output":     {`cd / && { setsid sleep 600 >/dev/null 2>&1 & echo $!; sleep 0.2; }`, ""},
+		"one that never ends":    {`setsid sh -c 'trap "" TERM; setsid sleep 600 & sleep 600' & echo $!; wait`, "did not finish within 3s, and was killed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := script(t, tc.script)
+			c.timeout = time.Minute
+			if tc.want != "" {
+				c.timeout = 3 * time.Second
+			}
+			out, err := act(t, c)
 			if got := errorText(err); got != tc.want {
 				t.Errorf("error %q, want %q", got, tc.want)
 			}

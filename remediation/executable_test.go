@@ -27,7 +27,7 @@ func TestHostileExecutablesAreJudgedByTheStream(t *testing.T) {
 		"ignores SIGTERM":          {`trap "" TERM HUP INT; echo $$; while :; do sleep 0.05; done`, stateFailed},
 		"says it succeeded, late":  {`trap "exit 0" TERM; echo $$; while :; do sleep 0.05; done 2>/dev/null`, stateFailed},
 		"an orphan holds stdout":   {`sleep 600 & echo $!; exit 0`, stateSucceeded},
-		"a session of its own":     {`setsid sleep 600 & echo $!; exit 0`, stateSucceeded},
+		"a session of its own":     {`setsid sleep 600 & echo $!; sleep 0.1`, stateSucceeded},
 		"a storm of forks":         {`echo $$; n=0; while [ $n -lt 300 ]; do sleep 600 & n=$((n+1)); done; wait`, stateFailed},
 		"a storm, and it goes on":  {`trap "" TERM; echo $$; while :; do sleep 1 & sleep 1 & wait; done`, stateFailed},
 		"kills its own supervisor": {`echo $$; kill -TERM 0; kill -KILL 0`, stateFailed},
