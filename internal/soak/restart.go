@@ -41,6 +41,7 @@ func (j *job) restarted(ctx context.Context) error {
 		return err
 	}
 	var took time.Duration
+	var busy float64
 	killed, err := j.life(ctx, f, "killed", func() error {
 		if err := j.kill(); err != nil {
 			return err
@@ -48,12 +49,18 @@ func (j *job) restarted(ctx context.Context) error {
 		began := time.Now()
 		err := j.start(ctx, j.restartFlags()...)
 		took = time.Since(began)
+		if err != nil {
+			return err
+		}
+		m, err := j.metrics(ctx)
+		busy = m.Sum("process_cpu_seconds_total", nil)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	j.found(took <= mostRestart, "ready after kill -9", "≤ "+mostRestart.String(), "%s, with %d series", took.Round(time.Millisecond), j.series)
+	j.found(true, "processor time until then", "–", "%.1f s", busy)
 	more, fewer := missing(killed, whole), missing(whole, killed)
 	j.found(len(more) == 0 && len(whole) > 0, "anomalies only it told", "0", "%d of %d", len(more), len(killed))
 	// What was on its way to the file when the process was killed leaves no trace there.
