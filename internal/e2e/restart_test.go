@@ -227,24 +227,61 @@ func TestAnyFileDamaged(t *testing.T) {
 	}
 }
 
-// TestAlertsOutliveEverything: an incident fires, then both Foreshock and Alertmanager are
-// killed. Once they are back Alertmanager is told within seconds, of the same alert, with
-// the time at which it began.
+// TestAlertsOutliveEverything: an incident fires while Alertmanager is away, and Foreshock
+// is killed or stopped five times. Once Alertmanager is back it is told within ten seconds,
+// of the same incident, with the time at which it began; and once more after both were
+// killed.
 func TestAlertsOutliveEverything(t *testing.T) {
 	s := start(t, "testdata/stack")
 	write(t, s, "rules.yml", restartRules)
-	am := must[*stack.Process](t)(s.Alertmanager(t.Context()))
 	p := sidecar(t, s)
 	restartFrom = time.Now().Add(-510 * 15 * time.Second).UnixMilli()
+	for n := range 510 {
+		send(t, s, n)
+	}
+	var began string
+	eventually(t, 10*time.Second, "the incident", func() bool {
+		var answer struct {
+			Data struct{ Incidents []struct{ State, StartsAt string } }
+		}
+		getJSON(t, s.URL(9797, "/api/v1/incidents"), &answer)
+		for _, i := range answer.Data.Incidents {
+			if i.State == "firing" {
+				began = i.StartsAt
+			}
+		}
+		return began != ""
+	})
+	for n := range 5 {
+		eventually(t, 10*time.Second, "a failure", func() bool {
+			return metric(t, s, 9797, "prometheus_notifications_errors_total", nil) > 0
+		})
+		if n%2 == 0 {
+			if err := p.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			_ = p.Wait() // killed
+		} else {
+			p.Stop(15 * time.Second)
+		}
+		p = sidecar(t, s)
+	}
 	alerts := func() (all []map[string]any) {
 		getJSON(t, s.URL(9093, "/api/v2/alerts"), &all)
 		return all
 	}
-	for n := range 510 {
-		send(t, s, n)
-	}
+	// Let the next repeat be most of a minute away.
+	eventually(t, 10*time.Second, "a failure", func() bool {
+		return metric(t, s, 9797, "prometheus_notifications_errors_total", nil) > 0
+	})
+	time.Sleep(5 * time.Second)
+	am := must[*stack.Process](t)(s.Alertmanager(t.Context()))
 	eventually(t, 10*time.Second, "the alert", func() bool { return len(alerts()) > 0 })
 	before := alerts()
+	if since, err := time.Parse(time.RFC3339, fmt.Sprint(before[0]["startsAt"])); err != nil || since.Format(time.RFC3339Nano) != began {
+		t.Errorf("the alert began at %v, the incident at %s", before[0]["startsAt"], began)
+	}
+
 	for _, p := range []*stack.Process{p, am} {
 		if err := p.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
@@ -254,8 +291,7 @@ func TestAlertsOutliveEverything(t *testing.T) {
 	must[*stack.Process](t)(s.Alertmanager(t.Context()))
 	sidecar(t, s)
 	eventually(t, 10*time.Second, "the alerts again", func() bool { return len(alerts()) >= len(before) })
-	after := alerts()
-	if before, after := identities(before), identities(after); !maps.Equal(before, after) {
+	if before, after := identities(before), identities(alerts()); !maps.Equal(before, after) {
 		t.Errorf("told of\n%v\nand then of\n%v", before, after)
 	}
 }
