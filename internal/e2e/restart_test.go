@@ -241,21 +241,18 @@ func TestAlertsOutliveEverything(t *testing.T) {
 	}
 	var began string
 	eventually(t, 10*time.Second, "the incident", func() bool {
-		var answer struct {
-			Data struct{ Incidents []struct{ State, StartsAt string } }
-		}
+		var answer struct{ Data []struct{ State, StartsAt string } }
 		getJSON(t, s.URL(9797, "/api/v1/incidents"), &answer)
-		for _, i := range answer.Data.Incidents {
+		for _, i := range answer.Data {
 			if i.State == "firing" {
 				began = i.StartsAt
 			}
 		}
 		return began != ""
 	})
+	failed := func() bool { return metric(t, s, 9797, "prometheus_notifications_errors_total", nil) > 0 }
 	for n := range 5 {
-		eventually(t, 10*time.Second, "a failure", func() bool {
-			return metric(t, s, 9797, "prometheus_notifications_errors_total", nil) > 0
-		})
+		eventually(t, 10*time.Second, "a failure", failed)
 		if n%2 == 0 {
 			if err := p.Signal(syscall.SIGKILL); err != nil {
 				t.Fatal(err)
@@ -270,10 +267,7 @@ func TestAlertsOutliveEverything(t *testing.T) {
 		getJSON(t, s.URL(9093, "/api/v2/alerts"), &all)
 		return all
 	}
-	// Let the next repeat be most of a minute away.
-	eventually(t, 10*time.Second, "a failure", func() bool {
-		return metric(t, s, 9797, "prometheus_notifications_errors_total", nil) > 0
-	})
+	eventually(t, 10*time.Second, "a failure", failed) // the next repeat is most of a minute away
 	time.Sleep(5 * time.Second)
 	am := must[*stack.Process](t)(s.Alertmanager(t.Context()))
 	eventually(t, 10*time.Second, "the alert", func() bool { return len(alerts()) > 0 })
