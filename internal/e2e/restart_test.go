@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -161,70 +162,109 @@ func TestTwoOnOneDirectory(t *testing.T) {
 	send(t, s, 0)
 }
 
-// TestAnyFileDamaged: whichever file of the state has a bit flipped, is cut short or is
-// gone, the process starts within seconds, says what it lost, and takes samples.
+// TestAnyFileDamaged: whichever file or directory of the state has a bit flipped, is cut
+// short, is gone or is another kind of thing, the process starts within seconds, says what it
+// lost, and takes samples. Where it was the ledger's, no remedy starts until a person says so.
 func TestAnyFileDamaged(t *testing.T) {
 	s := start(t, "testdata/stack")
 	write(t, s, "rules.yml", restartRules)
-	write(t, s, "foreshock.yml", "rule_files: [rules.yml]\n")
+	// Nobody takes what is written, so that it waits in the outbox.
+	write(t, s, "foreshock.yml", s.Local(`rule_files: [rules.yml]
+remote_write: [{url: "http://localhost:9090/api/v1/write"}]
+remediation:
+  mode: auto
+  single_instance: true
+  webhook_token_file: webhook.token
+  approval_token_file: approval.token
+`))
 	p := sidecar(t, s)
+	resume(t, s)
 	for n := range 100 {
 		send(t, s, n)
 	}
+	eventually(t, 10*time.Second, "samples in the outbox", func() bool {
+		return metric(t, s, 9797, "foreshock_emitter_outbox_samples", nil) > 0
+	})
 	p.Stop(15 * time.Second)
 	whole := t.TempDir()
 	data := filepath.Join(s.Dir, "foreshock-data")
 	if err := os.CopyFS(filepath.Join(whole, "data"), os.DirFS(data)); err != nil {
 		t.Fatal(err)
 	}
-	var files []string
+	seen := map[string]bool{}
 	if err := filepath.WalkDir(data, func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && d.Name() != "lock" && strings.Contains(path, "checkpoint") {
-			files = append(files, path)
+		if err != nil || path == data {
+			return err
 		}
-		return err
+		part, _, _ := strings.Cut(strings.TrimPrefix(path, data+"/"), "/")
+		seen[part] = true
+		hows := []string{"flipped", "cut", "gone", "a pipe", "a directory"}
+		if d.IsDir() {
+			hows = []string{"gone", "a file"}
+		} else if d.Name() == "lock" {
+			hows = []string{"gone", "a directory"}
+		}
+		for _, how := range hows {
+			t.Run(strings.TrimPrefix(path, data+"/")+" "+how, func(t *testing.T) {
+				if err := errors.Join(os.RemoveAll(data+"-damaged"), os.CopyFS(data+"-damaged", os.DirFS(filepath.Join(whole, "data")))); err != nil {
+					t.Fatal(err)
+				}
+				damaged(t, s, part, strings.Replace(path, data, data+"-damaged", 1), how, d)
+			})
+		}
+		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if len(files) < 4 {
-		t.Fatalf("the state is %q", files)
-	}
-	for _, file := range files {
-		for _, damage := range []string{"flipped", "cut", "gone"} {
-			if err := os.RemoveAll(data); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.CopyFS(data, os.DirFS(filepath.Join(whole, "data"))); err != nil {
-				t.Fatal(err)
-			}
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch damage {
-			case "flipped":
-				text[len(text)/2] ^= 4
-				err = os.WriteFile(file, text, 0o600)
-			case "cut":
-				err = os.WriteFile(file, text[:len(text)/2], 0o600)
-			case "gone":
-				err = os.Remove(file)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			began := time.Now()
-			p := sidecar(t, s)
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("%s %s: ready after %s", file, damage, took)
-			}
-			if lost := metric(t, s, 9797, "foreshock_app_checkpoint_files_lost_total", nil); lost != 1 || !strings.Contains(p.Log(), "cannot be used") {
-				t.Errorf("%s %s: %v files are said to be lost\n%s", file, damage, lost, p.Log())
-			}
-			send(t, s, 100)
-			p.Stop(15 * time.Second)
+	for _, part := range []string{"checkpoint", "outbox", "ledger", "ingest", "dismissals"} {
+		if !seen[part] {
+			t.Errorf("the state has no %s", part)
 		}
 	}
+}
+
+// damaged damages the path and lives on it.
+func damaged(t *testing.T, s *stack.Stack, part, path, how string, d os.DirEntry) {
+	var text []byte
+	if !d.IsDir() {
+		text = must[[]byte](t)(os.ReadFile(path))
+	}
+	if len(text) == 0 && (how == "flipped" || how == "cut") {
+		return // there is nothing to damage
+	}
+	err := os.RemoveAll(path)
+	switch how {
+	case "flipped":
+		text[len(text)/2] ^= 4
+		err = errors.Join(err, os.WriteFile(path, text, 0o600))
+	case "cut":
+		err = errors.Join(err, os.WriteFile(path, text[:len(text)/2], 0o600))
+	case "a file":
+		err = errors.Join(err, os.WriteFile(path, []byte("not yours"), 0o600))
+	case "a directory":
+		err = errors.Join(err, os.MkdirAll(filepath.Join(path, "not yours"), 0o700))
+	case "a pipe":
+		err = errors.Join(err, syscall.Mkfifo(path, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	p := sidecar(t, s, "--storage.path="+filepath.Join(s.Dir, "foreshock-data-damaged"))
+	defer p.Stop(15 * time.Second)
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("ready after %s", took)
+	}
+	if strings.HasPrefix(how, "a ") && !strings.Contains(p.Log(), "set aside") {
+		t.Error("it does not say what it set aside")
+	}
+	if lost := metric(t, s, 9797, "foreshock_app_checkpoint_files_lost_total", nil); part == "checkpoint" && !d.IsDir() && (lost != 1 || !strings.Contains(p.Log(), "cannot be used")) {
+		t.Errorf("%v files are said to be lost", lost)
+	}
+	if paused := metric(t, s, 9797, "foreshock_remediation_paused", nil); part == "ledger" && d.Name() != "lock" && how != "gone" && paused != 1 {
+		t.Error("remedies go on though nobody knows what was done")
+	}
+	send(t, s, 100)
 }
 
 // TestAlertsOutliveEverything: an incident fires while Alertmanager is away, and Foreshock
@@ -241,7 +281,9 @@ func TestAlertsOutliveEverything(t *testing.T) {
 	}
 	var began string
 	eventually(t, 10*time.Second, "the incident", func() bool {
-		var answer struct{ Data []struct{ State, StartsAt string } }
+		var answer struct {
+			Data []struct{ State, StartsAt string }
+		}
 		getJSON(t, s.URL(9797, "/api/v1/incidents"), &answer)
 		for _, i := range answer.Data {
 			if i.State == "firing" {
