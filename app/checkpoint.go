@@ -58,6 +58,7 @@ func (k *keeper) checkpoint() error {
 		k.logger.Error("the checkpoint failed; the one before and the log stay", "err", err)
 		return err
 	}
+	k.failing.Store(false) // whatever the log lacked is covered, but for what exposed tells of
 	k.metrics.seconds.Set(k.took.Seconds())
 	k.metrics.bytes.Set(float64(size))
 	k.metrics.last.SetToCurrentTime()
