@@ -59,6 +59,10 @@ build: ## build bin/foreshock
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/foreshock ./cmd/foreshock
 
+.PHONY: reproducible
+reproducible: ## build the commit twice, in different directories, and compare the binaries
+	@tools/reproducible.sh
+
 .PHONY: lint
 lint: $(LINTERS) ## gofumpt, vet, staticcheck
 	@unformatted=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go')); \
