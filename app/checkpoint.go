@@ -65,6 +65,19 @@ func (k *keeper) checkpoint() error {
 	return nil
 }
 
+// refresh is checkpoint where there is anything to write down. Every batch moves what all
+// shards know, their clock for one, so that either all are worth writing or none is. One
+// more is written when no more comes, with what was found out of incidents since.
+func (k *keeper) refresh() error {
+	k.saving.Lock()
+	same := k.rests && k.saved == k.heard.Load() && !k.exposed.Load()
+	k.saving.Unlock()
+	if same {
+		return nil
+	}
+	return k.checkpoint()
+}
+
 // write writes the checkpoint of that name, and returns how many bytes it has.
 func (k *keeper) write(name string) (size int64, err error) {
 	dir := filepath.Join(k.dir, name)
@@ -85,8 +98,9 @@ func (k *keeper) write(name string) (size int64, err error) {
 	}()
 	var segment int
 	var open []byte
+	var heard int64
 	err = k.detector.Save(detector.Checkpoint{
-		Cut:      func() { segment = k.log.Cut(); k.logging.Store(true) },
+		Cut:      func() { segment = k.log.Cut(); k.logging.Store(true); heard = k.heard.Load() },
 		Observed: func() { open = k.incidents.image(); k.replaying.Store(false) },
 		Write: func(part int, piece []byte) (err error) {
 			if parts[part] == nil {
@@ -123,6 +137,7 @@ func (k *keeper) write(name string) (size int64, err error) {
 		return 0, err
 	}
 	k.number++
+	k.rests, k.saved = k.number > 1 && heard == k.saved, heard
 	k.log.Drop(segment)
 	for _, older := range k.checkpoints() {
 		if older < name {
