@@ -59,6 +59,10 @@ build: ## build bin/foreshock
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/foreshock ./cmd/foreshock
 
+.PHONY: reproducible
+reproducible: ## build the commit twice, in different directories, and compare the binaries
+	@tools/reproducible.sh
+
 .PHONY: lint
 lint: $(LINTERS) ## gofumpt, vet, staticcheck
 	@unformatted=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go')); \
@@ -91,8 +95,12 @@ soak: build $(TOOLS)/alertmanager ## a day of samples in an hour, with churn, re
 	@go build -o bin/soak ./internal/soak && bin/soak soak --duration $(or $(DURATION),60m) $(ARGS)
 
 .PHONY: chaos
-chaos: build $(PROGRAMS) ## kill -9 at 50 random times under load, programs that stand still, a downstream that lies, damaged state; SEED=1
+chaos: build $(PROGRAMS) chaos-disk ## kill -9 at 50 random times under load, programs that stand still, a downstream that lies, damaged state; SEED=1
 	@go build -o bin/soak ./internal/soak && bin/soak chaos --seed $(or $(SEED),1) $(ARGS)
+
+.PHONY: chaos-disk
+chaos-disk: build ## fill up and free the small file system that the state is on; it mounts one, in namespaces of its own
+	@go build -o bin/soak ./internal/soak && unshare --map-root-user --mount bin/soak disk
 
 .PHONY: restart
 restart: build ## kill a process of a million series and time its return; it must not tell what it would not have told; ARGS="--series 100000"

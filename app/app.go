@@ -138,6 +138,10 @@ func New(o Options) (*App, error) {
 	if err := o.FS.MkdirAll(o.StoragePath, 0o755); err != nil {
 		return nil, fmt.Errorf("create the storage directory: %w", err)
 	}
+	damaged, err := setForeignAside(o.FS, o.StoragePath, o.Logger.With("component", "state"))
+	if err != nil {
+		return nil, err
+	}
 	verified, err := demandsClientCertificates(*o.Web.WebConfigFile)
 	if err != nil {
 		return nil, err
@@ -160,6 +164,7 @@ func New(o Options) (*App, error) {
 		Config:          cfg.Remediation,
 		Remedies:        cfg.Rules.Remedies,
 		Dir:             filepath.Join(o.StoragePath, "ledger"),
+		Damaged:         damaged,
 		PauseFile:       filepath.Join(o.StoragePath, "paused"),
 		VerifiedClients: verified,
 		Blindness:       a.sight.blindness,

@@ -58,10 +58,24 @@ func (k *keeper) checkpoint() error {
 		k.logger.Error("the checkpoint failed; the one before and the log stay", "err", err)
 		return err
 	}
+	k.failing.Store(false) // whatever the log lacked is covered, but for what exposed tells of
 	k.metrics.seconds.Set(k.took.Seconds())
 	k.metrics.bytes.Set(float64(size))
 	k.metrics.last.SetToCurrentTime()
 	return nil
+}
+
+// refresh is checkpoint where there is anything to write down. Every batch moves what all
+// shards know, their clock for one, so that either all are worth writing or none is. One
+// more is written when no more comes, with what was found out of incidents since.
+func (k *keeper) refresh() error {
+	k.saving.Lock()
+	same := k.rests && k.saved == k.heard.Load() && !k.exposed.Load()
+	k.saving.Unlock()
+	if same {
+		return nil
+	}
+	return k.checkpoint()
 }
 
 // write writes the checkpoint of that name, and returns how many bytes it has.
@@ -84,8 +98,9 @@ func (k *keeper) write(name string) (size int64, err error) {
 	}()
 	var segment int
 	var open []byte
+	var heard int64
 	err = k.detector.Save(detector.Checkpoint{
-		Cut:      func() { segment = k.log.Cut(); k.logging.Store(true) },
+		Cut:      func() { segment = k.log.Cut(); k.logging.Store(true); heard = k.heard.Load() },
 		Observed: func() { open = k.incidents.image(); k.replaying.Store(false) },
 		Write: func(part int, piece []byte) (err error) {
 			if parts[part] == nil {
@@ -122,6 +137,7 @@ func (k *keeper) write(name string) (size int64, err error) {
 		return 0, err
 	}
 	k.number++
+	k.rests, k.saved = k.number > 1 && heard == k.saved, heard
 	k.log.Drop(segment)
 	for _, older := range k.checkpoints() {
 		if older < name {

@@ -70,9 +70,12 @@ type keeper struct {
 	ticket    atomic.Int64 // of the latest record
 	head      [recordHead]byte
 
-	saving sync.Mutex // one checkpoint at a time
+	heard  atomic.Int64 // batches
+	saving sync.Mutex   // one checkpoint at a time
 	took   time.Duration
-	number int // of the latest checkpoint
+	number int   // of the latest checkpoint
+	saved  int64 // batches that it covers
+	rests  bool  // it covers none that the one before did not
 }
 
 // batches are what we make ourselves, such as results of expressions.
@@ -124,6 +127,7 @@ func (k *keeper) taken(b *foreshock.Batch) {
 	if !k.logging.Load() {
 		return
 	}
+	k.heard.Add(1)
 	body := b.Request.Body
 	if k.head[0] = b.Request.Version; b.Request.Version == made {
 		body = batches().NewEncoder(nil).Append(nil, b)

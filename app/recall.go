@@ -70,7 +70,7 @@ func (a *App) keep(ctx context.Context) {
 			return
 		case <-t.C:
 			if a.keeper.logging.Load() {
-				_ = a.keeper.checkpoint()
+				_ = a.keeper.refresh()
 			}
 		case <-look.C:
 			if a.keeper.logging.Load() && a.keeper.pressed() {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,7 +37,7 @@ const (
 
 // alertLine carries alerts to the Alertmanagers of one configuration: Prometheus's
 // service discovery, and its notifier with a queue for each. A failed batch is not tried
-// again; the next resend covers it. A change of the configuration takes a new line:
+// again; who failed is told all anew once it is back. A change of the configuration takes a new line:
 // the notifier would change step by step, any of which may fail, and would keep the
 // client of an Alertmanager whose configuration reads the same, as it does with another
 // password: "<secret>".
@@ -53,11 +54,19 @@ type alertLine struct {
 
 	reachedMu sync.Mutex
 	reached   map[string]*reached // Alertmanagers that took an alert, by where their silences are
+
+	absentMu sync.Mutex
+	absent   map[string]*absence // Alertmanagers that did not take what they were sent, by their URLs
+	probes   sync.WaitGroup      // that ask for them
+	returned atomic.Bool         // one is back, and to be told all
 }
 
 // newAlertLine returns a line of which nothing runs yet.
 func newAlertLine(alerting promconfig.AlertingConfig, external labels.Labels, transport http.RoundTripper, logger *slog.Logger) (*alertLine, error) {
-	l := &alertLine{logger: logger, transport: transport, registry: prometheus.NewRegistry(), found: map[string]discovery.Configs{}, reached: map[string]*reached{}}
+	l := &alertLine{
+		logger: logger, transport: transport, registry: prometheus.NewRegistry(),
+		found: map[string]discovery.Configs{}, reached: map[string]*reached{}, absent: map[string]*absence{},
+	}
 	l.life, l.end = context.WithCancel(context.Background())
 	l.notifier = notifier.NewManager(&notifier.Options{
 		QueueCapacity:   notifierCapacity,
@@ -90,7 +99,12 @@ func newAlertLine(alerting promconfig.AlertingConfig, external labels.Labels, tr
 // the line's life ends, what is left fails at once.
 func (l *alertLine) run(ctx context.Context) {
 	defer context.AfterFunc(ctx, l.end)()
-	defer l.end()
+	defer func() {
+		l.absentMu.Lock()
+		l.end() // nobody is asked any more
+		l.absentMu.Unlock()
+		l.probes.Wait()
+	}()
 	if err := l.discovery.ApplyConfig(l.found); err != nil {
 		l.logger.Error("looking for Alertmanagers failed", "err", err)
 	}
@@ -127,13 +141,18 @@ func (l *alertLine) post(ctx context.Context, client *http.Client, req *http.Req
 	careful := l.careful(client)
 	resp, err := careful.Do(req.WithContext(ctx))
 	if err != nil {
+		l.miss(careful, req.URL)
 		return nil, err
 	}
 	defer resp.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer)) // what there is of it
 	if resp.StatusCode/100 != 2 {
+		if passing(resp.StatusCode) {
+			l.miss(careful, req.URL)
+		}
 		return nil, fmt.Errorf("server returned HTTP status %s: %s", resp.Status, answer)
 	}
+	l.present(req.URL)
 	l.reach(careful, req.URL)
 	resp.Body = http.NoBody
 	return resp, nil

@@ -107,12 +107,17 @@ func (a *alertmanager) change(next *alertLine) {
 		a.line.close()
 	}
 	a.line = next
-	a.alerts.resend()
-	a.blind.nextAt = time.Time{}
-	a.troubles.resend()
+	a.resend()
 	if a.running != nil && a.running.Err() == nil {
 		a.start()
 	}
+}
+
+// resend makes everything told due at once. The caller holds mu.
+func (a *alertmanager) resend() {
+	a.alerts.resend()
+	a.blind.nextAt = time.Time{}
+	a.troubles.resend()
 }
 
 // start runs the line. The caller holds mu.
@@ -175,6 +180,9 @@ func (a *alertmanager) tell(changed []foreshock.Incident) {
 		a.alerts.observe(&changed[i], now)
 	}
 	line := a.line
+	if line.returned.Swap(false) {
+		a.resend()
+	}
 	due, err := a.alerts.due(now, lag, line.reachable())
 	if n := a.blind.due(now, a.blindness(), line.reachable()); n != nil {
 		n.GeneratorURL = a.alerts.composer.home()

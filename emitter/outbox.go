@@ -2,6 +2,7 @@ package emitter
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -157,6 +158,12 @@ func (t target) outbox() string {
 	return fmt.Sprintf("%x", h.Sum(nil)[:8])
 }
 
+// isOutbox reports whether the name may be one of ours.
+func isOutbox(name string) bool {
+	b, err := hex.DecodeString(name)
+	return err == nil && len(b) == 8
+}
+
 // clear removes what waits for remote writes that are no longer configured: nobody would
 // ever send it.
 func (b *outboxes) clear() error {
@@ -168,7 +175,7 @@ func (b *outboxes) clear() error {
 		return nil // there is none yet
 	}
 	for _, e := range entries {
-		if _, wanted := b.open[e.Name()]; wanted || !e.IsDir() {
+		if _, wanted := b.open[e.Name()]; wanted || !e.IsDir() || !isOutbox(e.Name()) {
 			continue
 		}
 		dir := filepath.Join(b.dir, e.Name())

@@ -88,8 +88,8 @@ type Log struct {
 }
 
 // Open opens the journal in dir, creates it where there is none, and cuts off what
-// is damaged. It refuses a directory that another process holds, that holds
-// something else, or that a newer version wrote, and leaves those as they are.
+// is damaged; a file that is none of ours is set aside. It refuses a directory that
+// another process holds or that a newer version wrote, and leaves it as it is.
 func Open(dir string, o Options) (*Log, error) {
 	if o.Name == "" {
 		o.Name = filepath.Base(dir)

@@ -22,6 +22,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/prometheus/tsdb/wlog"
 	"github.com/prometheus/prometheus/util/compression"
+
+	"github.com/foreshock/foreshock/internal/disk"
 	"go.uber.org/goleak"
 )
 
@@ -301,36 +303,29 @@ func TestMissingFileCostsOnlyWhatItHeld(t *testing.T) {
 }
 
 // What is refused stays as it was, to the byte.
-func TestForeignFilesAreRefusedAndLeftAlone(t *testing.T) {
-	foreign := func(record string) func(*testing.T, string) {
-		return func(t *testing.T, dir string) {
-			w, err := wlog.New(nil, nil, dir, compression.None)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := errors.Join(w.Log([]byte(record)), w.Close()); err != nil {
-				t.Fatal(err)
-			}
+func foreign(record string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		w, err := wlog.New(nil, nil, dir, compression.None)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.Log([]byte(record)), w.Close()); err != nil {
+			t.Fatal(err)
 		}
 	}
+}
+
+func TestNewerFilesAreRefusedAndLeftAlone(t *testing.T) {
 	for name, tc := range map[string]struct {
 		make func(t *testing.T, dir string)
 		want string
 	}{
-		"another program's log": {foreign("\x01series"), "00000000: was not written by foreshock"},
-		"a newer version":       {foreign(header + "2"), "has format 2 and was written by a newer foreshock: this one reads up to 1"},
-		"an unreadable version": {foreign(header + "x"), `format "x" is not a number`},
+		"a newer version": {foreign(header + "2"), "has format 2 and was written by a newer foreshock: this one reads up to 1"},
 		"a pipe": {func(t *testing.T, dir string) {
 			if err := syscall.Mkfifo(wlog.SegmentName(dir, 0), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}, "00000000 is not a journal's file"},
-		"a stray number": {func(t *testing.T, dir string) {
-			write(t, dir, Options{}, "one")
-			if err := os.WriteFile(wlog.SegmentName(dir, 99999999), nil, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}, "most files up to 99999999 are missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -341,6 +336,56 @@ func TestForeignFilesAreRefusedAndLeftAlone(t *testing.T) {
 			}
 			if after := snapshot(t, dir); after != before {
 				t.Errorf("changed from %s to %s", before, after)
+			}
+		})
+	}
+}
+
+// What is none of ours is set aside, unchanged, and the rest goes on; whoever asks is told
+// that something may be missing.
+func TestForeignFilesAreSetAside(t *testing.T) {
+	for name, tc := range map[string]struct {
+		make func(t *testing.T, dir string)
+		file int
+		want string // what is left
+	}{
+		"another program's log": {foreign("\x01series"), 0, ""},
+		"an unreadable version": {foreign(header + "x"), 0, ""},
+		"a number far from ours": {func(t *testing.T, dir string) {
+			write(t, dir, Options{}, "one")
+			if err := os.WriteFile(wlog.SegmentName(dir, 99999999), []byte("what is it?"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, 99999999, "one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			tc.make(t, dir)
+			path := wlog.SegmentName(dir, tc.file)
+			before, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := Open(dir, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			if after, err := os.ReadFile(path + disk.Foreign + "0"); err != nil || string(after) != string(before) {
+				t.Errorf("set aside: %v, %q", err, after)
+			}
+			if !l.Damaged() {
+				t.Error("nobody is told")
+			}
+			var got []string
+			if err := l.Replay(func(r []byte) error { got = append(got, string(r)); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Join(got, " ") != tc.want {
+				t.Errorf("what is left is %q, want %q", got, tc.want)
+			}
+			if err := l.Append([]byte("two")); err != nil {
+				t.Error(err)
 			}
 		})
 	}

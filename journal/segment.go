@@ -12,6 +12,8 @@ import (
 	"strconv"
 
 	"github.com/prometheus/prometheus/tsdb/wlog"
+
+	"github.com/foreshock/foreshock/internal/disk"
 )
 
 // segment is one file of a journal.
@@ -96,17 +98,20 @@ func readSegment(s *segment, f func(record []byte) error) (good int64, err error
 	return s.size, nil
 }
 
+// errForeign says that a file is none of ours.
+var errForeign = errors.New("was not written by foreshock")
+
 // checkHeader refuses what this version cannot read, and reports whether the segment
 // replaces those before it.
 func checkHeader(record []byte) (replaces bool, err error) {
 	number, ok := bytes.CutPrefix(record, []byte(header))
 	if !ok {
-		return false, errors.New("was not written by foreshock")
+		return false, errForeign
 	}
 	number, replaces = bytes.CutSuffix(number, []byte(anew))
 	version, err := strconv.Atoi(string(number))
 	if err != nil {
-		return false, fmt.Errorf("format %q is not a number", number)
+		return false, fmt.Errorf("%w: its format %q is not a number", errForeign, number)
 	}
 	if version > format {
 		return false, fmt.Errorf("has format %d and was written by a newer foreshock: this one reads up to %d", version, format)
@@ -114,22 +119,26 @@ func checkHeader(record []byte) (replaces bool, err error) {
 	return replaces, nil
 }
 
-// repair reads everything once and leaves a journal that can be read to its end. It
-// changes nothing before all files have been recognised.
+// repair reads everything once and leaves a journal that can be read to its end: what is
+// damaged is cut off, and what is none of ours is set aside. It changes nothing before it
+// knows that nothing is a newer version's.
 func (l *Log) repair() error {
 	segments, err := listSegments(l.dir)
 	if err != nil {
 		return err
 	}
-	good := make([]int64, len(segments))
-	causes := make([]error, len(segments))
-	for i, s := range segments {
-		good[i], err = readSegment(s, func([]byte) error { return nil })
-		if broken := (*damage)(nil); errors.As(err, &broken) {
-			causes[i] = broken
+	good := map[*segment]int64{}
+	causes := map[*segment]error{}
+	for _, s := range segments {
+		good[s], err = readSegment(s, func([]byte) error { return nil })
+		if broken := (*damage)(nil); errors.As(err, &broken) || errors.Is(err, errForeign) {
+			causes[s] = err
 		} else if err != nil {
 			return err
 		}
+	}
+	if segments, err = l.setForeignAside(segments, causes); err != nil {
+		return err
 	}
 	begin := 0 // where the journal does; a crash may have kept Rewrite from clearing up
 	for i, s := range segments {
@@ -137,25 +146,23 @@ func (l *Log) repair() error {
 			begin = i
 		}
 	}
-	missing, err := absent(segments[begin:])
-	if err != nil {
-		return err
-	}
+	missing := absent(segments[begin:])
 	if err := remove(segments[:begin]); err != nil {
 		return err
 	}
-	for i, s := range segments {
-		if i < begin || causes[i] == nil {
+	segments = segments[begin:]
+	for _, s := range segments {
+		if causes[s] == nil {
 			continue
 		}
-		if err := truncate(s.path, good[i]); err != nil {
+		if err := truncate(s.path, good[s]); err != nil {
 			return err
 		}
 		l.damaged = true
-		l.metrics.lost.Add(float64(s.size - good[i]))
+		l.metrics.lost.Add(float64(s.size - good[s]))
 		l.logger.Error("journal was damaged: what followed in the file is lost",
-			"file", s.path, "offset", good[i], "lost_bytes", s.size-good[i], "err", causes[i])
-		s.size = good[i]
+			"file", s.path, "offset", good[s], "lost_bytes", s.size-good[s], "err", causes[s])
+		s.size = good[s]
 	}
 	for _, index := range missing {
 		path := wlog.SegmentName(l.dir, index)
@@ -165,32 +172,59 @@ func (l *Log) repair() error {
 		l.damaged = true
 		l.logger.Error("file of the journal is missing: what was in it is lost", "file", path)
 	}
-	return dropEmpty(segments[begin:])
+	return dropEmpty(segments)
 }
+
+// setForeignAside renames what is none of ours, by its contents or by a number far from all
+// others, and returns the rest.
+func (l *Log) setForeignAside(segments []*segment, causes map[*segment]error) (ours []*segment, err error) {
+	for _, s := range segments {
+		if errors.Is(causes[s], errForeign) {
+			continue
+		}
+		if n := len(ours); n > 0 && s.index-ours[n-1].index > farthest {
+			causes[s] = fmt.Errorf("%w: no file near it", errForeign)
+			continue
+		}
+		ours = append(ours, s)
+	}
+	for _, s := range segments {
+		if !errors.Is(causes[s], errForeign) {
+			continue
+		}
+		to, err := disk.SetAside(disk.OS{}, s.path)
+		if err != nil {
+			return nil, err
+		}
+		l.damaged = true
+		l.logger.Error("a file in the journal is none of ours and was set aside", "file", s.path, "now", to, "err", causes[s])
+	}
+	return ours, nil
+}
+
+// farthest is how many files may be missing in a row: 256 × 16 MiB are more than a journal
+// that is rewritten has.
+const farthest = 256
 
 // absent returns the indices that should be there, since wlog wants no gap. A journal
 // begins at 0 or with a segment that replaces what was before; one that begins with an
 // empty file was found without its beginning earlier.
-func absent(segments []*segment) ([]int, error) {
+func absent(segments []*segment) (missing []int) {
 	if len(segments) == 0 {
-		return nil, nil
+		return nil
 	}
-	first, last := segments[0], segments[len(segments)-1].index
+	first := segments[0]
 	next := first.index
 	if next > 0 && !first.anew && first.size > 0 {
 		next-- // stands for all that was before
 	}
-	if last-next >= 2*len(segments) {
-		return nil, fmt.Errorf("most files up to %08d are missing", last)
-	}
-	var missing []int
 	for _, s := range segments {
 		for ; next < s.index; next++ {
 			missing = append(missing, next)
 		}
 		next++
 	}
-	return missing, nil
+	return missing
 }
 
 // truncate cuts the file off at size and returns when that is on the disk.

@@ -45,6 +45,9 @@ type Options struct {
 	Remedies []*rules.Remedy
 	// Dir holds the ledger. One process at a time may have it.
 	Dir string
+	// Damaged says that something in place of the ledger, or of a part of it, was none of
+	// ours: what it held is not known, and remedies start paused.
+	Damaged bool
 	// PauseFile is the kill switch's file: while there is one, nothing starts. "" is
 	// paused in Dir.
 	PauseFile string
@@ -87,6 +90,7 @@ type Remediation struct {
 	metrics         *metrics
 	self            *self
 	killSwitch      killSwitch
+	damaged         bool
 
 	wake    chan struct{} // holds one token when there may be work
 	show    chan struct{} // holds one when there may be a plan to rehearse
@@ -149,6 +153,7 @@ func New(o Options) (*Remediation, error) {
 		uptime:          o.Uptime,
 		self:            findSelf(),
 		killSwitch:      killSwitch{file: o.PauseFile},
+		damaged:         o.Damaged,
 		hands:           map[string]bool{},
 		logger:          o.Logger,
 		metrics:         newMetrics(o.Registerer),
@@ -196,7 +201,7 @@ const mostAttempts = 2
 // a pause, and begins one where the ledger may have lost an order to.
 func (r *Remediation) settle() error {
 	now := r.now()
-	if r.ledger.log.Damaged() || r.ledger.broken {
+	if r.ledger.log.Damaged() || r.ledger.broken || r.damaged {
 		o := order{Verb: verbPause, By: "foreshock", Reason: "the ledger was found damaged", At: now}
 		if err := r.ledger.write(page{DamagedAt: now, Orders: []order{o}}); err != nil {
 			return err

@@ -59,6 +59,24 @@ func MakeDir(on FS, name string, perm fs.FileMode) error {
 	return nil
 }
 
+// Foreign is in the name of all that was set aside.
+const Foreign = ".foreign-"
+
+// asides bounds how often a thing of one name is set aside.
+const asides = 1000
+
+// SetAside renames what is in the way of something of ours, unread and unchanged, and
+// returns what it is called now.
+func SetAside(on FS, name string) (to string, err error) {
+	for n := range asides {
+		to = fmt.Sprintf("%s%s%d", name, Foreign, n)
+		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+			return to, errors.Join(on.Rename(name, to), on.SyncDir(filepath.Dir(name)))
+		}
+	}
+	return "", fmt.Errorf("set aside %s: there are %d of that name already; remove them", name, asides)
+}
+
 // OS is the operating system's own file system.
 type OS struct{}
 

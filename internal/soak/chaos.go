@@ -40,31 +40,12 @@ remote_write: [{url: "http://AT/api/v1/write", queue_config: {min_backoff: 100ms
 
 // chaos kills, stops, lies and damages, one after the other.
 func (j *job) chaos(ctx context.Context) error {
-	config := strings.Replace(j.config(), "window: 1h", "window: 24h", 1)
-	prometheus := strings.ReplaceAll(prometheusConfig, "AT", j.stack.Addr(9797))
-	err := errors.Join(j.write("rules.yml", soakRules), j.write("foreshock.yml", config),
-		j.write("alertmanager.yml", alertmanagerConfig), j.write("prometheus.yml", prometheus))
+	f, err := j.prepare()
 	if err != nil {
 		return err
 	}
-	f := fleet{series: chaosSeries, seed: j.seed, from: time.Now().Add(-20 * time.Hour)}
 	sent := 0 // scrapes acknowledged
-	load := func(ctx context.Context) (slowest time.Duration, err error) {
-		for {
-			for _, body := range f.requests(sent) {
-				took, err := j.send(ctx, body)
-				if err != nil {
-					return slowest, over(ctx, err)
-				}
-				slowest = max(slowest, took)
-			}
-			sent++
-			select {
-			case <-ctx.Done():
-			case <-time.After(pace):
-			}
-		}
-	}
+	load := j.load(f, &sent)
 	if err := j.killed(ctx, load); err != nil {
 		return err
 	}
@@ -81,6 +62,36 @@ func (j *job) chaos(ctx context.Context) error {
 		return err
 	}
 	return j.damaged(ctx, f, &sent)
+}
+
+// prepare writes down what the programs are to do, and returns what is sent to them.
+func (j *job) prepare() (fleet, error) {
+	config := strings.Replace(j.config(), "window: 1h", "window: 24h", 1)
+	prometheus := strings.ReplaceAll(prometheusConfig, "AT", j.stack.Addr(9797))
+	err := errors.Join(j.write("rules.yml", soakRules), j.write("foreshock.yml", config),
+		j.write("alertmanager.yml", alertmanagerConfig), j.write("prometheus.yml", prometheus))
+	return fleet{series: chaosSeries, seed: j.seed, from: time.Now().Add(-20 * time.Hour)}, err
+}
+
+// load sends one scrape of f after the other until ctx ends, and counts those that were
+// acknowledged.
+func (j *job) load(f fleet, sent *int) func(context.Context) (slowest time.Duration, err error) {
+	return func(ctx context.Context) (slowest time.Duration, err error) {
+		for {
+			for _, body := range f.requests(*sent) {
+				took, err := j.send(ctx, body)
+				if err != nil {
+					return slowest, over(ctx, err)
+				}
+				slowest = max(slowest, took)
+			}
+			*sent++
+			select {
+			case <-ctx.Done():
+			case <-time.After(pace):
+			}
+		}
+	}
 }
 
 // within is a gate. A brief run is one of many tests at once on a busy machine, and looks

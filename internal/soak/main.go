@@ -5,6 +5,8 @@
 //	             memory, goroutines and descriptors must stay flat, and no score be missing
 //	soak chaos   kill -9 at random times under load, programs that stop dead, a downstream
 //	             that lies, damaged state; nothing acknowledged may be lost
+//	soak disk    a state directory on a small file system that is filled up and freed: what
+//	             comes is taken and scored, and covered once there is room
 //	soak restart a million series: ready 20 s after kill -9, and no anomaly because of it
 //
 // It listens and sends on loopback only and stops nothing but what it started.
@@ -61,6 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr *os.File) int {
 	chaos.Flag("kills", "How often to kill -9 at a random time.").Default("50").IntVar(&o.kills)
 	chaos.Flag("pause", "How long a program stands still, or a downstream misbehaves.").Default("10s").DurationVar(&o.pause)
 	chaos.Flag("brief", "Leave out what takes long: programs that stand still, and damaged state.").BoolVar(&o.brief)
+	disk := k.Command("disk", "Fill up the file system of the state and free it; fails where that stops anything. It mounts one: run it as root, or by unshare --map-root-user --mount.")
 	restart := k.Command("restart", "Kill a process of many series; fails where it is not ready soon, or tells then what it would not have told.")
 	restart.Flag("series", "Series sent every 15 s of their time.").Default("1000000").IntVar(&o.series)
 	command, err := k.Parse(args)
@@ -79,6 +82,8 @@ func run(ctx context.Context, args []string, stdout, stderr *os.File) int {
 		err = j.soak(ctx)
 	case chaos.FullCommand():
 		err = j.chaos(ctx)
+	case disk.FullCommand():
+		err = j.crammed(ctx)
 	default:
 		err = j.restarted(ctx)
 	}
