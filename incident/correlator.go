@@ -346,8 +346,10 @@ func (c *Correlator) settle(in *incident, t int64) {
 }
 
 // narrowFor is how long the anomaly of one place must have lasted before anyone is told where
-// no series of it is odd by itself, and nothing else is beside it. An anomaly ends some four
-// minutes after the last moment that was odd (docs/detection.md): five ask for more than one.
+// no series of it is odd by itself, and nothing else is beside it. A moment twice as odd as it
+// takes is an anomaly for 14 bars (detector/alarm.go), three and a half minutes where they are
+// of 15 s: five ask for more than one. The simulated shop's two false alarms of ten calm days
+// were such moments, and ended after four and a half.
 const narrowFor = 5 * time.Minute
 
 // fireIfDue fires in if by t it has lasted long enough, be it over by then: what begins
