@@ -225,7 +225,7 @@ func play(ctx context.Context, q *cause.Question) ([]foreshock.Incident, error) 
 		Rules: set, Detector: detector.DefaultConfig(), Incident: incidents.DefaultConfig(), Emitter: emitter.Options{},
 		Observe: func(o flow.Outcome) {
 			for _, in := range o.Incidents {
-				if !in.Alerting {
+				if !in.Alerting || in.State == foreshock.Pending {
 					continue
 				}
 				if _, known := told[in.ID]; !known {
