@@ -6,14 +6,14 @@
 // Config.Affinity: what happens to one host, one workload or one service. So do the
 // anomaly of a group and those of the series it speaks for, whichever comes first, and
 // what was ill together before (history.go). What follows on the same host, workload or
-// service joins while the incident is open, up to Config.JoinLate after. Where more
+// service joins while the incident is open, up to Config.JoinLate after, and
+// what depends on it where that is weaker (topology.go). Where more
 // begins at once in a job, of a metric or in a cluster than chance explains, it is an
 // outbreak, one incident (outbreak.go).
 //
 // A series is anomalous in at most one open incident per kind. Incidents that turn out to
-// touch become one, the one that was told or else the earlier, unless both were told that
-// they fire: what was told cannot be untold. Even then the later becomes part of the
-// earlier where they would fire the same alert. Only one series parts from an incident:
+// touch become one, the one that was told or else the earlier, unless both were told and
+// their rules differ in severity. Only one series parts from an incident:
 // one that was normal for longer than Config.JoinLate is another matter when it is
 // anomalous anew.
 //
