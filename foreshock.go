@@ -255,6 +255,14 @@ type Anomaly struct {
 	Band    Band
 	Channel string // what isolated it: value, level, shift, …; forest.Channel's words
 
+	// Interval is how far apart the moments are at which an Outlier is judged; 0 unknown. It
+	// may have begun so long before Onset.
+	Interval time.Duration
+
+	// Lost says of one that ended that nothing was heard any more, by a staleness marker:
+	// whether it is over nobody knows.
+	Lost bool
+
 	// Company belongs to the anomaly of a group, whose value is its score.
 	Company
 	// Shared are the labels that all series of the group have in common; known where
@@ -328,6 +336,8 @@ type Findings struct {
 	Anomalies []Anomaly
 	Forecasts []Forecast
 	Scalings  []Scaling
+	// Links are who depends on whom, as the labels of series that were heard first say.
+	Links []Link
 	// Ended are series whose scores will not be reported on for now: what is emitted
 	// of their scores must end too, with a stale marker.
 	Ended []*Series

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -278,6 +279,21 @@ func TestForecastsOutliveAnAnomaly(t *testing.T) {
 		case !atOnce && (ended == 0 || foreseen < 50):
 			t.Errorf("ended %d, then %d forecasts; want the scores ended and forecasts to the end", ended, foreseen)
 		}
+	}
+}
+
+// Who depends on whom is told once, whatever shards the series are on.
+func TestLinksAreTold(t *testing.T) {
+	b := run(t, Options{Shards: 3})
+	calls := series("calls_total", "client", "front", "server", "cart")
+	runs := series(foreshock.PodInfoMetric, "pod", "cart-0", "node", "n1")
+	for i := range int64(3) {
+		b.append(foreshock.Sample{Series: calls, T: start + i*60_000, V: 1}, foreshock.Sample{Series: runs, T: start + i*60_000, V: 1})
+	}
+	b.stop()
+	want := []foreshock.Link{{From: "cart-0", To: "n1", Mutual: true}, {From: "front", To: "cart"}}
+	if !slices.Equal(b.found[0].Links, want) || len(b.found[1].Links)+len(b.found[2].Links) != 0 {
+		t.Errorf("told %v, then %v and %v; want %v and no more", b.found[0].Links, b.found[1].Links, b.found[2].Links, want)
 	}
 }
 

@@ -3,6 +3,7 @@ package detector
 import (
 	"math"
 	"slices"
+	"time"
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/detector/constellation"
@@ -386,6 +387,8 @@ func (s *shard) tellGroup(g *group, t int64, v verdict) {
 		Score:   v.score,
 		Band:    v.band,
 		Channel: kindNames[v.kind],
+
+		Interval: time.Duration(g.bar) * time.Millisecond,
 	}
 	g.remember(t, v)
 	if v.phase == foreshock.Started {

@@ -201,6 +201,11 @@ func TestMembersLeave(t *testing.T) {
 	if len(groups) < 2 || groups[len(groups)-1].Phase != foreshock.Ended || groups[len(groups)-1].T != end.Samples[0].T {
 		t.Fatalf("the place that went said %+v", groups)
 	}
+	for i, a := range groups {
+		if a.Lost != (i == len(groups)-1) || a.Interval != time.Minute {
+			t.Errorf("lost %t of the anomaly %d of %d, judged every %s; want the last to be lost, and a minute", a.Lost, i+1, len(groups), a.Interval)
+		}
+	}
 	last := b.found[len(b.found)-1]
 	if len(last.Gone) == 0 || !last.Gone[0].IsGroup() {
 		t.Errorf("its score is not taken back: %v", last.Gone)

@@ -44,6 +44,7 @@ type part struct {
 	anomalies []foreshock.Anomaly
 	forecasts []foreshock.Forecast
 	scalings  []foreshock.Scaling
+	links     []foreshock.Link
 	ended     []*foreshock.Series // their scores
 	gone      []*foreshock.Series
 	came      []came     // of the forecasts
@@ -115,6 +116,7 @@ func (j *job) reset() {
 			anomalies: emptied(p.anomalies),
 			forecasts: emptied(p.forecasts),
 			scalings:  emptied(p.scalings),
+			links:     emptied(p.links),
 			ended:     emptied(p.ended),
 			gone:      emptied(p.gone),
 			came:      emptied(p.came),
@@ -156,6 +158,7 @@ func (j *job) findings() foreshock.Findings {
 			func(a, b foreshock.Forecast) int { return order(a.T, b.T, a.Series, b.Series) }),
 		Scalings: merged(j.parts, func(p *part) []foreshock.Scaling { return p.scalings },
 			func(a, b foreshock.Scaling) int { return order(a.T, b.T, a.Series, b.Series) }),
+		Links: merged(j.parts, func(p *part) []foreshock.Link { return p.links }, byName),
 		Ended: merged(j.parts, func(p *part) []*foreshock.Series { return p.ended }, byLabels),
 		Gone:  merged(j.parts, func(p *part) []*foreshock.Series { return p.gone }, byLabels),
 	}
@@ -170,6 +173,10 @@ func (j *job) findings() foreshock.Findings {
 		return gone
 	})
 	return f
+}
+
+func byName(a, b foreshock.Link) int {
+	return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To))
 }
 
 func order(at, bt int64, a, b *foreshock.Series) int {

@@ -47,11 +47,11 @@ type owners struct {
 func (o *owners) learn(x *foreshock.Sample, awake, idle int64) (full bool) {
 	ls := x.Series.Labels
 	metric := ls.Get(prommodel.MetricNameLabel)
-	name := exported(ls, subject(metric))
+	name := foreshock.Exported(ls, subject(metric))
 	if name == "" || ls.Get("owner_is_controller") == "false" {
 		return false
 	}
-	key := o.find(metric, exported(ls, "namespace"), name)
+	key := o.find(metric, foreshock.Exported(ls, "namespace"), name)
 	if x.Stale() {
 		delete(o.known, string(key))
 		return false
@@ -85,15 +85,6 @@ func subject(metric string) string {
 		return "job_name"
 	}
 	return foreshock.PodLabel
-}
-
-// exported is the label name of what a series is about, which Prometheus renames where
-// it has one of that name of the target itself.
-func exported(ls labels.Labels, name string) string {
-	if v := ls.Get(prommodel.ExportedLabelPrefix + name); v != "" {
-		return v
-	}
-	return ls.Get(name)
 }
 
 func ownedBy(kind string) ownership {

@@ -1,6 +1,8 @@
 package detector
 
 import (
+	"time"
+
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -72,6 +74,8 @@ func (s *shard) tell(st *state, t int64, v *verdict) {
 		Score:   v.score,
 		Band:    v.band,
 		Channel: v.channel.String(),
+
+		Interval: time.Duration(st.interval) * time.Millisecond,
 	})
 }
 

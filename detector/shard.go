@@ -256,6 +256,7 @@ func (s *shard) resolve(st *state) {
 	if st.piece == nil {
 		s.joinFamily(st)
 	}
+	s.out.links = foreshock.AppendLinks(s.out.links, ls)
 	if w := s.rules.Watch(ls); w != st.watch {
 		s.rewatch(st, w)
 	}

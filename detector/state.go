@@ -200,11 +200,17 @@ func (st *state) read(t int64, v float64) (x float64, reason skip) {
 	return x, scored
 }
 
-// end closes a stretch: st's staleness marker came. What it learned stays.
+// end closes a stretch: st's staleness marker came. What it learned stays. The anomalies that
+// end by it are lost: whether they are over nobody knows.
 func (s *shard) end(st *state) {
+	told := len(s.out.anomalies)
 	s.retire(st)
 	s.endAnomalies(st, st.last)
 	s.leave(st, st.last)
+	for i := range s.out.anomalies[told:] {
+		a := &s.out.anomalies[told+i]
+		a.Lost = a.Phase == foreshock.Ended
+	}
 	st.mind.resume()
 	st.ended, st.counting = true, false
 	s.fall(st)

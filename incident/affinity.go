@@ -60,6 +60,7 @@ const (
 	byPair         // of things, one side of it
 	byThing        // that was ill together with others before
 	byScope        // of an outbreak
+	byName         // that links have for a place
 )
 
 // key begins a key of the kind and number.
@@ -178,6 +179,9 @@ func (c *Correlator) index(in *incident, t traits, onset int64) {
 			enter(c.at(on, key, ok))
 		}
 	}
+	if t.rule != "" {
+		c.eachName(&t, func(name string, _ []neighbour) { enter(c.named(name, &t), true) })
+	}
 }
 
 // sight is by what an incident is found under a key: the onsets of the parts that have
@@ -208,7 +212,8 @@ func (s sight) near(onset int64, before, after model.Duration) bool {
 }
 
 // join returns the open incident a belongs to, or nil: first by the group, then by the
-// sets of the configuration and of the rules, then by the pairs, then by history. Others
+// sets of the configuration and of the rules, then by the pairs, then, where people are told
+// of it, by who depends on whom, then by history. Others
 // that it touches become part of that one where nobody was told of them.
 func (c *Correlator) join(a *foreshock.Anomaly) *incident {
 	var in *incident
@@ -238,6 +243,9 @@ func (c *Correlator) join(a *foreshock.Anomaly) *incident {
 			key, ok = c.at(!on, key, ok)
 			meet(late, key, ok)
 		}
+	}
+	if a.Rule != "" {
+		in = c.joinLinked(in, a, &t)
 	}
 	if in == nil {
 		in = c.joinCompanion(a, &t)

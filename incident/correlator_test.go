@@ -223,6 +223,35 @@ func BenchmarkCorrelate(b *testing.B) {
 	}
 }
 
+// What is asked about who depends on whom stays far below 20 µs, be every place a hub.
+func BenchmarkLinked(b *testing.B) {
+	const places = 1000
+	f := foreshock.Findings{Now: 1}
+	for i := range places {
+		name := strconv.Itoa(i)
+		for k := range maxNeighbours / 2 {
+			f.Links = append(f.Links, foreshock.Link{From: name, To: strconv.Itoa((i + k + 1) % places), Mutual: true})
+		}
+		s := foreshock.NewSeries(labels.FromStrings(model.MetricNameLabel, "m"+name, "service", name))
+		f.Anomalies = append(f.Anomalies, foreshock.Anomaly{Series: s, T: 1, Onset: 1, Score: 2, Rule: "r" + name})
+	}
+	c := New(DefaultConfig())
+	c.learn(f.Links)
+	f.Links = nil
+	image := c.Image()
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		c := New(DefaultConfig())
+		if err := c.Restore(image); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		c.Observe(f)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*places), "ns/anomaly")
+}
+
 // A batch costs the same however many anomalies wait for their rule's for.
 func BenchmarkWaiting(b *testing.B) {
 	for _, waiting := range []int{1, 10_000} {

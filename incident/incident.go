@@ -6,14 +6,14 @@
 // Config.Affinity: what happens to one host, one workload or one service. So do the
 // anomaly of a group and those of the series it speaks for, whichever comes first, and
 // what was ill together before (history.go). What follows on the same host, workload or
-// service joins while the incident is open, up to Config.JoinLate after. Where more
+// service joins while the incident is open, up to Config.JoinLate after, and
+// what depends on it where that is weaker (topology.go). Where more
 // begins at once in a job, of a metric or in a cluster than chance explains, it is an
 // outbreak, one incident (outbreak.go).
 //
 // A series is anomalous in at most one open incident per kind. Incidents that turn out to
-// touch become one, the one that was told or else the earlier, unless both were told that
-// they fire: what was told cannot be untold. Even then the later becomes part of the
-// earlier where they would fire the same alert. Only one series parts from an incident:
+// touch become one, the one that was told or else the earlier, unless both were told and
+// their rules differ in severity. Only one series parts from an incident:
 // one that was normal for longer than Config.JoinLate is another matter when it is
 // anomalous anew.
 //
@@ -57,6 +57,7 @@ type incident struct {
 	parts      []*part
 	kept       []*part   // those with a member, by onset, then labels
 	keys       []string  // the affinity keys it was joined under
+	strength   float64   // the highest score of what a rule selected
 	lasting    int       // parts that have not ended
 	selected   int       // of them, those that a rule selected
 	quietSince int64     // when the last part that keeps it open ended, ms
@@ -114,6 +115,7 @@ func (in *incident) add(a *foreshock.Anomaly, rule, key string, maxMembers int) 
 	}
 	p.peak(a)
 	p.begin()
+	in.gain(a)
 	in.parts = append(in.parts, p)
 	// Once it fires both are the alert's identity: another start would be another
 	// episode to whoever treats it.
@@ -162,6 +164,7 @@ func (in *incident) take(other *incident, maxMembers int) {
 		}
 	}
 	in.Dropped += other.Dropped
+	in.strength = max(in.strength, other.strength)
 	in.lasting += other.lasting
 	in.selected += other.selected
 	in.quietSince = max(in.quietSince, other.quietSince)
@@ -211,9 +214,18 @@ func (in *incident) members() []foreshock.Member {
 	return all
 }
 
+// lostFor is how long the alert of a series that ended by a staleness marker is kept: a scrape
+// that failed once says nothing of the fault that goes on. Five minutes are five scrapes a
+// minute apart, and as long as Prometheus takes a last sample for current (its
+// --query.lookback-delta).
+const lostFor = 5 * time.Minute
+
 // update takes in what happened to a series that is part of the incident already,
 // which rule selects now and keeps alerting of for so long once it is over.
 func (p *part) update(a *foreshock.Anomaly, rule string, keep time.Duration) {
+	if a.Lost {
+		keep = max(keep, lostFor)
+	}
 	switch {
 	case a.Phase != foreshock.Ended:
 		if !p.lasting {
@@ -222,6 +234,7 @@ func (p *part) update(a *foreshock.Anomaly, rule string, keep time.Duration) {
 		p.rule = cmp.Or(a.Rule, p.rule)
 		p.selectBy(rule)
 		p.peak(a)
+		p.in.gain(a)
 	case p.lasting:
 		p.end(a.T, keep)
 	}
@@ -281,6 +294,18 @@ func (p *part) end(t int64, keep time.Duration) {
 	}
 	if p.member != nil {
 		p.member.EndedAt = t
+	}
+}
+
+// narrow reports whether all that is odd is one place, of which no series is by itself.
+func (in *incident) narrow() bool {
+	return len(in.parts) == 1 && in.parts[0].member != nil && in.parts[0].member.Of > 0 && in.parts[0].member.Odd == 0
+}
+
+// gain has the incident be as strong as a, where a rule selects that.
+func (in *incident) gain(a *foreshock.Anomaly) {
+	if a.Rule != "" {
+		in.strength = max(in.strength, a.Score)
 	}
 }
 

@@ -214,10 +214,13 @@ func (c *Correlator) gather(s *scope, b start, a *foreshock.Anomaly, rule string
 			in = c.merge(in, one, a.T)
 		}
 	}
+	if in != nil && rule != "" {
+		in = c.joinOutbreak(in, a, rule)
+	}
 	if in == nil {
 		in = c.found(a, rule)
 	}
-	if in != nil {
+	if in != nil && in.State == foreshock.Pending {
 		in.Labels = common(in.Labels, everywhere)
 	}
 	return in

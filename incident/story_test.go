@@ -29,6 +29,9 @@ var update = flag.Bool("update", false, "rewrite what the stories in testdata ex
 //	30s started cpu{instance="a"} rule=full beyond=9
 //	30s started cpu{instance="b"} group=foreshock_group{instance="b",rule="hot"}
 //	30s started foreshock_group{instance="b",rule="hot"} rule=hot shared={instance="b"} odd=1/9
+//	40s ended cpu{instance="a"} lost
+//	1m  link frontend cart
+//	1m  host cart node-1
 //	2m  tick
 //
 // Lines of one time are one Findings. What was told follows the ----.
@@ -86,8 +89,12 @@ func tellStory(t *testing.T, story string) string {
 		if len(steps) == 0 || steps[len(steps)-1].Now != at {
 			steps = append(steps, foreshock.Findings{Now: at})
 		}
-		if rest = strings.TrimSpace(rest); rest != "tick" {
-			step := &steps[len(steps)-1]
+		step := &steps[len(steps)-1]
+		switch words := strings.Fields(rest); words[0] {
+		case "tick":
+		case "link", "host":
+			step.Links = append(step.Links, foreshock.Link{From: words[1], To: words[2], Mutual: words[0] == "host"})
+		default:
 			step.Anomalies = append(step.Anomalies, parseAnomaly(t, at, rest))
 		}
 	}
@@ -150,6 +157,10 @@ func parseAnomaly(t *testing.T, at int64, s string) foreshock.Anomaly {
 			a.Shared, err = parser.NewParser(parser.Options{}).ParseMetric(value)
 		case "odd":
 			_, err = fmt.Sscanf(value, "%d/%d", &a.Odd, &a.Of)
+		case "lost":
+			a.Lost = true
+		case "interval":
+			a.Interval = time.Duration(parseTime(t, value)) * time.Millisecond
 		case "beyond":
 			a.Kind, a.Above = foreshock.Crossing, true
 			_, err = fmt.Sscan(value, &a.Limit)

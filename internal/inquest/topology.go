@@ -15,17 +15,7 @@ import (
 	"github.com/foreshock/foreshock/incident/cause"
 )
 
-// pairs of labels of one series that say who depends on whom: of service graphs, of
-// meshes, and of what Kubernetes tells of its pods.
-var pairs = [...]struct{ from, to string }{
-	{"client", "server"},
-	{"source_workload", "destination_workload"},
-	{"source_app", "destination_app"},
-	{"pod", "node"}, // of podInfo alone: many series of a node name pods
-}
-
 const (
-	podInfo    = "kube_pod_info"
 	mostLinks  = cause.MaxEdges
 	mostOfName = 16 // places that one name may mean: the instances of a job
 )
@@ -40,17 +30,17 @@ type link struct{ from, to string }
 // topology reads who depends on whom from the labels of what was heard since from.
 func (q *Inquest) topology(ctx context.Context, from, to int64) (*topology, error) {
 	net := &topology{}
-	for _, p := range pairs {
-		matchers := []*labels.Matcher{present(p.from), present(p.to)}
-		if p.to == "node" {
-			matchers = append(matchers, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, podInfo))
+	for _, r := range foreshock.Relations() {
+		matchers := []*labels.Matcher{present(r.From), present(r.To)}
+		if r.Metric != "" {
+			matchers = append(matchers, labels.MustNewMatcher(labels.MatchEqual, model.MetricNameLabel, r.Metric))
 		}
 		found, err := q.source.Names(ctx, matchers, from, to, mostTitles)
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range found {
-			net.learn(e.Series.Labels, p.from, p.to)
+			net.learn(e.Series.Labels)
 		}
 	}
 	if err := q.relate(ctx, net, from, to); err != nil {
@@ -64,12 +54,13 @@ func (q *Inquest) topology(ctx context.Context, from, to int64) (*topology, erro
 
 // learn takes in one pair. Series of one pair are many; they are told apart at the end,
 // and before where they repeat.
-func (t *topology) learn(ls labels.Labels, from, to string) {
-	l := link{ls.Get(from), ls.Get(to)}
-	if l.from == "" || l.to == "" || l.from == l.to || len(t.links) > 0 && t.links[len(t.links)-1] == l {
-		return
+func (t *topology) learn(ls labels.Labels) {
+	for _, said := range foreshock.AppendLinks(nil, ls) {
+		l := link{said.From, said.To}
+		if n := len(t.links); n == 0 || t.links[n-1] != l {
+			t.links = append(t.links, l)
+		}
 	}
-	t.links = append(t.links, l)
 }
 
 // near are the names next to any of those given, either way.

@@ -225,7 +225,7 @@ func play(ctx context.Context, q *cause.Question) ([]foreshock.Incident, error) 
 		Rules: set, Detector: detector.DefaultConfig(), Incident: incidents.DefaultConfig(), Emitter: emitter.Options{},
 		Observe: func(o flow.Outcome) {
 			for _, in := range o.Incidents {
-				if !in.Alerting {
+				if !in.Alerting || in.State == foreshock.Pending {
 					continue
 				}
 				if _, known := told[in.ID]; !known {
@@ -246,7 +246,7 @@ func play(ctx context.Context, q *cause.Question) ([]foreshock.Incident, error) 
 }
 
 // batches are the samples of q by time, with a series for each dependency, as a service
-// graph has them.
+// graph and kube-state-metrics have them.
 func batches(q *cause.Question) iter.Seq2[*foreshock.Batch, error] {
 	type column struct {
 		series *foreshock.Series
@@ -266,8 +266,12 @@ func batches(q *cause.Question) iter.Seq2[*foreshock.Batch, error] {
 	}
 	var calls []*foreshock.Series
 	for _, e := range q.Edges {
-		calls = append(calls, foreshock.NewSeries(labels.FromStrings(model.MetricNameLabel, "calls_total",
-			"client", q.Candidates[e.From].Place, "server", q.Candidates[e.To].Place)))
+		from, to := &q.Candidates[e.From], &q.Candidates[e.To]
+		ls := labels.FromStrings(model.MetricNameLabel, "calls_total", "client", from.Place, "server", to.Place)
+		if to.Host {
+			ls = labels.FromStrings(model.MetricNameLabel, foreshock.PodInfoMetric, foreshock.PodLabel, from.Place, "node", to.Place)
+		}
+		calls = append(calls, foreshock.NewSeries(ls))
 	}
 	return func(yield func(*foreshock.Batch, error) bool) {
 		next := make([]int, len(columns))
