@@ -126,7 +126,7 @@ storm-real: build $(PROGRAMS) ## 100 storms with three real Alertmanagers, the r
 
 .PHONY: docs
 docs: ## regenerate the reference pages that tests hold against the code
-	go test ./config ./cmd/foreshock ./internal/ruletest -run Docs -update
+	go test ./config ./cmd/foreshock ./internal/ruletest ./rules/mixin -run Docs -update
 
 .PHONY: tools
 tools: $(PROGRAMS) $(LINTERS) $(TOOLS)/benchstat ## build the pinned programs and linters only
