@@ -108,7 +108,7 @@ func (p Panel) key(t Terminal) string {
 		{"⠒⠒", "score", t.Theme.score},
 		{"╌╌", "threshold", t.Theme.ink},
 	} {
-		if left -= utf8.RuneCountInString(s.sign+" "+s.name+"  "); left >= 0 {
+		if left -= utf8.RuneCountInString(s.sign + " " + s.name + "  "); left >= 0 {
 			said += coloured(s.sign, s.colour) + " " + s.name + "  "
 		}
 	}
