@@ -35,6 +35,7 @@ test: cc ansible lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuz
 	go test -race -short -timeout 15m ./...
 	go test -timeout 15m $(SIMULATED)
 	go test -run 'TestStorm$$' ./remediation
+	go -C examples/grafana/generate test ./...
 
 .PHONY: crash-points
 crash-points: ## kill the process, and cut the power, at every call to the file system of a whole run: some minutes
@@ -134,7 +135,8 @@ storm-real: build $(PROGRAMS) ## 100 storms with three real Alertmanagers, the r
 
 .PHONY: docs
 docs: ## regenerate the reference pages that tests hold against the code
-	go test ./config ./cmd/foreshock ./internal/ruletest -run Docs -update
+	go test ./config ./cmd/foreshock ./internal/ruletest ./rules/mixin -run Docs -update
+	go -C examples/grafana/generate run . ..
 
 .PHONY: tools
 tools: $(PROGRAMS) $(LINTERS) $(TOOLS)/benchstat ## build the pinned programs and linters only

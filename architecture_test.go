@@ -44,7 +44,7 @@ var floors = map[string]int{
 	"internal/table":         0,
 	"internal/yamlstrict":    0,
 	"rules":                  1,
-	"rules/mixin":            0,
+	"rules/mixin":            1,
 	"internal/gate":          1,
 	"internal/jsonschema":    1,
 	"internal/notation":      1,

@@ -102,6 +102,16 @@ type Sample struct {
 // the series has ended, and V is not a value.
 func (s Sample) Stale() bool { return value.IsStaleNaN(s.V) }
 
+// Rate is by how much a second a counter grew from before, an earlier sample of it, to s. A
+// counter that is less than it was has begun anew at 0.
+func (s Sample) Rate(before Sample) float64 {
+	grown := s.V - before.V
+	if grown < 0 {
+		grown = s.V
+	}
+	return grown / (float64(s.T-before.T) / 1000)
+}
+
 // Histogram is one native histogram of one series. Beside Count and Sum it is as in
 // histogram.FloatHistogram, whatever form it was sent in.
 type Histogram struct {

@@ -92,3 +92,16 @@ func TestPlace(t *testing.T) {
 		}
 	}
 }
+
+// A counter that fell began anew.
+func TestRate(t *testing.T) {
+	before := Sample{T: 1000, V: 10}
+	for _, c := range []struct {
+		at   Sample
+		want float64
+	}{{Sample{T: 3000, V: 16}, 3}, {Sample{T: 1500, V: 10}, 0}, {Sample{T: 5000, V: 4}, 1}} {
+		if got := c.at.Rate(before); got != c.want {
+			t.Errorf("%v after %v: %g a second, want %g", c.at, before, got, c.want)
+		}
+	}
+}

@@ -61,11 +61,7 @@ func asScored(v *detector.View, points map[int64]foreshock.Moment) {
 			if i == 0 || s.T <= v.Samples[i-1].T {
 				continue
 			}
-			grown := s.V - v.Samples[i-1].V
-			if grown < 0 { // a reset
-				grown = s.V
-			}
-			value = grown / (float64(s.T-v.Samples[i-1].T) / 1000)
+			value = s.Rate(v.Samples[i-1])
 		}
 		if s.Stale() {
 			value = nan

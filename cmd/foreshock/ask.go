@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/config"
 )
 
@@ -20,6 +21,12 @@ const maxAnswer = 32 << 20
 type server struct {
 	url        string
 	clientFile string // of HTTP client settings; may be empty
+}
+
+// flags say where it is and how it is spoken to.
+func (s *server) flags(cmd *kingpin.CmdClause) {
+	cmd.Flag("url", "Where Foreshock listens.").Default("http://localhost:9797").StringVar(&s.url)
+	cmd.Flag("http.config.file", "HTTP client settings, such as credentials and TLS, as promtool takes them.").PlaceHolder("FILE").StringVar(&s.clientFile)
 }
 
 // ask returns what its API answers. A body is JSON.

@@ -24,6 +24,7 @@ import (
 	"github.com/foreshock/foreshock/internal/backtest"
 	"github.com/foreshock/foreshock/internal/capture"
 	"github.com/foreshock/foreshock/internal/history"
+	"github.com/foreshock/foreshock/internal/plot"
 	"github.com/foreshock/foreshock/internal/yamlstrict"
 	"github.com/foreshock/foreshock/receiver"
 	"github.com/foreshock/foreshock/rules"
@@ -60,19 +61,7 @@ type backtester struct {
 func addBacktest(app *kingpin.Application) (string, command) {
 	var b backtester
 	cmd := app.Command("backtest", "Run rules over samples that were, and say what would have been done.").HelpLong(aboutBacktest)
-	cmd.Flag("url", "A Prometheus, read by remote read: raw samples, as they were sent.").PlaceHolder("URL").StringVar(&b.url)
-	cmd.Flag("query", "With --url: what this PromQL expression was, instead of raw samples.").PlaceHolder("PROMQL").StringVar(&b.query)
-	cmd.Flag("capture", "Remote-write requests that foreshock record has kept.").PlaceHolder("FILE").StringVar(&b.capture)
-	cmd.Flag("tsdb", "Prometheus's data directory, or one block in it.").PlaceHolder("DIR").StringVar(&b.tsdb)
-	cmd.Flag("csv", "A file of timestamp,value[,value…]; a column may be named as a series is in PromQL.").PlaceHolder("FILE").StringVar(&b.csv)
-	cmd.Flag("from", "Where to begin: RFC 3339, seconds since 1970, or how long ago (-7d). Default: an hour ago with --url, else the first sample.").PlaceHolder("TIME").StringVar(&b.from)
-	cmd.Flag("to", "Where to end, written as --from. Default: now with --url, else the last sample.").PlaceHolder("TIME").StringVar(&b.to)
-	cmd.Flag("step", "With --query: the time between two values.").Default("15s").DurationVar(&b.step)
-	cmd.Flag("match", "With --url or --tsdb: read only what this PromQL selector selects; may be repeated. Default: everything, as a live Foreshock hears it.").PlaceHolder("SELECTOR").StringsVar(&b.match)
-	cmd.Flag("http.config.file", "With --url: HTTP client settings, such as credentials and TLS, as promtool takes them.").PlaceHolder("FILE").StringVar(&b.clientFile)
-	cmd.Flag("config.file", "Configuration file, with the rules it names, as serve takes it.").PlaceHolder("FILE").StringVar(&b.config)
-	cmd.Flag("rules", "Rule file, instead of those of the configuration; may be repeated.").PlaceHolder("FILE").StringsVar(&b.rules)
-	cmd.Flag("preset", "Preset of rules, such as node, beside --rules; may be repeated.").PlaceHolder("NAME").StringsVar(&b.presets)
+	b.flags(cmd)
 	cmd.Flag("compare", "Rule or configuration file to compare with: which alerts it adds and which it takes away.").PlaceHolder("FILE").StringVar(&b.compare)
 	cmd.Flag("html", "Draw every incident into this page.").PlaceHolder("FILE").StringVar(&b.html)
 	cmd.Flag("plot", "Draw every watched series over the whole time into this file: .png, .svg or .html.").PlaceHolder("FILE").StringVar(&b.plot)
@@ -95,13 +84,45 @@ func addBacktest(app *kingpin.Application) (string, command) {
 	}
 }
 
+// flags say where the samples are and by which rules they are judged.
+func (b *backtester) flags(cmd *kingpin.CmdClause) {
+	cmd.Flag("url", "A Prometheus, read by remote read: raw samples, as they were sent.").PlaceHolder("URL").StringVar(&b.url)
+	cmd.Flag("query", "With --url: what this PromQL expression was, instead of raw samples.").PlaceHolder("PROMQL").StringVar(&b.query)
+	cmd.Flag("capture", "Remote-write requests that foreshock record has kept.").PlaceHolder("FILE").StringVar(&b.capture)
+	cmd.Flag("tsdb", "Prometheus's data directory, or one block in it.").PlaceHolder("DIR").StringVar(&b.tsdb)
+	cmd.Flag("csv", "A file of timestamp,value[,value…]; a column may be named as a series is in PromQL.").PlaceHolder("FILE").StringVar(&b.csv)
+	cmd.Flag("from", "Where to begin: RFC 3339, seconds since 1970, or how long ago (-7d). Default: an hour ago with --url, else the first sample.").PlaceHolder("TIME").StringVar(&b.from)
+	cmd.Flag("to", "Where to end, written as --from. Default: now with --url, else the last sample.").PlaceHolder("TIME").StringVar(&b.to)
+	cmd.Flag("step", "With --query: the time between two values.").Default("15s").DurationVar(&b.step)
+	cmd.Flag("match", "With --url or --tsdb: read only what this PromQL selector selects; may be repeated. Default: everything, as a live Foreshock hears it.").PlaceHolder("SELECTOR").StringsVar(&b.match)
+	cmd.Flag("http.config.file", "With --url: HTTP client settings, such as credentials and TLS, as promtool takes them.").PlaceHolder("FILE").StringVar(&b.clientFile)
+	cmd.Flag("config.file", "Configuration file, with the rules it names, as serve takes it.").PlaceHolder("FILE").StringVar(&b.config)
+	cmd.Flag("rules", "Rule file, instead of those of the configuration; may be repeated.").PlaceHolder("FILE").StringsVar(&b.rules)
+	cmd.Flag("preset", "Preset of rules, such as node, beside --rules; may be repeated.").PlaceHolder("NAME").StringsVar(&b.presets)
+}
+
 // run reads, reports, and draws what is wanted.
 func (b *backtester) run(ctx context.Context, stderr io.Writer, now time.Time) (*backtest.Report, error) {
-	draw, err := drawerFor(b.plot)
+	draw, err := drawerFor("--plot", b.plot, plot.Light)
 	if err != nil {
 		return nil, err
 	}
-	o := backtest.Options{Figure: draw != nil, Pictures: b.html != ""}
+	report, err := b.report(ctx, stderr, now, backtest.Options{Figure: draw != nil, Pictures: b.html != ""})
+	if err != nil {
+		return nil, err
+	}
+	if draw != nil && len(report.Figure.Panels) > 0 {
+		err = save(b.plot, func(w io.Writer) error { return draw(report.Figure, w) })
+	}
+	if b.html != "" {
+		err = errors.Join(err, save(b.html, report.Page().HTML))
+	}
+	return report, err
+}
+
+// report reads the samples and plays them.
+func (b *backtester) report(ctx context.Context, stderr io.Writer, now time.Time, o backtest.Options) (*backtest.Report, error) {
+	var err error
 	if o.Config, err = b.rulesToRun(); err != nil {
 		return nil, err
 	}
@@ -143,13 +164,7 @@ func (b *backtester) run(ctx context.Context, stderr io.Writer, now time.Time) (
 	if c, ok := source.(*capture.Source); ok && c.Torn() > 0 {
 		fmt.Fprintf(stderr, "%s: the last %d bytes were torn by a crash and are passed over\n", b.capture, c.Torn())
 	}
-	if draw != nil && len(report.Figure.Panels) > 0 {
-		err = save(b.plot, func(w io.Writer) error { return draw(report.Figure, w) })
-	}
-	if o.Pictures {
-		err = errors.Join(err, save(b.html, report.Page().HTML))
-	}
-	return report, err
+	return report, nil
 }
 
 // save writes a file that is whole or, where it cannot be drawn, not touched.

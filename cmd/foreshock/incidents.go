@@ -129,7 +129,7 @@ func addIncidentsTimeline(app *kingpin.Application) (string, command) {
 	id := cmd.Arg("id", "The ID of the incident, or how it begins.").Required().String()
 	cmd.Flag("plot", "Draw into this file: .png, .svg or .html. Without it the order of onsets is written.").PlaceHolder("FILE").StringVar(&file)
 	return cmd.FullCommand(), func(stdout, stderr io.Writer) int {
-		draw, err := drawerFor(file)
+		draw, err := drawerFor("--plot", file, plot.Light)
 		if err != nil {
 			return fail(stderr, err)
 		}
@@ -138,12 +138,9 @@ func addIncidentsTimeline(app *kingpin.Application) (string, command) {
 			if err != nil || draw == nil {
 				return data, err
 			}
-			if err := json.Unmarshal(data, &line); err != nil {
-				return nil, fmt.Errorf("read the answer of %s: %w", q.url, err)
-			}
-			f := figureOf(&line)
-			if len(f.Panels) == 0 {
-				return nil, fmt.Errorf("incident %s: nothing to draw, its series are no longer held", line.ID)
+			f, err := q.drawn(data)
+			if err != nil {
+				return nil, err
 			}
 			return data, save(file, func(w io.Writer) error { return draw(f, w) })
 		}, &line, func() error { return writeTimeline(stdout, &line) })

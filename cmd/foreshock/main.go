@@ -56,7 +56,7 @@ func commandLine() (*kingpin.Application, map[string]command) {
 	app.HelpFlag.Short('h').Help("Show this help; foreshock help COMMAND shows that of a command.")
 	commands := map[string]command{}
 	for _, add := range []func(*kingpin.Application) (string, command){
-		addServe, addCheck, addTest, addPresets, addPresetsShow, addScore, addBacktest, addRecord, addExplain,
+		addServe, addCheck, addTest, addPresets, addPresetsShow, addScore, addBacktest, addRecord, addPlotSeries, addPlotIncident, addPlotBacktest, addExplain,
 		addIncidentsList, addIncidentsShow, addIncidentsTimeline, addIncidentsDismiss,
 		addRemediationList, addRemediationShow, addRemediationApprove, addRemediationDeny, addRemediationStatus,
 		addRemediationPause, addRemediationResume, addRemediationCloseBreaker, addRemediationVerifyLedger, addEval, addEvalRCA, addVersion,

@@ -21,8 +21,7 @@ type question struct {
 
 // flags are those of every question to a running Foreshock.
 func (q *question) flags(cmd *kingpin.CmdClause) {
-	cmd.Flag("url", "Where Foreshock listens.").Default("http://localhost:9797").StringVar(&q.url)
-	cmd.Flag("http.config.file", "HTTP client settings, such as credentials and TLS, as promtool takes them.").PlaceHolder("FILE").StringVar(&q.clientFile)
+	q.server.flags(cmd)
 	cmd.Flag("output", "How the answer is written: text, or json as the API has it.").Short('o').Default("text").EnumVar(&q.output, "text", "json")
 }
 

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -40,7 +37,7 @@ func addScore(app *kingpin.Application) (string, command) {
 }
 
 func scoreFile(file, output, picture string, stdout, stderr io.Writer) error {
-	draw, err := drawerFor(picture)
+	draw, err := drawerFor("--plot", picture, plot.Light)
 	if err != nil {
 		return err
 	}
@@ -77,28 +74,7 @@ func scoreFile(file, output, picture string, stdout, stderr io.Writer) error {
 	if draw == nil {
 		return nil
 	}
-	var b bytes.Buffer
-	if err := draw(sum.Figure, &b); err != nil {
-		return err
-	}
-	return os.WriteFile(picture, b.Bytes(), 0o644)
-}
-
-// drawerFor returns what draws into a file of this name; nil where none is wanted.
-func drawerFor(file string) (func(plot.Figure, io.Writer) error, error) {
-	if file == "" {
-		return nil, nil
-	}
-	switch ext := strings.ToLower(filepath.Ext(file)); ext {
-	case ".png":
-		return plot.Figure.PNG, nil
-	case ".svg":
-		return plot.Figure.SVG, nil
-	case ".html":
-		return plot.Figure.HTML, nil
-	default:
-		return nil, fmt.Errorf("--plot %s: want a name that ends in .png, .svg or .html", file)
-	}
+	return save(picture, func(w io.Writer) error { return draw(sum.Figure, w) })
 }
 
 func isTerminal(w io.Writer) bool {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/foreshock/foreshock/config"
 	"github.com/foreshock/foreshock/internal/history"
+	"github.com/foreshock/foreshock/internal/plot"
 	"github.com/foreshock/foreshock/remediation"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -152,7 +153,7 @@ func TestTheSameHistoryGivesTheSameReport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, write := range []func(io.Writer) error{r.Text, r.JSON, r.Page().HTML, r.Figure.SVG} {
+		for _, write := range []func(io.Writer) error{r.Text, r.JSON, r.Page().HTML, func(w io.Writer) error { return r.Figure.SVG(w, plot.Light) }} {
 			if err := write(&reports[i]); err != nil {
 				t.Fatal(err)
 			}

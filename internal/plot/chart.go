@@ -54,9 +54,9 @@ func (c Chart) PNG(w io.Writer) error {
 	}
 	canvas := vgimg.NewWith(vgimg.UseWH(chartWidth, chartHeight), vgimg.UseDPI(dpi))
 	d := draw.New(canvas)
-	d.SetColor(light.paper)
+	d.SetColor(Light.paper)
 	d.Fill(d.Path())
-	c.draw(draw.Crop(d, margin, -2*margin, margin, -margin), light)
+	c.draw(draw.Crop(d, margin, -2*margin, margin, -margin), Light)
 	if _, err := (vgimg.PngCanvas{Canvas: canvas}).WriteTo(w); err != nil {
 		return fmt.Errorf("write PNG: %w", err)
 	}
@@ -74,7 +74,7 @@ func (c Chart) ranges() (low, high, top float64) {
 	return low, high, top
 }
 
-func (c Chart) draw(d draw.Canvas, t theme) {
+func (c Chart) draw(d draw.Canvas, t Theme) {
 	title := text.Style{Color: t.ink, Font: face(11), Handler: gonum.DefaultTextHandler, YAlign: draw.YCenter}
 	title.Font.Weight = stdfont.WeightBold
 	head := d.Max.Y - headHeight/2
@@ -118,7 +118,7 @@ func (c Chart) marks() []gonum.Tick {
 }
 
 // colour is that of the line's name: the first name has the first colour, and so on.
-func (c Chart) colour(l Line, t theme) color.NRGBA {
+func (c Chart) colour(l Line, t Theme) color.NRGBA {
 	var names []string
 	for _, other := range c.Lines {
 		if !slices.Contains(names, other.Name) {
@@ -129,7 +129,7 @@ func (c Chart) colour(l Line, t theme) color.NRGBA {
 	return colours[slices.Index(names, l.Name)%len(colours)]
 }
 
-func (c Chart) style(l Line, t theme) draw.LineStyle {
+func (c Chart) style(l Line, t Theme) draw.LineStyle {
 	s := draw.LineStyle{Color: c.colour(l, t), Width: 1.4}
 	if l.Dashed {
 		s.Dashes = []vg.Length{5, 3}
@@ -138,7 +138,7 @@ func (c Chart) style(l Line, t theme) draw.LineStyle {
 }
 
 // legend names the lines in one row.
-func (c Chart) legend(d draw.Canvas, t theme, y vg.Length) {
+func (c Chart) legend(d draw.Canvas, t Theme, y vg.Length) {
 	small := text.Style{Color: t.ink, Font: face(9), Handler: gonum.DefaultTextHandler, YAlign: draw.YCenter}
 	x := d.Min.X
 	for _, l := range c.Lines {

@@ -16,8 +16,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// theme is what a picture is painted with.
-type theme struct {
+// Theme is what a picture is painted with.
+type Theme struct {
 	paper, ink, faint           color.NRGBA // background, text and axes, grid
 	value, band, anomaly, score color.NRGBA
 	expected                    color.NRGBA // the line within the band
@@ -27,12 +27,12 @@ type theme struct {
 // The colours of Okabe and Ito: blue 0072b2, sky blue 56b4e9, vermilion d55e00,
 // orange e69f00, bluish green 009e73.
 var (
-	light = theme{
+	Light = Theme{
 		paper: color.NRGBA{0xff, 0xff, 0xff, 0xff}, ink: color.NRGBA{0x22, 0x26, 0x2b, 0xff}, faint: color.NRGBA{0xe3, 0xe6, 0xe9, 0xff},
 		value: color.NRGBA{0x00, 0x72, 0xb2, 0xff}, band: color.NRGBA{0x56, 0xb4, 0xe9, 0x4c}, expected: color.NRGBA{0x56, 0xb4, 0xe9, 0xff},
 		anomaly: color.NRGBA{0xd5, 0x5e, 0x00, 0xff}, score: color.NRGBA{0x00, 0x9e, 0x73, 0xff}, stretch: color.NRGBA{0xe6, 0x9f, 0x00, 0x26},
 	}
-	dark = theme{
+	Dark = Theme{
 		paper: color.NRGBA{0x16, 0x1a, 0x1f, 0xff}, ink: color.NRGBA{0xd9, 0xde, 0xe3, 0xff}, faint: color.NRGBA{0x2c, 0x33, 0x3a, 0xff},
 		value: color.NRGBA{0x56, 0xb4, 0xe9, 0xff}, band: color.NRGBA{0x00, 0x72, 0xb2, 0x80}, expected: color.NRGBA{0xd9, 0xde, 0xe3, 0x90},
 		anomaly: color.NRGBA{0xe6, 0x9f, 0x00, 0xff}, score: color.NRGBA{0x00, 0x9e, 0x73, 0xff}, stretch: color.NRGBA{0xe6, 0x9f, 0x00, 0x30},
@@ -45,7 +45,7 @@ const (
 	scoreHeight = vg.Length(86) // the strip beneath, with the time axis
 )
 
-func (f Figure) draw(c draw.Canvas, t theme) {
+func (f Figure) draw(c draw.Canvas, t Theme) {
 	c.SetColor(t.paper)
 	c.Fill(c.Path())
 	for i, p := range f.Panels {
@@ -54,7 +54,7 @@ func (f Figure) draw(c draw.Canvas, t theme) {
 	}
 }
 
-func (p Panel) draw(c draw.Canvas, t theme) {
+func (p Panel) draw(c draw.Canvas, t Theme) {
 	head := c
 	head.Min.Y = c.Max.Y - headHeight
 	p.drawHead(head, t)
@@ -75,7 +75,7 @@ func (p Panel) draw(c draw.Canvas, t theme) {
 }
 
 // valuePlot is the upper plot: the series in its expected band.
-func (p Panel) valuePlot(t theme) *gonum.Plot {
+func (p Panel) valuePlot(t Theme) *gonum.Plot {
 	g := p.newPlot(t, valueTicks{5})
 	g.Y.Min, g.Y.Max = p.valueRange()
 	g.Y.Label.Text = plain(p.Unit)
@@ -92,15 +92,9 @@ func (p Panel) valuePlot(t theme) *gonum.Plot {
 }
 
 // scorePlot is the strip beneath: the score, its threshold, the time axis.
-func (p Panel) scorePlot(t theme) *gonum.Plot {
+func (p Panel) scorePlot(t Theme) *gonum.Plot {
 	g := p.newPlot(t, valueTicks{4})
-	top := 1.25 // the threshold stays in sight, with room above it
-	for _, q := range p.Points {
-		if finite(q.Score) {
-			top = max(top, min(q.Score, largest)*1.08)
-		}
-	}
-	g.Y.Min, g.Y.Max = 0, top
+	g.Y.Min, g.Y.Max = 0, p.scoreTop()
 	g.Y.Label.Text = "score"
 	g.X.Label.Text = "time, UTC"
 	g.Add(
@@ -112,8 +106,19 @@ func (p Panel) scorePlot(t theme) *gonum.Plot {
 	return g
 }
 
+// scoreTop is how far up the strip of scores reaches.
+func (p Panel) scoreTop() float64 {
+	top := 1.25 // the threshold stays in sight, with room above it
+	for _, q := range p.Points {
+		if finite(q.Score) {
+			top = max(top, min(q.Score, largest)*1.08)
+		}
+	}
+	return top
+}
+
 // newPlot is an empty plot over the panel's time.
-func (p Panel) newPlot(t theme, ticks valueTicks) *gonum.Plot {
+func (p Panel) newPlot(t Theme, ticks valueTicks) *gonum.Plot {
 	g := gonum.New()
 	g.BackgroundColor = nil
 	g.X.Min, g.X.Max = p.timeRange()
@@ -122,7 +127,7 @@ func (p Panel) newPlot(t theme, ticks valueTicks) *gonum.Plot {
 }
 
 // dress gives both axes of g their ticks, fonts and colours.
-func dress(g *gonum.Plot, t theme, x, y gonum.Ticker) {
+func dress(g *gonum.Plot, t Theme, x, y gonum.Ticker) {
 	g.X.Tick.Marker, g.Y.Tick.Marker = x, y
 	for _, axis := range []*gonum.Axis{&g.X, &g.Y} {
 		axis.Padding = 0
@@ -178,7 +183,7 @@ func (p Panel) valueRange() (low, high float64) {
 }
 
 // drawHead writes the title to the left and the legend to the right.
-func (p Panel) drawHead(c draw.Canvas, t theme) {
+func (p Panel) drawHead(c draw.Canvas, t Theme) {
 	title := text.Style{Color: t.ink, Font: face(11), Handler: gonum.DefaultTextHandler, YAlign: draw.YCenter}
 	small := text.Style{Color: t.ink, Font: face(8), Handler: gonum.DefaultTextHandler, YAlign: draw.YCenter}
 	title.Font.Weight = stdfont.WeightBold

@@ -94,7 +94,7 @@ func drawn(p Panel) drawing {
 	rows := p.Anomalies[:min(len(p.Anomalies), maxRows)]
 	return drawing{
 		Panel: p,
-		Light: inline(alone.svg(light)), Dark: inline(alone.svg(dark)),
+		Light: inline(alone.svg(Light)), Dark: inline(alone.svg(Dark)),
 		Rows: rows, More: len(p.Anomalies) - len(rows),
 	}
 }

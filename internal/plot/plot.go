@@ -1,7 +1,7 @@
 // Package plot draws series the way a person on call reads them: the value, the
 // band it was expected in, a mark where it was anomalous, and beneath it the score
-// with its threshold at 1. A Figure becomes a PNG, an SVG or a page of HTML that
-// needs nothing else.
+// with its threshold at 1. A Figure becomes a PNG, an SVG, a page of HTML that
+// needs nothing else, or text for a terminal, each from the same layers.
 //
 // It knows time, numbers and colours, and has never heard of a detector. The same
 // Figure gives the same bytes. Times are read in UTC. Colours are Okabe and Ito's
@@ -76,12 +76,12 @@ func (f Figure) drawable() error {
 }
 
 // PNG writes the figure as an image 1440 dots wide. It refuses more than 24 panels.
-func (f Figure) PNG(w io.Writer) error {
+func (f Figure) PNG(w io.Writer, t Theme) error {
 	if err := f.drawable(); err != nil {
 		return err
 	}
 	c := vgimg.NewWith(vgimg.UseWH(pictureWidth, f.height()), vgimg.UseDPI(dpi))
-	f.draw(draw.New(c), light)
+	f.draw(draw.New(c), t)
 	if _, err := (vgimg.PngCanvas{Canvas: c}).WriteTo(w); err != nil {
 		return fmt.Errorf("write PNG: %w", err)
 	}
@@ -89,17 +89,17 @@ func (f Figure) PNG(w io.Writer) error {
 }
 
 // SVG writes the figure as a drawing. It refuses more than 24 panels.
-func (f Figure) SVG(w io.Writer) error {
+func (f Figure) SVG(w io.Writer, t Theme) error {
 	if err := f.drawable(); err != nil {
 		return err
 	}
-	if _, err := w.Write(f.svg(light)); err != nil {
+	if _, err := w.Write(f.svg(t)); err != nil {
 		return fmt.Errorf("write SVG: %w", err)
 	}
 	return nil
 }
 
-func (f Figure) svg(t theme) []byte {
+func (f Figure) svg(t Theme) []byte {
 	c := vgsvg.New(pictureWidth, f.height())
 	f.draw(draw.New(c), t)
 	var b bytes.Buffer

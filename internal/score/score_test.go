@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/foreshock/foreshock/detector"
+	"github.com/foreshock/foreshock/internal/plot"
 	"github.com/foreshock/foreshock/internal/synthetic"
 )
 
@@ -143,7 +144,7 @@ func TestTwoRunsGiveTheSameBytesOnOneProcessorAndOnTwo(t *testing.T) {
 			out, sum := scored(t, text, Options{Output: format, Picture: true})
 			runtime.GOMAXPROCS(before)
 			var b bytes.Buffer
-			if err := sum.Figure.SVG(&b); err != nil {
+			if err := sum.Figure.SVG(&b, plot.Light); err != nil {
 				t.Fatal(err)
 			}
 			if sum.Anomalies == 0 {

@@ -1,9 +1,10 @@
-// Package mixin holds the alerting rules for Foreshock's own health: foreshock.yml is for
-// the Prometheus that scrapes it. There is no code, only what holds the rules against
-// Prometheus's own loader and engine.
+// Package mixin holds rules for a Prometheus: foreshock.yml alerts on Foreshock's own health
+// where it is scraped, scores.yml on the scores it writes back. There is no code, only what
+// holds the rules against Prometheus's own loader, engine and rule manager.
 package mixin
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -18,20 +19,24 @@ import (
 	"github.com/prometheus/prometheus/promql/promqltest"
 )
 
-// load reads the rules as Prometheus does.
-func load(t *testing.T) map[string]rulefmt.Rule {
+const healthFile = "foreshock.yml"
+
+// load reads the rules of a file as Prometheus does, by the names of their alerts or of what
+// they record.
+func load(t *testing.T, file string) map[string]rulefmt.Rule {
 	t.Helper()
-	groups, errs := rulefmt.ParseFile("foreshock.yml", false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
+	groups, errs := rulefmt.ParseFile(file, false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
 	all := map[string]rulefmt.Rule{}
 	for _, g := range groups.Groups {
 		for _, r := range g.Rules {
-			if _, twice := all[r.Alert]; twice {
-				t.Errorf("%s is there twice", r.Alert)
+			name := cmp.Or(r.Alert, r.Record)
+			if _, twice := all[name]; twice {
+				t.Errorf("%s is there twice", name)
 			}
-			all[r.Alert] = r
+			all[name] = r
 		}
 	}
 	return all
@@ -44,7 +49,7 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := load(t)
+	rules := load(t, healthFile)
 	for name, r := range rules {
 		if s := r.Labels["severity"]; s != "critical" && s != "warning" {
 			t.Errorf("%s: severity %q", name, s)
@@ -95,7 +100,7 @@ var ill = map[string]struct{ fires, rests string }{
 // TestAlertsFire: each alert's expression holds for as long as it must where things are
 // ill, and does not once where they are well.
 func TestAlertsFire(t *testing.T) {
-	rules := load(t)
+	rules := load(t, healthFile)
 	for name := range ill {
 		if _, ok := rules[name]; !ok {
 			t.Errorf("%s is tested but is no alert", name)
