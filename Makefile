@@ -137,6 +137,10 @@ storm-real: build $(PROGRAMS) ## 100 storms with three real Alertmanagers, the r
 docs: ## regenerate the reference pages that tests hold against the code
 	go test ./config ./cmd/foreshock ./internal/ruletest -run Docs -update
 
+.PHONY: screenshots
+screenshots: chromium build $(PROGRAMS) ## renew the pictures of the console in docs/images, from a real Foreshock that a real Prometheus feeds
+	go test ./internal/e2e -count 1 -run TestScreenshots -screenshots $(CURDIR)/docs/images
+
 .PHONY: console-lib
 console-lib: ## fetch the console's libraries anew, at the versions pinned in tools/console-lib.sh
 	@tools/console-lib.sh

@@ -24,9 +24,9 @@ type asset struct {
 	etag         string
 }
 
-// lean is what no browser needs of our modules: comments that have a line to themselves,
-// and indentation. The lines stay, so that an error names the right one.
-var lean = regexp.MustCompile(`(?m)^[\t ]*(//.*)?`)
+// lean is what no browser needs of our modules: indentation, and comments, those behind code
+// if they hold no quote. The lines stay, so that an error names the right one.
+var lean = regexp.MustCompile("(?m)^[\\t ]+(//.*)?|^//.*|[\\t ]+// [^'\"`\\n]*$")
 
 // newAsset panics where the file is not among the embedded ones.
 func newAsset(name string) *asset {
@@ -34,7 +34,7 @@ func newAsset(name string) *asset {
 	if err != nil {
 		panic(fmt.Sprintf("console: %v", err))
 	}
-	if path.Ext(name) == ".js" && !strings.HasPrefix(name, "lib/") {
+	if kind := path.Ext(name); (kind == ".js" || kind == ".css") && !strings.HasPrefix(name, "lib/") {
 		body = lean.ReplaceAll(body, nil)
 	}
 	var packed bytes.Buffer

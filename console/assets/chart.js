@@ -43,16 +43,26 @@ function torn(points) {
 		kept.push(points[i]);
 	});
 	const column = (name) => kept.map((p) => p[name] === undefined ? null : p[name]);
-	return {x, column};
+	return {x, column, held: (name) => hold(x, column(name))};
+}
+
+// hold has what was expected stand until more is known, a minute at most: of most samples
+// nothing is noted.
+function hold(x, values) {
+	let last = -1;
+	return values.map((v, i) => {
+		if (v !== null) { last = i; return v; }
+		return last >= 0 && x[i] - x[last] <= 60 ? values[last] : null;
+	});
 }
 
 const kinds = {
 	// value is a series and its expected band.
 	value(points, metric) {
-		const {x, column} = torn(points);
+		const {x, column, held} = torn(points);
 		const text = (u, v) => quantity(v, metric, 4);
 		return {
-			data: [x, column('upper'), column('lower'), column('expected'), column('value')],
+			data: [x, held('upper'), held('lower'), held('expected'), column('value')],
 			series: [
 				{label: 'up to', stroke: 'transparent', value: text, points: {show: false}},
 				{label: 'from', stroke: 'transparent', value: text, points: {show: false}},
@@ -66,7 +76,8 @@ const kinds = {
 	},
 	// score is how anomalous it was: above the line at 1 it is.
 	score(points) {
-		const {x, column} = torn(points);
+		// Only what is noted, between the ends of the time that is shown.
+		const {x, column} = torn(points.filter((p, i) => p.score !== null || i === 0 || i === points.length - 1));
 		return {
 			data: [x, column('score'), x.map(() => 1)],
 			series: [

@@ -63,11 +63,13 @@ export function Deed({name, path, body, reason = false, done, danger}) {
 	const [open, setOpen] = useState(false);
 	const [said, say] = useState(null);
 	const [busy, setBusy] = useState(false);
+	const sent = useRef(false); // known at once, unlike busy: two clicks are one deed
 	const form = useRef(null);
 	useEffect(() => { if (open && form.current) form.current.querySelector('input').focus(); }, [open]);
 	const act = async (event) => {
 		event.preventDefault();
-		if (busy) return;
+		if (sent.current) return;
+		sent.current = true;
 		const fields = new FormData(event.target);
 		token(fields.get('token'));
 		person(fields.get('person'));
@@ -81,13 +83,14 @@ export function Deed({name, path, body, reason = false, done, danger}) {
 			if (error.status === 401) token('');
 			say(error);
 		} finally {
+			sent.current = false;
 			setBusy(false);
 		}
 	};
 	if (!open) return html`<button class=${danger ? 'danger' : ''} onClick=${() => setOpen(true)}>${name}</button>`;
 	return html`<form class="deed" ref=${form} onSubmit=${act} onKeyDown=${(e) => { if (e.key === 'Escape') setOpen(false); }}>
-		<label>Your name <input name="person" required maxlength="128" value=${person()} autocomplete="username" /></label>
-		<label>Token <input name="token" type="password" required value=${token()} autocomplete="current-password" /></label>
+		<label>Your name <input name="person" required maxlength="128" defaultValue=${person()} autocomplete="username" /></label>
+		<label>Token <input name="token" type="password" required defaultValue=${token()} autocomplete="current-password" /></label>
 		${reason ? html`<label>Reason <input name="reason" maxlength="1000" /></label>` : null}
 		<button class=${danger ? 'danger' : ''} disabled=${busy}>${busy ? 'Sending …' : name}</button>
 		<button type="button" class="plain" onClick=${() => setOpen(false)}>Cancel</button>

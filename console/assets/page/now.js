@@ -38,7 +38,7 @@ function Line({i}) {
 		<div class="what"><${IncidentLink} i=${i} /> <span class="say"><${Text} of=${lead ? deviation(i.kind, lead) : ''} /></span></div>
 		<div class="cause quiet">${cause ? html`likely from <${Text} of=${cause.place} most=${80} /> (${Math.round(100 * cause.confidence)} %)` : i.endsAt ? '' : 'cause not known'}</div>
 		<div class="when quiet">${i.endsAt ? html`lasted ${duration(Date.parse(i.endsAt) - Date.parse(i.startsAt))}` : html`since <${Time} at=${i.startsAt} />, ${duration(Date.now() - Date.parse(i.startsAt))}`}</div>
-		<${Sparkline} points=${i.recent} name="score, last 30 min" />
+		<${Sparkline} points=${i.recent} name="last 30 min" />
 	</li>`;
 }
 

@@ -20,7 +20,7 @@ function Key({again}) {
 		again();
 	};
 	if (held) return html`<p class="quiet">A token is kept until this tab is closed. <button class="plain" onClick=${() => { token(''); hold(false); again(); }}>Forget it</button></p>`;
-	return html`<form onSubmit=${keep}><label>Your name <input name="person" required maxlength="128" value=${person()} autocomplete="username" /></label>
+	return html`<form onSubmit=${keep}><label>Your name <input name="person" required maxlength="128" defaultValue=${person()} autocomplete="username" /></label>
 		<label>Token <input name="token" type="password" required autocomplete="current-password" /></label><button>Show what is hidden</button></form>
 		<p class="quiet">Hashes, dry runs and outputs are shown to who has the approval token. It stays in this tab.</p>`;
 }
