@@ -135,7 +135,7 @@ storm-real: build $(PROGRAMS) ## 100 storms with three real Alertmanagers, the r
 
 .PHONY: docs
 docs: ## regenerate the reference pages that tests hold against the code
-	go test ./config ./cmd/foreshock ./internal/ruletest -run Docs -update
+	go test ./config ./cmd/foreshock ./internal/ruletest ./console -run Docs -update
 
 .PHONY: screenshots
 screenshots: chromium build $(PROGRAMS) ## renew the pictures of the console in docs/images, from a real Foreshock that a real Prometheus feeds

@@ -165,31 +165,17 @@ func New(o Options) http.Handler {
 		mux.Handle("GET "+path, file)
 	}
 	mux.Handle("GET /{$}", newAsset("index.html"))
-	mux.Handle("GET /api/v1/status", c.answer(c.status))
-	mux.Handle("GET /api/v1/incidents", c.answer(c.incidents))
-	mux.Handle("GET /api/v1/incidents/{id}", c.answer(c.incident))
-	mux.Handle("GET /api/v1/incidents/{id}/timeline", c.answer(c.timeline))
+	for _, op := range operations {
+		if op.there == nil || op.there(&o) {
+			mux.Handle("GET "+op.path, c.answer(func(r *http.Request) (any, error) { return op.run(c, r) }))
+		}
+	}
 	if o.Guard != nil {
 		mux.Handle("POST /api/v1/incidents/{id}/dismiss", o.Guard(http.HandlerFunc(c.dismiss)))
-	}
-	mux.Handle("GET /api/v1/windows", c.answer(c.series))
-	mux.Handle("GET /api/v1/curve", c.answer(c.curve))
-	if o.Forecasts != nil {
-		mux.Handle("GET /api/v1/forecasts", c.answer(c.forecasts))
-	}
-	if o.Rules != nil {
-		mux.Handle("GET /api/v1/rules", c.answer(c.rules))
-	}
-	if o.Near != nil {
-		mux.Handle("GET /api/v1/rules/{name}/whatif", c.answer(c.whatIf))
-	}
-	if o.About != nil {
-		mux.Handle("GET /api/v1/about", c.answer(func(*http.Request) (any, error) { return c.About() }))
 	}
 	if o.Events != nil {
 		mux.Handle("GET /api/v1/events", o.Events)
 	}
-	mux.Handle("GET /api/v1/explain", c.answer(c.explain))
 	return mux
 }
 

@@ -226,7 +226,7 @@ func TestConsoleIsQuick(t *testing.T) {
 	b := newBrowser(t, server.URL)
 
 	var paints []float64
-	for range 4 {
+	for range 8 {
 		b.visit("#/now")
 		b.until(10*time.Second, "a paint", `performance.getEntriesByName('first-contentful-paint').length > 0`)
 		paints = append(paints, evaluated[float64](b, `performance.getEntriesByName('first-contentful-paint')[0].startTime`))
