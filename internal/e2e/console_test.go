@@ -182,6 +182,7 @@ func TestConsole(t *testing.T) {
 	t.Run("the server comes back", func(t *testing.T) {
 		defer b.of(t)()
 		b.visit("#/now")
+		b.until(10*time.Second, "the state of the input", `document.querySelector('.facts') !== null`)
 		b.script(`window.same = 1`)
 		process.Stop(20 * time.Second)
 		b.until(20*time.Second, "that it is gone", `document.querySelector('.connection.lost') !== null`)

@@ -119,7 +119,7 @@ function One({series, at}) {
 
 // Found are the series that a selector finds, or the only one.
 function Found({match, at}) {
-	const names = useAsk('/api/v1/windows?' + new URLSearchParams({'match[]': match, limit: 100, samples: 0}), 'status');
+	const names = useAsk('/api/v1/windows?' + new URLSearchParams({'match[]': match, limit: 100, samples: 0}), 'incidents');
 	const all = names.data;
 	if (!all) return html`<${Failure} error=${names.error} />`;
 	const exact = all.find((s) => s.series === match);
