@@ -198,9 +198,16 @@ func expressionOf(r query.Record) console.Expression {
 	return x
 }
 
-// told are the incidents with what logs say of them, and what was done, by now.
+// told are the incidents with what logs say of them, and what was done, by now. As severe as
+// its rule says is what an incident's alert is.
 func (a *App) told() []foreshock.Incident {
 	all := a.incidents.list()
+	set := a.inUse.Load().Rules
+	for i := range all {
+		if labels, _ := set.Text(all[i].Rule); labels["severity"] != "" && all[i].Severity != "" {
+			all[i].Severity = labels["severity"]
+		}
+	}
 	a.evidence.Show(all)
 	a.remediation.Attach(all)
 	return all

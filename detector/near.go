@@ -19,20 +19,21 @@ type Near struct {
 // does.
 func (d *Detector) Near(ctx context.Context, rule string) ([]Near, error) {
 	return askAll(ctx, d, func(s *shard, answers chan<- []Near) query {
-		return query{ctx: ctx, look: func() {
-			var found []Near
-			for _, shelf := range []*shelf{&s.diaries.near, &s.diaries.told} {
-				for d := shelf.first; d != nil; d = d.next {
-					if d.of.watch == nil || d.of.watch.Name != rule {
-						continue
-					}
-					for i := range d.notes {
-						n := &d.notes[i]
-						found = append(found, Near{d.of.series, n.t, n.raw, n.theta, n.reason})
-					}
-				}
-			}
-			answers <- found
-		}}
+		return query{ctx: ctx, look: func() { answers <- s.near(rule) }}
 	})
+}
+
+func (s *shard) near(rule string) (found []Near) {
+	for _, shelf := range []*shelf{&s.diaries.near, &s.diaries.told} {
+		for d := shelf.first; d != nil; d = d.next {
+			if d.of.watch == nil || d.of.watch.Name != rule {
+				continue
+			}
+			for i := range d.notes {
+				n := &d.notes[i]
+				found = append(found, Near{d.of.series, n.t, n.raw, n.theta, n.reason})
+			}
+		}
+	}
+	return found
 }

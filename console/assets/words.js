@@ -60,7 +60,8 @@ export function eta(f) {
 	if (f.etaSeconds === null || f.etaSeconds === undefined) return 'not foreseen';
 	const by = f.etaSeconds > 0 ? `in ${duration(f.etaSeconds * 1000)}` : 'now';
 	if (f.soonestSeconds === null || f.soonestSeconds === undefined) return by;
-	return `${by} (${duration(f.soonestSeconds * 1000)} to ${f.latestSeconds === null ? 'maybe never' : duration(f.latestSeconds * 1000)})`;
+	const [from, to] = [duration(f.soonestSeconds * 1000), f.latestSeconds === null ? 'maybe never' : duration(f.latestSeconds * 1000)];
+	return from === to ? by : `${by} (${from} to ${to})`;
 }
 
 // together says how many series of a place are odd, and which of them most.
