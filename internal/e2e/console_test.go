@@ -32,7 +32,7 @@ var hosts = []string{
 	strings.Repeat("long-", 2000), // 10 000 characters
 }
 
-const scrapeInterval = 3 * time.Second
+const scrapeInterval = 4 * time.Second
 
 // reading is one value of one of the shop's series.
 type reading struct {
@@ -126,8 +126,8 @@ func TestConsole(t *testing.T) {
 
 	b.visit("#/now")
 	b.until(20*time.Second, "samples that arrive", `document.body.innerText.includes('Nothing is wrong')`)
-	eventually(t, 20*time.Second, "three scrapes", func() bool {
-		return asked(t, s, 9797, fmt.Sprintf(`count_over_time(app_latency_seconds{instance=%q}[%ds]) >= 3`, hosts[0], int(4*scrapeInterval.Seconds()))) == 1
+	eventually(t, 20*time.Second, "two scrapes", func() bool {
+		return asked(t, s, 9797, fmt.Sprintf(`count_over_time(app_latency_seconds{instance=%q}[%ds]) >= 2`, hosts[0], int(3*scrapeInterval.Seconds()))) == 1
 	})
 	b.script(`window.same = 1`)
 	a.faulty.Store(true)
@@ -229,7 +229,7 @@ func TestConsoleIsQuick(t *testing.T) {
 	b := newBrowser(t, server.URL)
 
 	var paints []float64
-	for range 8 {
+	for range 5 {
 		b.visit("#/now")
 		b.until(10*time.Second, "a paint", `performance.getEntriesByName('first-contentful-paint').length > 0`)
 		paints = append(paints, evaluated[float64](b, `performance.getEntriesByName('first-contentful-paint')[0].startTime`))
