@@ -72,7 +72,8 @@ function open() {
 		note('');
 		tell(new Set(event.data.split(' ')));
 	};
-	stream.onerror = () => note('The server does not answer; trying again.');
+	// Maybe as many pages as can be listen already; they are told when this one asks.
+	stream.onerror = () => ask('/api/v1/status').then(() => note(''), () => note('lost'));
 }
 
 function close() {
