@@ -1,6 +1,6 @@
 # Everything a person types here; `make help` lists it. Real programs and linters are
 # built into .tools/bin from the modules under tools/, which pin them. Nothing is
-# installed outside this folder but Ansible, which is no Go: see ansible below.
+# installed outside this folder but Ansible and Chromium, which are no Go: see below.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -31,7 +31,7 @@ demo-check: build $(PROGRAMS) ## the same unattended: exit 0 only if every step 
 	@go build -o bin/demo ./internal/demo && bin/demo --check
 
 .PHONY: test
-test: cc ansible lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds, race, end to end with the real programs, simulations
+test: cc ansible chromium lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds, race, end to end with the real programs, simulations
 	go test -race -short -timeout 15m ./...
 	go test -timeout 15m $(SIMULATED)
 	go test -run 'TestStorm$$' ./remediation
@@ -54,6 +54,15 @@ ansible:
 		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ansible-core >/dev/null; } || \
 		echo "NOT TESTED: the action ansible, since ansible-playbook is not installed and cannot be here (apt-get install ansible-core)"
+
+# As ansible above.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || { \
+		echo "installing chromium, for the tests of the console"; \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+		echo "NOT TESTED: the console in a browser, since chromium is not installed and cannot be here (apt-get install chromium)"
 
 .PHONY: build
 build: ## build bin/foreshock
@@ -135,8 +144,16 @@ storm-real: build $(PROGRAMS) ## 100 storms with three real Alertmanagers, the r
 
 .PHONY: docs
 docs: ## regenerate the reference pages that tests hold against the code
-	go test ./config ./cmd/foreshock ./internal/ruletest ./rules/mixin -run Docs -update
+	go test ./config ./cmd/foreshock ./internal/ruletest ./rules/mixin ./console -run Docs -update
 	go -C examples/grafana/generate run . ..
+
+.PHONY: screenshots
+screenshots: chromium build $(PROGRAMS) ## renew the pictures of the console in docs/images, from a real Foreshock that a real Prometheus feeds
+	go test ./internal/e2e -count 1 -run TestScreenshots -screenshots $(CURDIR)/docs/images
+
+.PHONY: console-lib
+console-lib: ## fetch the console's libraries anew, at the versions pinned in tools/console-lib.sh
+	@tools/console-lib.sh
 
 .PHONY: tools
 tools: $(PROGRAMS) $(LINTERS) $(TOOLS)/benchstat ## build the pinned programs and linters only

@@ -38,6 +38,7 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/config"
+	"github.com/foreshock/foreshock/console"
 	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/emitter"
 	"github.com/foreshock/foreshock/evidence"
@@ -99,6 +100,11 @@ type App struct {
 	evidence    *evidence.Evidence
 	incidents   *incidents
 	demands     demands
+	outlooks    outlooks
+	selected    selected
+	events      *console.Events
+	inUse       atomic.Pointer[config.Config] // what was applied, for the console
+	startedAt   time.Time
 	inquest     *inquest.Inquest
 	emitter     *emitter.Emitter
 	remediation *remediation.Remediation
@@ -149,6 +155,8 @@ func New(o Options) (*App, error) {
 
 	a := &App{opts: o, logger: o.Logger, registry: newRegistry(), config: cfg, reload: make(chan chan error)}
 	a.metrics = newMetrics(a.registry)
+	a.events, a.startedAt = console.NewEvents(a.registry), time.Now()
+	a.inUse.Store(cfg)
 
 	if a.keeper, err = newKeeper(o, time.Now, a.registry); err != nil {
 		return nil, err
@@ -171,6 +179,7 @@ func New(o Options) (*App, error) {
 		Watch:           a.watch,
 		Demand:          a.demand,
 		Noteworthy:      a.remedied,
+		Changed:         func() { a.events.Tell(console.RemediationsTopic) },
 		Registerer:      a.registry,
 		Logger:          o.Logger.With("component", "remediation"),
 	})
@@ -285,6 +294,7 @@ func (a *App) observe(f foreshock.Findings) {
 	a.handover.begin(&f)
 	a.sight.reached(f.Now)
 	a.demands.observe(&f)
+	a.outlooks.observe(&f)
 	a.evaluator.Reached(f.Now)
 	changed := a.incidents.observe(f)
 	a.evidence.Offer(changed)
@@ -292,6 +302,10 @@ func (a *App) observe(f foreshock.Findings) {
 	a.remediation.Attach(changed)
 	a.emitter.Offer(foreshock.Report{Findings: f, Incidents: changed})
 	a.inquest.Heard(changed, f.Now)
+	a.events.Tell(console.StatusTopic)
+	if len(changed) > 0 {
+		a.events.Tell(console.IncidentsTopic)
+	}
 }
 
 // Pause is the remedies' kill switch: none starts any more until a person resumes them.

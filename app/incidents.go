@@ -164,6 +164,13 @@ func (i *incidents) list() []foreshock.Incident {
 	return i.correlator.Incidents()
 }
 
+// tallies are how often each rule's incidents fired and were dismissed since the start.
+func (i *incidents) tallies() map[string]incident.Tally {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.correlator.Tallies()
+}
+
 func (i *incidents) apply(c incident.Config, r *rules.Set) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

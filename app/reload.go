@@ -51,6 +51,7 @@ func (a *App) applyConfig() (err error) {
 	a.query.SetConfig(next.Query)
 
 	a.config = next
+	a.inUse.Store(next)
 	a.metrics.loaded()
 	a.tell(next)
 	a.logger.Info("configuration reloaded", "file", a.opts.ConfigFile)

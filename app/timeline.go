@@ -14,26 +14,27 @@ import (
 // others may have more.
 const namesakes = 50
 
-// curve shows the console how a member of an incident went: the detector's window and,
-// about its onset and its end, what was noted of each sample.
-func (a *App) curve(ctx context.Context, m *foreshock.Member, from, to int64) ([]foreshock.Moment, error) {
-	views, err := a.detector.Select(ctx, exactly(m.Series), namesakes)
+// curve shows the console how a series went: the detector's window, on it what was emitted
+// of each sample, and about the times named what was noted of it.
+func (a *App) curve(ctx context.Context, x *foreshock.Series, about []int64, from, to int64) ([]foreshock.Moment, error) {
+	views, err := a.detector.Select(ctx, exactly(x), namesakes)
 	if err != nil {
 		return nil, err
 	}
 	points := map[int64]foreshock.Moment{}
 	for i := range views {
-		if v := &views[i]; v.Series.Equal(m.Series) {
+		if v := &views[i]; v.Series.Equal(x) {
 			asScored(v, points)
 		}
 	}
-	for _, at := range []int64{m.Onset, cmp.Or(m.EndedAt, to)} {
-		explained, err := a.detector.Explain(ctx, exactly(m.Series), at, namesakes)
+	a.emitter.Overlay(x, from, to, points)
+	for _, at := range about {
+		explained, err := a.detector.Explain(ctx, exactly(x), at, namesakes)
 		if err != nil {
 			return nil, err
 		}
 		for _, e := range explained {
-			if e.Series.Equal(m.Series) {
+			if e.Series.Equal(x) {
 				for _, noted := range e.Around {
 					if _, held := points[noted.T]; !held || noted.Reason.Recorded() {
 						points[noted.T] = noted
@@ -50,6 +51,52 @@ func (a *App) curve(ctx context.Context, m *foreshock.Member, from, to int64) ([
 	}
 	slices.SortFunc(curve, func(a, b foreshock.Moment) int { return cmp.Compare(a.T, b.T) })
 	return curve, nil
+}
+
+const (
+	// recently is how far back, in ms, a row of recent points reaches, and mostRecent how
+	// many points it has.
+	recently   = 30 * 60 * 1000
+	mostRecent = 60
+	// mostLooked leads of which no scores were emitted have their windows read.
+	mostLooked = 25
+)
+
+// recent shows the console how the leads of incidents went of late: their scores as far as
+// they were emitted, else the values of a few.
+func (a *App) recent(ctx context.Context, incidents []foreshock.Incident) [][]float64 {
+	rows := make([][]float64, len(incidents))
+	now, looked := a.detector.Status().Now.UnixMilli(), 0
+	for i := range incidents {
+		lead := incidents[i].Lead()
+		if lead == nil {
+			continue
+		}
+		row := a.emitter.Scores(lead.Series, now-recently, now)
+		if len(row) < 2 && looked < mostLooked {
+			looked++
+			found, err := a.detector.Read(ctx, exactly(lead.Series), now-recently, now, 1e6)
+			for k := range found {
+				if err == nil && found[k].Series.Equal(lead.Series) {
+					row = found[k].V
+				}
+			}
+		}
+		rows[i] = thinned(row, mostRecent)
+	}
+	return rows
+}
+
+// thinned is row, or of each of most equal stretches of it the highest.
+func thinned(row []float64, most int) []float64 {
+	if len(row) <= most {
+		return row
+	}
+	thin := make([]float64, most)
+	for i := range thin {
+		thin[i] = slices.Max(row[i*len(row)/most : (i+1)*len(row)/most])
+	}
+	return thin
 }
 
 // asScored puts the samples of v into points: a counter's as rates a second.

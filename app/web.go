@@ -17,6 +17,7 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/console"
+	"github.com/foreshock/foreshock/detector"
 	"github.com/foreshock/foreshock/internal/gate"
 	"github.com/foreshock/foreshock/internal/record"
 	"github.com/foreshock/foreshock/query"
@@ -51,6 +52,7 @@ func (a *App) newServer() *http.Server {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(a.logger.With("component", "web").Handler(), slog.LevelDebug),
 	}
+	s.RegisterOnShutdown(a.events.Close) // or it would wait for every page that is open
 	gate.New(gate.Options{
 		MaxConnections: cmp.Or(a.opts.MaxConnections, defaultConnections),
 		Registerer:     a.registry,
@@ -104,6 +106,12 @@ func (a *App) routes() http.Handler {
 		Series:    a.series,
 		Explain:   a.explain,
 		Curve:     a.curve,
+		Recent:    a.recent,
+		Forecasts: a.outlooks.list,
+		Rules:     a.ruleBook,
+		Near:      a.near,
+		About:     a.aboutThis,
+		Events:    a.events,
 		Dismiss:   a.incidents.dismiss,
 		Guard:     a.remediation.Guard,
 		Logger:    a.logger.With("component", "console"),
@@ -159,6 +167,7 @@ func (a *App) status() console.Status {
 	s := a.detector.Status()
 	shown := console.Status{
 		Series: s.Series, Warming: s.Warming, MaxSeries: s.MaxSeries, WindowBytes: s.WindowBytes,
+		MemoryBytes: s.MemoryBytes, MemoryLimit: s.MemoryLimit,
 		Batches: s.Batches, Samples: s.Samples, Scored: s.Scored,
 		Late: s.Late, Refused: s.Refused, Evicted: s.Evicted, Skipped: s.Skipped,
 	}
@@ -166,14 +175,7 @@ func (a *App) status() console.Status {
 		shown.Budgets = append(shown.Budgets, console.Budget(b))
 	}
 	for _, r := range a.evaluator.Records() {
-		x := console.Expression{
-			Rule: r.Rule, EverySeconds: r.Every.Seconds(), Evaluations: r.Evaluations, Failed: r.Failed, Missed: r.Missed,
-			Seconds: r.Took.Seconds(), LastSeconds: r.LastTook.Seconds(), LastSamples: r.LastSamples, Series: r.Series,
-		}
-		if r.Err != nil {
-			x.Error = r.Err.Error()
-		}
-		shown.Expressions = append(shown.Expressions, x)
+		shown.Expressions = append(shown.Expressions, expressionOf(r))
 	}
 	if b := a.sight.blindness(); b.Blind() {
 		shown.Blind, shown.BlindSince, shown.BlindWhy = true, record.Instant(b.Since.UnixMilli()), b.Why
@@ -184,9 +186,28 @@ func (a *App) status() console.Status {
 	return shown
 }
 
-// told are the incidents with what logs say of them, and what was done, by now.
+// expressionOf is r as the console shows it.
+func expressionOf(r query.Record) console.Expression {
+	x := console.Expression{
+		Rule: r.Rule, EverySeconds: r.Every.Seconds(), Evaluations: r.Evaluations, Failed: r.Failed, Missed: r.Missed,
+		Seconds: r.Took.Seconds(), LastSeconds: r.LastTook.Seconds(), LastSamples: r.LastSamples, Series: r.Series,
+	}
+	if r.Err != nil {
+		x.Error = r.Err.Error()
+	}
+	return x
+}
+
+// told are the incidents with what logs say of them, and what was done, by now. As severe as
+// its rule says is what an incident's alert is.
 func (a *App) told() []foreshock.Incident {
 	all := a.incidents.list()
+	set := a.inUse.Load().Rules
+	for i := range all {
+		if labels, _ := set.Text(all[i].Rule); labels["severity"] != "" && all[i].Severity != "" {
+			all[i].Severity = labels["severity"]
+		}
+	}
 	a.evidence.Show(all)
 	a.remediation.Attach(all)
 	return all
@@ -200,9 +221,27 @@ func (a *App) series(ctx context.Context, matchers []*labels.Matcher, limit int)
 	}
 	shown := make([]console.Series, len(views))
 	for i, v := range views {
-		shown[i] = console.Series(v)
+		shown[i] = console.Series{
+			Series: v.Series, Kind: v.Kind, Rule: v.Rule, Ended: v.Ended, Inherited: v.Inherited, Last: v.Last, Samples: v.Samples,
+			Season: seasonOf(v.Season),
+		}
 	}
 	return shown, nil
+}
+
+// seasonOf is s as the console shows it.
+func seasonOf(s *detector.Season) *console.Season {
+	if s == nil {
+		return nil
+	}
+	numbers := func(all []float64) []record.Number {
+		shown := make([]record.Number, len(all))
+		for i, v := range all {
+			shown[i] = record.Number(v)
+		}
+		return shown
+	}
+	return &console.Season{Strong: s.Strong, Centre: record.Number(s.Centre), Day: numbers(s.Day), Week: numbers(s.Week)}
 }
 
 // demandsClientCertificates reports whether the exporter-toolkit file lets nobody in

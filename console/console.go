@@ -36,9 +36,25 @@ type Options struct {
 	// Explain says why at most limit series that all matchers match did or did not alert
 	// at a time, ms, or at their newest sample where that is foreshock.Newest.
 	Explain func(ctx context.Context, matchers []*labels.Matcher, at int64, limit int) ([]foreshock.Explanation, error)
-	// Curve is how the series of a member of an incident went from one time to another,
-	// ms, as scored; what is not known of a sample is NaN.
-	Curve func(ctx context.Context, m *foreshock.Member, from, to int64) ([]foreshock.Moment, error)
+	// Curve is how a series went from one time to another, ms, as scored; what is not known
+	// of a sample is NaN. Most is known about the times named.
+	Curve func(ctx context.Context, x *foreshock.Series, about []int64, from, to int64) ([]foreshock.Moment, error)
+	// Recent is how the leads of incidents went of late, one row each, oldest first; a row
+	// may be empty. Nil knows none.
+	Recent func(ctx context.Context, incidents []foreshock.Incident) [][]float64
+	// Forecasts are the latest of every series that is foreseen to cross its limit. Nil
+	// foresees none.
+	Forecasts func() []foreshock.Forecast
+	// Rules are all of them, and what became of each. Nil knows none.
+	Rules func(ctx context.Context) ([]Rule, error)
+	// Near is what is noted of the samples that were anomalous or near it, of the series that
+	// the named watch rule selects, in no order, and whether there is such a rule. Nil knows
+	// none.
+	Near func(ctx context.Context, rule string) ([]Noted, bool, error)
+	// About is what runs here and by which configuration. Nil does not say.
+	About func() (About, error)
+	// Events tell pages when to look again; nil has them ask every few seconds.
+	Events *Events
 	// Dismiss marks the incident with that ID as a false alarm, or returns an error that is a
 	// Conflict where that makes no sense.
 	Dismiss func(id, by, reason string) error
@@ -53,6 +69,8 @@ type Status struct {
 	Warming     int `json:"warming"` // of them
 	MaxSeries   int `json:"maxSeries"`
 	WindowBytes int `json:"windowBytes"`
+	MemoryBytes int `json:"memoryBytes"` // of all that is held of the series
+	MemoryLimit int `json:"memoryLimit"` // of that; 0 is any
 
 	Batches int `json:"batches"`
 	Samples int `json:"samples"` // taken in
@@ -61,6 +79,9 @@ type Status struct {
 	Refused int `json:"refused"` // of new series, for want of room
 	Evicted int `json:"evicted"` // series
 	Skipped int `json:"skipped"` // neither scored, late nor refused
+
+	Open   int `json:"open"`   // incidents
+	Firing int `json:"firing"` // of them
 
 	Budgets []Budget `json:"budgets,omitempty"` // the fleet's, then those of groups and rules that have one
 	// Blind says that nothing is seen, since when and why.
@@ -106,6 +127,7 @@ type Series struct {
 	Last      foreshock.Score // of the newest sample
 	// Samples are its window, oldest first, as they were sent.
 	Samples []foreshock.Sample
+	Season  *Season // that it has learned, or nil
 }
 
 // Bounds on what one request may ask for and be given.
@@ -126,53 +148,68 @@ const (
 	patience   = 5 * time.Second // for the detector's shards to answer
 )
 
-//go:embed assets
+//go:embed assets/*.* assets/page/* assets/lib/*.js assets/lib/*.mjs assets/lib/*.css
 var assets embed.FS
 
 type console struct{ Options }
 
-// New returns the handler of /, /assets/… and /api/v1/{status,incidents,windows,explain}. It
-// answers 405 to anything but GET and HEAD, and POST of a dismissal.
+// New returns the handler of /, /assets/… and /api/v1/{status,incidents,windows,curve,explain},
+// and of /api/v1/{forecasts,rules,about,events} where Options have them. It answers 405 to anything but GET and HEAD, and POST of a dismissal.
 func New(o Options) http.Handler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &console{o}
 	mux := http.NewServeMux()
-	for path, file := range map[string]string{
-		"/{$}":                "index.html",
-		"/assets/console.css": "console.css",
-		"/assets/console.js":  "console.js",
-		"/assets/icon.svg":    "icon.svg",
-	} {
-		mux.Handle("GET "+path, newAsset(file))
+	for path, file := range allAssets() {
+		mux.Handle("GET "+path, file)
 	}
-	mux.Handle("GET /api/v1/status", c.answer(c.status))
-	mux.Handle("GET /api/v1/incidents", c.answer(c.incidents))
-	mux.Handle("GET /api/v1/incidents/{id}", c.answer(c.incident))
-	mux.Handle("GET /api/v1/incidents/{id}/timeline", c.answer(c.timeline))
+	mux.Handle("GET /{$}", newAsset("index.html"))
+	for _, op := range operations {
+		if op.there == nil || op.there(&o) {
+			mux.Handle("GET "+op.path, c.answer(func(r *http.Request) (any, error) { return op.run(c, r) }))
+		}
+	}
 	if o.Guard != nil {
 		mux.Handle("POST /api/v1/incidents/{id}/dismiss", o.Guard(http.HandlerFunc(c.dismiss)))
 	}
-	mux.Handle("GET /api/v1/windows", c.answer(c.series))
-	mux.Handle("GET /api/v1/explain", c.answer(c.explain))
+	if o.Events != nil {
+		mux.Handle("GET /api/v1/events", o.Events)
+	}
 	return mux
 }
 
-func (c *console) status(*http.Request) (any, error) { return c.Status(), nil }
+// status answers /api/v1/status.
+func (c *console) status(*http.Request) (any, error) {
+	s := c.Status()
+	for _, in := range c.Incidents() {
+		if in.State != foreshock.Resolved {
+			s.Open++
+		}
+		if in.State == foreshock.Firing {
+			s.Firing++
+		}
+	}
+	return s, nil
+}
 
 // limitOf is how many of something r asks for: 1 to most, or usual where it does not
 // say.
 func limitOf(r *http.Request, usual, most int) (int, error) {
-	text := r.URL.Query().Get("limit")
+	return countOf(r, "limit", usual, 1, most)
+}
+
+// countOf is the parameter of that name, or usual where r has none.
+func countOf(r *http.Request, name string, usual, least, most int) (int, error) {
+	text := r.URL.Query().Get(name)
 	if text == "" {
 		return usual, nil
 	}
-	limit, err := strconv.Atoi(text)
-	if err != nil || limit < 1 || limit > most {
-		return 0, badRequest{fmt.Errorf("limit: must be from 1 to %d, got %q", most, text)}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		return 0, badRequest{fmt.Errorf("%s: must be from %d to %d, got %q", name, least, most, text)}
 	}
-	return limit, nil
+	return n, nil
 }
 
 // selectorsOf are the selectors r asks with, bounded as those of a rule file are.
@@ -193,8 +230,8 @@ func selectorsOf(r *http.Request) ([]rules.Matchers, error) {
 	return selectors, nil
 }
 
-// series answers ?match[]=SELECTOR&limit=N: series that any of the selectors
-// selects, as in Prometheus's API.
+// series answers ?match[]=SELECTOR&limit=N&samples=N: series that any of the selectors
+// selects, as in Prometheus's API, each with so many of its samples, the newest.
 func (c *console) series(r *http.Request) (any, error) {
 	selectors, err := selectorsOf(r)
 	if err != nil {
@@ -206,6 +243,10 @@ func (c *console) series(r *http.Request) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
+	samples, err := countOf(r, "samples", maxSamples, 0, maxSamples)
+	if err != nil {
+		return nil, err
+	}
 	shown, seen := []seriesJSON{}, map[string]bool{}
 	for _, matchers := range selectors {
 		found, err := c.Series(ctx, matchers, limit)
@@ -215,7 +256,7 @@ func (c *console) series(r *http.Request) (any, error) {
 		for _, s := range found {
 			if key := s.Series.Labels.String(); !seen[key] && len(shown) < limit {
 				seen[key] = true
-				shown = append(shown, newSeriesJSON(s))
+				shown = append(shown, newSeriesJSON(s, samples))
 			}
 		}
 	}

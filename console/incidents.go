@@ -43,7 +43,8 @@ func (c Conflict) Error() string { return c.Why.Error() }
 
 // incidents answers ?state=…&since=TIME&match[]=SELECTOR&limit=N&after=ID: the newest
 // incidents that were not over by since and whose labels, or those of a member, a selector
-// selects. The next page begins after the last ID of one.
+// selects. The next page begins after the last ID of one. members=N has as many of each be
+// listed, recent how its lead went of late.
 func (c *console) incidents(r *http.Request) (any, error) {
 	limit, err := limitOf(r, defaultIncidents, maxIncidents)
 	if err != nil {
@@ -61,16 +62,41 @@ func (c *console) incidents(r *http.Request) (any, error) {
 		}
 		all = all[k+1:]
 	}
-	shown := []record.Incident{}
+	members, err := countOf(r, "members", maxMembers, 0, maxMembers)
+	if err != nil {
+		return nil, err
+	}
+	page := all[:0:0]
 	for i := range all {
-		if len(shown) == limit {
+		if len(page) == limit {
 			break
 		}
 		if wanted(&all[i]) {
-			shown = append(shown, record.NewIncident(all[i], maxMembers))
+			page = append(page, all[i])
+		}
+	}
+	shown := make([]listed, len(page))
+	for i := range page {
+		shown[i].Incident = record.NewIncident(page[i], members)
+	}
+	if c.Recent == nil || !r.URL.Query().Has("recent") {
+		return shown, nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	for i, row := range c.Recent(ctx, page) {
+		for _, v := range row {
+			shown[i].Recent = append(shown[i].Recent, record.Number(v))
 		}
 	}
 	return shown, nil
+}
+
+// listed is an incident in a list.
+type listed struct {
+	record.Incident
+	// Recent is how the score of the lead went of late, or its value where it has none.
+	Recent []record.Number `json:"recent,omitempty"`
 }
 
 // wantedOf is what r filters by.
@@ -165,7 +191,8 @@ func (c *console) timeline(r *http.Request) (any, error) {
 	}
 	named := record.NewIncident(in, len(members))
 	for i := range members {
-		points, err := c.Curve(ctx, &members[i], from, to)
+		m := &members[i]
+		points, err := c.Curve(ctx, m.Series, []int64{m.Onset, cmp.Or(m.EndedAt, to)}, from, to)
 		if err != nil {
 			return nil, err
 		}

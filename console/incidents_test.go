@@ -71,9 +71,9 @@ func TestIncidentsAreFilteredAndPaged(t *testing.T) {
 func TestOneIncidentAndItsTimeline(t *testing.T) {
 	s := serve(t, Options{
 		Incidents: three,
-		Curve: func(ctx context.Context, m *foreshock.Member, from, to int64) ([]foreshock.Moment, error) {
-			if _, bounded := ctx.Deadline(); !bounded || m.Series != load || from != noon-1_800_000 || to != noon+1_800_000 {
-				t.Errorf("asked for %s from %d to %d, bounded %v", m.Series, from, to, bounded)
+		Curve: func(ctx context.Context, x *foreshock.Series, about []int64, from, to int64) ([]foreshock.Moment, error) {
+			if _, bounded := ctx.Deadline(); !bounded || x != load || about[0] != noon || from != noon-1_800_000 || to != noon+1_800_000 {
+				t.Errorf("asked for %s from %d to %d, bounded %v", x, from, to, bounded)
 			}
 			many := make([]foreshock.Moment, maxSamples+500)
 			for i := range many {

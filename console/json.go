@@ -46,8 +46,8 @@ type lastJSON struct {
 	record.Band
 }
 
-func newSeriesJSON(s Series) seriesJSON {
-	newest := s.Samples[max(0, len(s.Samples)-maxSamples):]
+func newSeriesJSON(s Series, samples int) seriesJSON {
+	newest := s.Samples[max(0, len(s.Samples)-samples):]
 	shown := seriesJSON{
 		Series: record.NewSeries(s.Series),
 		Kind:   s.Kind, Rule: s.Rule, Ended: s.Ended, Warming: s.Last.Warming,

@@ -27,6 +27,16 @@ type View struct {
 	// Samples are the window, oldest first, as they were sent: counters as they
 	// count, staleness markers among them.
 	Samples []foreshock.Sample
+	// Season is what was learned by the time of day and of the week; nil where the series
+	// has not earned one.
+	Season *Season
+}
+
+// Season is a learned season.
+type Season struct {
+	Strong    bool // it explains enough to count
+	Centre    float64
+	Day, Week []float64 // above Centre: quarters of an hour, UTC, and on top hours from Monday
 }
 
 // query asks a shard for the series that match, or to look at itself.
@@ -184,6 +194,10 @@ func (st *state) view() View {
 	}
 	if st.watch != nil {
 		v.Rule = st.watch.Name
+	}
+	if m := st.mind.seasonal; m != nil {
+		p := &m.profile
+		v.Season = &Season{Strong: p.Strong(), Centre: p.Centre(), Day: p.Day(), Week: p.Week()}
 	}
 	for t, x := range st.window.All() {
 		v.Samples = append(v.Samples, foreshock.Sample{Series: st.series, T: t, V: x})

@@ -100,15 +100,10 @@ func (r *recall) deliver(report foreshock.Report, samples []sample) {
 // find is the series with the labels, which it makes where it is new; nil where there is
 // no room for it.
 func (r *recall) find(ls labels.Labels) *recalled {
+	if k := r.known(ls); k != nil || r.count == maxRecalled {
+		return k
+	}
 	name, hash := ls.Get(model.MetricNameLabel), ls.Hash()
-	for _, k := range r.series[name][hash] {
-		if labels.Equal(k.series.Labels, ls) {
-			return k
-		}
-	}
-	if r.count == maxRecalled {
-		return nil
-	}
 	k := &recalled{series: foreshock.NewSeries(ls)}
 	if r.series[name] == nil {
 		r.series[name] = map[uint64][]*recalled{}
@@ -116,6 +111,16 @@ func (r *recall) find(ls labels.Labels) *recalled {
 	r.series[name][hash] = append(r.series[name][hash], k)
 	r.count++
 	return k
+}
+
+// known is the series with the labels, or nil.
+func (r *recall) known(ls labels.Labels) *recalled {
+	for _, k := range r.series[ls.Get(model.MetricNameLabel)][ls.Hash()] {
+		if labels.Equal(k.series.Labels, ls) {
+			return k
+		}
+	}
+	return nil
 }
 
 // apart is how far two times lie apart. The stream's may go back, where it was wrong.

@@ -149,6 +149,8 @@ type ledger struct {
 	metrics *metrics
 	logger  *slog.Logger
 
+	changed func() // told after a write; may be nil
+
 	link  link // of the last record
 	again bool // the last write failed
 	head  *os.File
@@ -275,6 +277,9 @@ func (l *ledger) write(p page) error {
 	l.link, l.again = next, false
 	l.writeHead()
 	l.apply(p)
+	if l.changed != nil {
+		l.changed()
+	}
 	return nil
 }
 

@@ -67,7 +67,10 @@ type Options struct {
 	// became of that, has changed: see Attach. It must not wait, nor call back, and is not
 	// called before Run.
 	Noteworthy func(incident string)
-	Now        func() time.Time
+	// Changed is told when any plan has changed, or a person said something about all of
+	// them. It must not wait, nor call back. Nil tells nobody.
+	Changed func()
+	Now     func() time.Time
 	// Uptime is a clock that nobody can set; nil is the process's own. What must not
 	// happen too often is measured by it, so that setting the other allows nothing.
 	Uptime     func() time.Duration
@@ -174,6 +177,7 @@ func New(o Options) (*Remediation, error) {
 	if r.ledger, err = openLedger(o.Dir, r.metrics, journal.Options{Registerer: o.Registerer, Logger: o.Logger}); err != nil {
 		return nil, err
 	}
+	r.ledger.changed = o.Changed
 	r.ledger.launches.age(r.clock)
 	if err := r.settle(); err != nil {
 		return nil, errors.Join(err, r.ledger.close())

@@ -166,6 +166,8 @@ func TestARecoveryIsSeenAndTold(t *testing.T) {
 		l := newLab(t, normalAfter(40*time.Second))
 		var heard []string
 		l.o.Noteworthy = func(incident string) { heard = append(heard, incident) }
+		changes := 0
+		l.o.Changed = func() { changes++ }
 		l.begin()
 		defer l.Close(context.Background())
 		l.fire("a")
@@ -184,6 +186,9 @@ func TestARecoveryIsSeenAndTold(t *testing.T) {
 		}
 		if len(heard) < 3 || heard[0] != "0123456789ab" { // it runs, it ran, it helped
 			t.Errorf("told of %q", heard)
+		}
+		if changes <= len(heard) { // that it was planned is a change as well
+			t.Errorf("told of %d changes", changes)
 		}
 		if n := testutil.ToFloat64(l.metrics.outcomes.WithLabelValues("restart-pod", "restart", "recovered")); n != 1 {
 			t.Errorf("%v recoveries are counted", n)

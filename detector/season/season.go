@@ -299,3 +299,21 @@ func hash(t uint64) float64 {
 	t ^= t >> 31
 	return float64(t>>11) / (1 << 53)
 }
+
+// Day is by how much the stream lies above its level in each quarter of an hour of the day.
+func (p *Profile) Day() []float64 {
+	day := make([]float64, quarters)
+	for i, q := range p.quarter {
+		day[i] = float64(q) * float64(p.unit)
+	}
+	return day
+}
+
+// Week is what each hour of the week, from Monday, adds to that.
+func (p *Profile) Week() []float64 {
+	week := make([]float64, hours)
+	for i, h := range p.hour {
+		week[i] = float64(h) * float64(p.weekUnit)
+	}
+	return week
+}

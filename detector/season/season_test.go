@@ -212,3 +212,20 @@ func BenchmarkLearn(b *testing.B) {
 		p.Learn(at, 100+float64(at%1021)/1021)
 	}
 }
+
+// What is shown of a profile is what it expects, but for what lies between the middles.
+func TestDayAndWeekAreWhatIsExpected(t *testing.T) {
+	p := taught(5*time.Minute, 14, 0.1, office)
+	days, weeks := p.Day(), p.Week()
+	if len(days) != quarters || len(weeks) != hours {
+		t.Fatal(len(days), len(weeks))
+	}
+	for _, h := range []int{3, 30, 77, 130, 150} { // hours from Monday
+		at := monday + int64(h)*hour + hour/2
+		q := h % 24 * 4
+		want := p.Expect(at)
+		if got := (days[q+1]+days[q+2])/2 + weeks[h]; math.Abs(got-want) > 1e-6 {
+			t.Errorf("hour %d: %g, expected %g", h, got, want)
+		}
+	}
+}

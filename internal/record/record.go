@@ -196,6 +196,7 @@ type Incident struct {
 	Labels    labels.Labels `json:"labels"`
 	Alerting  bool          `json:"alerting"`
 	Rule      string        `json:"rule,omitempty"`
+	Severity  string        `json:"severity,omitempty"` // once it was told as firing
 	// Lead is the member to speak of.
 	Lead *Member `json:"lead"`
 	// Members are the first of MemberCount.
@@ -281,7 +282,7 @@ func NewIncident(i foreshock.Incident, maxMembers int) Incident {
 	r := Incident{
 		ID: i.ID, Kind: i.Kind.String(), State: i.State.String(),
 		StartsAt: Instant(i.StartsAt), EndsAt: Instant(i.EndsAt), UpdatedAt: Instant(i.Updated),
-		Labels: i.Labels, Alerting: i.Alerting, Rule: i.Rule, Inquest: newInquest(&i.Inquest),
+		Labels: i.Labels, Alerting: i.Alerting, Rule: i.Rule, Severity: i.Severity, Inquest: newInquest(&i.Inquest),
 		Members: make([]Member, min(len(i.Members), maxMembers)), MemberCount: len(i.Members) + i.Dropped,
 	}
 	for k := range r.Members {

@@ -1,0 +1,17 @@
+package console
+
+import "github.com/foreshock/foreshock/internal/record"
+
+// About is what runs here, in JSON as it is here.
+type About struct {
+	Version   string         `json:"version"`
+	Revision  string         `json:"revision,omitempty"`
+	Go        string         `json:"go"`
+	StartedAt record.Instant `json:"startedAt"`
+	// Config is the configuration as it is in use, in YAML, without its secrets.
+	Config string `json:"config"`
+	// Alertmanagers are where those are that are named there.
+	Alertmanagers []string `json:"alertmanagers"`
+	// Window is for how long samples are kept.
+	WindowSeconds float64 `json:"windowSeconds"`
+}

@@ -1,0 +1,168 @@
+// A chart of one series: uPlot, loaded when the first is drawn, in the page's colours.
+import {html, useEffect, useRef, useState} from './ui.js';
+import {none, number, quantity, unitOf, zone} from './words.js';
+
+let loading = null;
+function load() {
+	loading = loading || new Promise((resolve, reject) => {
+		const style = document.createElement('link');
+		Object.assign(style, {rel: 'stylesheet', href: '/assets/lib/uplot.css'});
+		const script = document.createElement('script');
+		Object.assign(script, {src: '/assets/lib/uplot.js', onload: () => resolve(window.uPlot), onerror: () => reject(new Error('the chart library cannot be loaded'))});
+		document.head.append(style, script);
+	});
+	return loading;
+}
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const two = (n) => String(n).padStart(2, '0');
+
+// ticks are times of day, and the day where one begins.
+function ticks(u, splits) {
+	let day = '';
+	const span = splits.length > 1 ? splits[splits.length - 1] - splits[0] : 0;
+	return splits.map((s) => {
+		const t = new Date(s * 1000), date = `${t.getDate()}.${t.getMonth() + 1}.`;
+		const text = span < 240 ? `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}` : `${two(t.getHours())}:${two(t.getMinutes())}`;
+		const first = day && day !== date;
+		day = date;
+		return first || span > 2 * 86400 ? (span > 2 * 86400 ? date : `${date} ${text}`) : text;
+	});
+}
+
+// torn are the points with an empty one wherever more than five usual intervals are missing,
+// so that no line is drawn over what is not known.
+function torn(points) {
+	const times = points.map((p) => Date.parse(p.at) / 1000);
+	const steps = times.slice(1).map((t, i) => t - times[i]).sort((a, b) => a - b);
+	const gap = 5 * (steps[Math.floor(steps.length / 2)] || Infinity);
+	const x = [], kept = [];
+	times.forEach((t, i) => {
+		if (i && t - times[i - 1] > gap) { x.push((t + times[i - 1]) / 2); kept.push({}); }
+		x.push(t);
+		kept.push(points[i]);
+	});
+	const column = (name) => kept.map((p) => p[name] === undefined ? null : p[name]);
+	return {x, column, held: (name) => hold(x, column(name))};
+}
+
+// hold has what was expected stand until more is known, a minute at most: of most samples
+// nothing is noted.
+function hold(x, values) {
+	let last = -1;
+	return values.map((v, i) => {
+		if (v !== null) { last = i; return v; }
+		return last >= 0 && x[i] - x[last] <= 60 ? values[last] : null;
+	});
+}
+
+const kinds = {
+	// value is a series and its expected band.
+	value(points, metric) {
+		const {x, column, held} = torn(points);
+		const text = (u, v) => quantity(v, metric, 4);
+		return {
+			data: [x, held('upper'), held('lower'), held('expected'), column('value')],
+			series: [
+				{label: 'up to', stroke: 'transparent', value: text, points: {show: false}},
+				{label: 'from', stroke: 'transparent', value: text, points: {show: false}},
+				{label: 'expected', stroke: colour('--soft'), dash: [4, 4], width: 1, value: text, points: {show: false}},
+				{label: 'value', stroke: colour('--blue'), width: 1.6, value: text},
+			],
+			bands: [{series: [1, 2], fill: colour('--band') + '55'}],
+			tick: (v) => quantity(v, metric, 4),
+			label: unitOf(metric) || 'value',
+		};
+	},
+	// score is how anomalous it was: above the line at 1 it is.
+	score(points) {
+		// Only what is noted, between the ends of the time that is shown.
+		const {x, column} = torn(points.filter((p, i) => p.score !== null || i === 0 || i === points.length - 1));
+		return {
+			data: [x, column('score'), x.map(() => 1)],
+			series: [
+				{label: 'score', stroke: colour('--hot'), width: 1.6, value: (u, v) => v === null ? 'below 0.5' : number(v), points: {size: 5}},
+				{label: 'anomalous above', stroke: colour('--soft'), width: 1, dash: [2, 3], value: () => '1', points: {show: false}},
+			],
+			bands: [], tick: (v) => number(v), label: 'score', from: 0,
+		};
+	},
+	// profile is what a season adds, by the hour.
+	profile(points, metric) {
+		return {
+			data: [points.map((p) => p.hour), points.map((p) => p.value)],
+			series: [{label: 'above its level', stroke: colour('--blue'), width: 1.6, value: (u, v) => quantity(v, metric, 3), points: {show: false}}],
+			bands: [], tick: (v) => quantity(v, metric, 3), label: unitOf(metric) || 'value', hours: true,
+		};
+	},
+};
+
+// Chart draws points of that kind. pick is told the time, ms, that is clicked.
+export function Chart({kind = 'value', points, metric, height = 190, sync, pick, name, mark, legend = true}) {
+	const box = useRef(null), plot = useRef(null);
+	const [error, fail] = useState(null);
+	const [dark, darken] = useState(matchMedia('(prefers-color-scheme: dark)').matches);
+	useEffect(() => {
+		const m = matchMedia('(prefers-color-scheme: dark)');
+		const f = () => darken(m.matches);
+		m.addEventListener('change', f);
+		return () => m.removeEventListener('change', f);
+	}, []);
+	useEffect(() => {
+		let gone = false, watch = null;
+		load().then((uPlot) => {
+			if (gone || !box.current) return;
+			const c = kinds[kind](points, metric);
+			const axis = {stroke: colour('--soft'), grid: {stroke: colour('--line'), width: 1}, ticks: {stroke: colour('--line')}, font: '12px system-ui, "Liberation Sans", Arial, sans-serif', labelFont: '12px system-ui, "Liberation Sans", Arial, sans-serif'};
+			const made = new uPlot({
+				width: box.current.clientWidth || 300, height,
+				series: [{label: c.hours ? 'hour' : 'time', value: (u, v) => v === null ? none : c.hours ? `${Math.floor(v / 24) ? 'day ' + (Math.floor(v / 24) + 1) + ', ' : ''}${two(Math.floor(v % 24))}:${two(Math.round(60 * (v % 1)))}` : new Date(v * 1000).toLocaleString('en-GB') + ' ' + zone(new Date(v * 1000))}, ...c.series],
+				bands: c.bands,
+				scales: {x: {time: !c.hours}, y: {range: (u, low, high) => padded(low, high, c.from)}},
+				axes: [{...axis, values: c.hours ? (u, all) => all.map((v) => String(v)) : ticks, space: 70, size: 34},
+					{...axis, values: (u, all) => all.map(c.tick), size: 76, label: c.label, labelSize: 18, incrs: /byte/.test(c.label) ? binary : undefined}],
+				cursor: {sync: sync ? {key: sync} : undefined, drag: {x: false, y: false}, points: {size: 7}},
+				legend: {show: legend},
+				hooks: {draw: [(u) => lineAt(u, mark)]},
+			}, c.data, box.current);
+			plot.current = made;
+			if (pick) made.over.addEventListener('click', () => { if (made.cursor.left >= 0) pick(Math.round(made.posToVal(made.cursor.left, 'x') * 1000)); });
+			watch = new ResizeObserver(() => { if (box.current && box.current.clientWidth) made.setSize({width: box.current.clientWidth, height}); });
+			watch.observe(box.current);
+		}).catch(fail);
+		return () => { gone = true; if (watch) watch.disconnect(); if (plot.current) plot.current.destroy(); plot.current = null; };
+	}, [kind, metric, dark, sync, height]);
+	useEffect(() => { // new points move the chart that is there
+		if (plot.current) plot.current.setData(kinds[kind](points, metric).data);
+	}, [points]);
+	if (error) return html`<p class="error">${error.message}</p>`;
+	return html`<div class="plot" ref=${box} role="img" aria-label=${name || kind}></div>`;
+}
+
+// binary are steps of bytes that read well.
+const binary = [...Array(60).keys()].map((n) => 2 ** n);
+
+// padded is what an axis shows so that nothing lies on its edge.
+function padded(low, high, from) {
+	if (low === null || high === null || low === undefined) return [0, 1];
+	if (from !== undefined) return [from, Math.max(high * 1.1, 1.5)];
+	if (low === high) return [low - (Math.abs(low) / 10 || 1), high + (Math.abs(high) / 10 || 1)];
+	const pad = (high - low) * 0.08;
+	return [low - pad, high + pad];
+}
+
+// lineAt marks a moment.
+function lineAt(u, mark) {
+	if (!mark) return;
+	const x = u.valToPos(Date.parse(mark) / 1000, 'x', true);
+	if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) return;
+	const c = u.ctx;
+	c.save();
+	c.strokeStyle = colour('--alarm');
+	c.setLineDash([3, 3]);
+	c.beginPath();
+	c.moveTo(x, u.bbox.top);
+	c.lineTo(x, u.bbox.top + u.bbox.height);
+	c.stroke();
+	c.restore();
+}
