@@ -94,3 +94,9 @@ export function title(i) {
 	const others = i.memberCount - 1;
 	return others > 0 && !i.lead.company ? `${name} and ${number(others)} more` : name;
 }
+
+// at is where an incident is, as short as its labels allow: its title is a metric's name.
+export function at({labels, lead}) {
+	const told = ['pod', 'instance', 'node', 'service', 'job'].find((l) => labels && labels[l]);
+	return told && !(lead && lead.company) ? ` at ${labels[told]}` : '';
+}

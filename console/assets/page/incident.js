@@ -1,6 +1,6 @@
 // Incident: what happened, in which order, where from, and what was done.
 import {html, useEffect, useState} from '../ui.js';
-import {deviation, duration, eta, many, number, place, quantity, title, whole} from '../words.js';
+import {deviation, duration, many, number, title, whole} from '../words.js';
 import {useAsk, useTick} from '../live.js';
 import {Badge, Chips, Deed, Failure, MemberName, SeriesLink, Text, Time, href, severityOf, stateWord} from '../parts.js';
 import {Chart} from '../chart.js';
@@ -40,7 +40,7 @@ function Causes({i}) {
 	if (!i.causes) return html`<p class="quiet">Not looked for yet.</p>`;
 	return html`${i.causes.length ? '' : html`<p class="quiet">Nothing near it stands out.</p>`}
 		<ol>${i.causes.map((c) => html`<li class="card"><div class="row"><strong><${Text} of=${c.place} /></strong> <span class="bar" aria-hidden="true"><i ref=${(e) => { if (e) e.style.width = `${100 * c.confidence}%`; }}></i></span> about ${Math.round(100 * c.confidence)} %</div>
-			${(c.evidence || []).map((e) => html`<div class="clue"><${Text} of=${e.text} most=${400} />${e.series ? html` · <${SeriesLink} series=${e.series} />` : ''}${e.before !== null && e.after !== null && e.series ? html` <span class="quiet">${number(e.before)} before, ${number(e.after)} since</span>` : ''}</div>`)}</li>`)}</ol>
+			${(c.evidence || []).map((e) => html`<div class="clue"><${Text} of=${e.text} most=${400} />${e.series ? html` · <${SeriesLink} series=${e.series} />` : ''}</div>`)}</li>`)}</ol>
 		<p class="quiet">${many(i.placesLooked, 'place')} looked at${i.placesUnlooked ? `, ${number(i.placesUnlooked)} more were near` : ''}, as of <${Time} at=${i.causesAsOf} />.</p>
 		${i.changes && i.changes.length ? html`<h3>What was changed</h3><ul>${i.changes.map((c) => html`<li><${Time} at=${c.at} /> <${Text} of=${c.place} />${c.others ? ` and ${number(c.others)} more` : ''}: <${Text} of=${c.what} /></li>`)}</ul>` : ''}`;
 }

@@ -1,8 +1,8 @@
 // Now: what is wrong, what will be next, and whether anything is seen at all.
 import {html, useEffect, useState} from '../ui.js';
-import {deviation, duration, eta, number, quantity, bytes, many} from '../words.js';
+import {at, deviation, duration, eta, number, quantity, bytes, many} from '../words.js';
 import {ask, useAsk, useTick} from '../live.js';
-import {Badge, Chips, Fact, Failure, IncidentLink, SeriesLink, Sparkline, Table, Text, Time, href, severityOf, stateWord} from '../parts.js';
+import {Badge, Fact, Failure, IncidentLink, SeriesLink, Sparkline, Table, Text, Time, severityOf, stateWord} from '../parts.js';
 
 const listed = 50; // incidents of a page; more are asked for when wanted
 const longSilence = 5 * 60e3; // ms without a sample: Prometheus scrapes every minute by default
@@ -35,7 +35,7 @@ function Line({i}) {
 	const kind = severityOf(i);
 	return html`<li class=${`line ${kind}`} data-line=${i.id}>
 		<${Badge} kind=${kind}>${i.severity || stateWord(i)}<//>
-		<div class="what"><${IncidentLink} i=${i} /> <span class="say"><${Text} of=${lead ? deviation(i.kind, lead) : ''} /></span></div>
+		<div class="what"><${IncidentLink} i=${i} /> <span class="say"><${Text} of=${lead ? deviation(i.kind, lead) + at(i) : ''} /></span></div>
 		<div class="cause quiet">${cause ? html`likely from <${Text} of=${cause.place} most=${80} /> (${Math.round(100 * cause.confidence)} %)` : i.endsAt ? '' : 'cause not known'}</div>
 		<div class="when quiet">${i.endsAt ? html`lasted ${duration(Date.parse(i.endsAt) - Date.parse(i.startsAt))}` : html`since <${Time} at=${i.startsAt} />, ${duration(Date.now() - Date.parse(i.startsAt))}`}</div>
 		<${Sparkline} points=${i.recent} name="last 30 min" />
