@@ -32,12 +32,7 @@ type Season struct {
 // curve answers ?series=SELECTOR&at=TIME: how the one series that the selector selects
 // went as far back as its window, most of all about that time.
 func (c *console) curve(r *http.Request) (any, error) {
-	text := r.URL.Query().Get("series")
-	matchers, err := selectorOf(text)
-	if err != nil {
-		return nil, err
-	}
-	at, err := timeOf("at", r.URL.Query().Get("at"))
+	text, matchers, at, err := asked(r)
 	if err != nil {
 		return nil, err
 	}

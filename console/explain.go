@@ -27,16 +27,21 @@ const (
 	maxNamed = 4
 )
 
+// asked is which series a request is about, as it was written, and when, ms.
+func asked(r *http.Request) (text string, matchers []*labels.Matcher, at int64, err error) {
+	text = r.URL.Query().Get("series")
+	if matchers, err = selectorOf(text); err != nil {
+		return text, nil, 0, err
+	}
+	at, err = timeOf("at", r.URL.Query().Get("at"))
+	return text, matchers, at, err
+}
+
 // explain answers ?series=SELECTOR&at=TIME: why the one series that the selector
 // selects did or did not alert then, or at its newest sample. A series' own name is
 // enough: of several it stands for the one that has no other labels.
 func (c *console) explain(r *http.Request) (any, error) {
-	text := r.URL.Query().Get("series")
-	matchers, err := selectorOf(text)
-	if err != nil {
-		return nil, err
-	}
-	at, err := timeOf("at", r.URL.Query().Get("at"))
+	text, matchers, at, err := asked(r)
 	if err != nil {
 		return nil, err
 	}
