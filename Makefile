@@ -32,7 +32,7 @@ demo-check: build $(PROGRAMS) ## the same unattended: exit 0 only if every step 
 
 .PHONY: test
 test: cc ansible chromium lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds, race, end to end with the real programs, simulations
-	go test -race -short -timeout 15m ./...
+	go test -race -short -timeout 25m ./internal/e2e ./... # what takes longest, and waits most, first
 	go test -timeout 15m $(SIMULATED)
 	go test -run 'TestStorm$$' ./remediation
 	go -C examples/grafana/generate test ./...
