@@ -253,7 +253,7 @@ func (p *Process) waitReady(ctx context.Context, url string) error {
 		case <-p.exited:
 			return fmt.Errorf("%s ended before it was ready (%v); it said:\n%s", p.Name, p.err, tail(p.Log(), 20))
 		case <-ctx.Done():
-			return fmt.Errorf("%s was not ready at %s in time; it said:\n%s", p.Name, url, tail(p.Log(), 20))
+			return fmt.Errorf("%s was not ready at %s: %w; it said:\n%s", p.Name, url, ctx.Err(), tail(p.Log(), 20))
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
