@@ -34,6 +34,12 @@ func (a Aspect) String() string {
 	}[min(a, aspects-1)]
 }
 
+// isOfExporter reports whether a metric at a host is about the exporter that tells of the host,
+// by the prefixes that Prometheus's client libraries give what they say of their own process.
+func isOfExporter(name string) bool {
+	return slices.ContainsFunc([]string{"go_", "process_", "promhttp_"}, func(p string) bool { return strings.HasPrefix(name, p) })
+}
+
 // AspectOf is what a metric of that name is about, by the words Prometheus's naming has:
 // snake or camel case makes no difference.
 func AspectOf(name string, host bool) Aspect {

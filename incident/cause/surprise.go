@@ -29,6 +29,9 @@ func (q *Question) look(c *Candidate) place {
 	var silent, heard int
 	for i := range c.Series[:min(len(c.Series), MaxSeries)] {
 		s := &c.Series[i]
+		if c.Host && isOfExporter(s.Name) {
+			continue
+		}
 		a := s.Aspect
 		if a == Unknown {
 			a = AspectOf(s.Name, c.Host)

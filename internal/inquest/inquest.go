@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -189,28 +190,29 @@ func (q *Inquest) Ask(ctx context.Context) {
 
 // Hold finds out what i likely comes from, by what is known at now, ms.
 func (q *Inquest) Hold(ctx context.Context, i foreshock.Incident, now int64) (foreshock.Inquest, error) {
-	from := i.StartsAt - past.Milliseconds()
+	onset := onsetOf(&i)
+	from := onset - past.Milliseconds()
 	net, err := q.topology(ctx, from, now)
 	if err != nil {
 		return foreshock.Inquest{}, fmt.Errorf("learn who depends on whom: %w", err)
 	}
 	var scene *scene
 	for places := mostPlaces; places > 0; places /= 4 {
-		if scene, err = q.scene(ctx, &i, net, places, from, now); err == nil || ctx.Err() != nil {
+		if scene, err = q.scene(ctx, &i, net, places, onset, now); err == nil || ctx.Err() != nil {
 			break
 		}
 	}
 	if err != nil {
 		return foreshock.Inquest{}, fmt.Errorf("read the windows: %w", err)
 	}
-	if err := q.changes(ctx, scene, i.StartsAt-changesFor.Milliseconds(), now); err != nil {
+	if err := q.changes(ctx, scene, onset-changesFor.Milliseconds(), now); err != nil {
 		return foreshock.Inquest{}, fmt.Errorf("read what was changed: %w", err)
 	}
 	found := foreshock.Inquest{
-		AsOf: now, Looked: len(scene.candidates), Unlooked: len(scene.beyond), Changes: scene.done(i.StartsAt),
+		AsOf: now, Looked: len(scene.candidates), Unlooked: len(scene.beyond), Changes: scene.done(onset),
 	}
 	question := cause.Question{
-		Onset: i.StartsAt, Uncertainty: scene.uncertainty(i.StartsAt), Until: now,
+		Onset: onset, Uncertainty: scene.uncertainty(onset), Until: now,
 		Candidates: scene.candidates, Edges: scene.edges(net),
 	}
 	for _, c := range cause.Rank(question) {
@@ -221,6 +223,21 @@ func (q *Inquest) Hold(ctx context.Context, i foreshock.Incident, now int64) (fo
 		found.Causes = append(found.Causes, f)
 	}
 	return found, nil
+}
+
+// onsetOf is when that began which a rule selected, and people are told of. What else was
+// odd there before may be its beginning, or chance.
+func onsetOf(i *foreshock.Incident) int64 {
+	first := int64(math.MaxInt64)
+	for _, m := range i.Members {
+		if m.Rule != "" {
+			first = min(first, m.Onset)
+		}
+	}
+	if first == math.MaxInt64 {
+		return i.StartsAt
+	}
+	return first
 }
 
 // cut bounds a text that is kept with an incident: labels are as long as a sender likes.

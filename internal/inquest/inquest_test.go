@@ -92,6 +92,33 @@ func incidentOf(members ...*foreshock.Series) foreshock.Incident {
 	return i
 }
 
+// TestWhatPeopleAreToldOfBegins: a chance oddity of a series that no rule selected, half an hour
+// before, is not the onset; and what the exporter says of itself is not the host's.
+func TestWhatPeopleAreToldOfBegins(t *testing.T) {
+	w := &windows{}
+	chance := w.hear(from(onset-30*minute, 2, 3), "node_procs_running", "instance", "a:9100")
+	busy := w.hear(from(onset, .1, 3.9), "node_load1", "instance", "a:9100")
+	w.hear(from(onset, 1e-4, 1), "go_gc_duration_seconds", "instance", "a:9100", "quantile", "1")
+	i := incidentOf(chance, busy)
+	i.StartsAt, i.Members[0].Onset, i.Members[1].Rule = onset-30*minute, onset-30*minute, "cpu"
+	found, err := New(w, nil, nil).Hold(t.Context(), i, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found.Causes) != 1 {
+		t.Fatalf("causes %+v, want one", found.Causes)
+	}
+	first := found.Causes[0].Evidence[0].String()
+	if !strings.HasPrefix(first, `node_load1{instance="a:9100"}: CPU 3`) || !strings.HasSuffix(first, "at the onset") {
+		t.Errorf("the first evidence is %q", first)
+	}
+	for _, e := range found.Causes[0].Evidence {
+		if strings.HasPrefix(e.Series, "go_") {
+			t.Errorf("evidence of the exporter: %v", e)
+		}
+	}
+}
+
 // TestPodOnABusyNode: a pod is slow because its node burns CPU. That it runs there is
 // known from kube-state-metrics, which is another place.
 func TestPodOnABusyNode(t *testing.T) {

@@ -25,7 +25,8 @@ type scene struct {
 }
 
 // scene reads the windows at the places of i, and two steps from there, so many of each.
-func (q *Inquest) scene(ctx context.Context, i *foreshock.Incident, net *topology, most int, from, to int64) (*scene, error) {
+func (q *Inquest) scene(ctx context.Context, i *foreshock.Incident, net *topology, most int, onset, to int64) (*scene, error) {
+	from := onset - past.Milliseconds()
 	s := &scene{byPlace: map[string]int{}, byName: map[string][]int{}, beyond: map[string]bool{}}
 	members := map[string]bool{} // metric names
 	places := map[string][]string{}
@@ -84,7 +85,7 @@ func (q *Inquest) scene(ctx context.Context, i *foreshock.Incident, net *topolog
 		if err != nil {
 			return nil, err
 		}
-		if found, err = q.reachBack(ctx, at, found, i.StartsAt, to); err != nil {
+		if found, err = q.reachBack(ctx, at, found, onset, to); err != nil {
 			return nil, err
 		}
 		s.add(found, label, members)
@@ -125,7 +126,8 @@ func interval(t []int64) int64 {
 }
 
 // telling are the names of the metrics that say most: those of members, and then those
-// whose aspect is known, in the order of names.
+// whose aspect is known, in the order of names. How long an exporter took to look, such as
+// node_scrape_collector_duration_seconds, says what the fault did to it and not what it is.
 func telling(titles []foreshock.Excerpt, members map[string]bool) []string {
 	var first, then []string
 	seen := map[string]bool{}
@@ -136,7 +138,7 @@ func telling(titles []foreshock.Excerpt, members map[string]bool) []string {
 		}
 		seen[name] = true
 		switch {
-		case strings.HasSuffix(name, "_bucket") || strings.HasSuffix(name, "_created") || strings.HasPrefix(name, "scrape_"):
+		case strings.HasSuffix(name, "_bucket") || strings.HasSuffix(name, "_created") || strings.Contains(name, "scrape_"):
 		case members[name]:
 			first = append(first, name)
 		case cause.AspectOf(name, true) != cause.Unknown:
