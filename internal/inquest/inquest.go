@@ -8,6 +8,7 @@
 package inquest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -215,11 +216,13 @@ func (q *Inquest) Hold(ctx context.Context, i foreshock.Incident, now int64) (fo
 		Onset: onset, Uncertainty: scene.uncertainty(onset), Until: now,
 		Candidates: scene.candidates, Edges: scene.edges(net),
 	}
+	told := told(&i)
 	for _, c := range cause.Rank(question) {
 		f := foreshock.Cause{Place: cut(c.Place), Confidence: c.Confidence}
 		for _, e := range c.Evidence {
 			f.Evidence = append(f.Evidence, foreshock.Clue{Text: cut(e.Text), Series: cut(e.Series), Before: e.Before, After: e.After})
 		}
+		slices.SortStableFunc(f.Evidence, func(a, b foreshock.Clue) int { return cmp.Compare(after(told[nameOf(a)]), after(told[nameOf(b)])) })
 		found.Causes = append(found.Causes, f)
 	}
 	return found, nil
@@ -238,6 +241,28 @@ func onsetOf(i *foreshock.Incident) int64 {
 		return i.StartsAt
 	}
 	return first
+}
+
+// told are the metrics that people are told of: what the alert is about is the first evidence
+// where it speaks, whatever else is stranger there.
+func told(i *foreshock.Incident) map[string]bool {
+	names := map[string]bool{}
+	for _, m := range i.Members {
+		switch {
+		case m.Rule == "":
+		case m.Loudest.Series != nil:
+			names[m.Loudest.Series.Name()] = true
+		default:
+			names[m.Series.Name()] = true
+		}
+	}
+	return names
+}
+
+// nameOf is the metric whose series a clue is.
+func nameOf(c foreshock.Clue) string {
+	name, _, _ := strings.Cut(c.Series, "{")
+	return name
 }
 
 // cut bounds a text that is kept with an incident: labels are as long as a sender likes.

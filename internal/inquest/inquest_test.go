@@ -93,14 +93,16 @@ func incidentOf(members ...*foreshock.Series) foreshock.Incident {
 }
 
 // TestWhatPeopleAreToldOfBegins: a chance oddity of a series that no rule selected, half an hour
-// before, is not the onset; and what the exporter says of itself is not the host's.
+// before, is not the onset; what
+// the alert is about comes first, and what the exporter says of itself is not the host's.
 func TestWhatPeopleAreToldOfBegins(t *testing.T) {
 	w := &windows{}
 	chance := w.hear(from(onset-30*minute, 2, 3), "node_procs_running", "instance", "a:9100")
-	busy := w.hear(from(onset, .1, 3.9), "node_load1", "instance", "a:9100")
+	full := w.hear(from(onset, 1e9, 9e9), "node_memory_Active_bytes", "instance", "a:9100")
+	odd := w.hear(from(onset, 256, 9000), "node_entropy_bits", "instance", "a:9100")
 	w.hear(from(onset, 1e-4, 1), "go_gc_duration_seconds", "instance", "a:9100", "quantile", "1")
-	i := incidentOf(chance, busy)
-	i.StartsAt, i.Members[0].Onset, i.Members[1].Rule = onset-30*minute, onset-30*minute, "cpu"
+	i := incidentOf(chance, full, odd)
+	i.StartsAt, i.Members[0].Onset, i.Members[1].Rule = onset-30*minute, onset-30*minute, "memory"
 	found, err := New(w, nil, nil).Hold(t.Context(), i, now)
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +111,7 @@ func TestWhatPeopleAreToldOfBegins(t *testing.T) {
 		t.Fatalf("causes %+v, want one", found.Causes)
 	}
 	first := found.Causes[0].Evidence[0].String()
-	if !strings.HasPrefix(first, `node_load1{instance="a:9100"}: CPU 3`) || !strings.HasSuffix(first, "at the onset") {
+	if !strings.HasPrefix(first, `node_memory_Active_bytes{instance="a:9100"}: memory 9`) || !strings.HasSuffix(first, "at the onset") {
 		t.Errorf("the first evidence is %q", first)
 	}
 	for _, e := range found.Causes[0].Evidence {
