@@ -37,7 +37,7 @@ const (
 	enough      = 60        // samples before the onset, where windows have them: an hour at one a minute
 	farthest    = 24 * time.Hour
 	mostSeries  = cause.MaxSeries
-	mostText    = 512 // bytes: 5 causes × 5 reasons × 2 × 512 B ≈ 25 KB an incident at the very most
+	mostText    = 512 // bytes: 5 causes × 6 reasons × 2 × 512 B ≈ 31 KB an incident at the very most
 )
 
 // askAfter is when a question is put, counted from when an incident was first heard of as
@@ -223,6 +223,9 @@ func (q *Inquest) Hold(ctx context.Context, i foreshock.Incident, now int64) (fo
 			f.Evidence = append(f.Evidence, foreshock.Clue{Text: cut(e.Text), Series: cut(e.Series), Before: e.Before, After: e.After})
 		}
 		slices.SortStableFunc(f.Evidence, func(a, b foreshock.Clue) int { return cmp.Compare(after(told[nameOf(a)]), after(told[nameOf(b)])) })
+		if say, ok := said(&i, c.Place); ok && (len(f.Evidence) == 0 || !told[nameOf(f.Evidence[0])]) {
+			f.Evidence = slices.Insert(f.Evidence, 0, say)
+		}
 		found.Causes = append(found.Causes, f)
 	}
 	return found, nil
@@ -257,6 +260,31 @@ func told(i *foreshock.Incident) map[string]bool {
 		}
 	}
 	return names
+}
+
+// said is what the alert itself says of a place. At the first question there may be too few
+// samples since the onset for anything else to speak of it.
+func said(i *foreshock.Incident, place string) (foreshock.Clue, bool) {
+	if i.Kind != foreshock.Outlier {
+		return foreshock.Clue{}, false
+	}
+	for _, m := range i.Members {
+		if m.Rule == "" || m.Series.PlaceLabel() == "" || placeName(m.Series) != place {
+			continue
+		}
+		series, value, band := m.Series, m.Value, m.Band
+		if l := m.Loudest; l.Series != nil {
+			series, value, band = l.Series, l.Value, l.Band
+		}
+		if math.IsNaN(value) || !band.Known() {
+			return foreshock.Clue{}, false
+		}
+		return foreshock.Clue{
+			Text:   fmt.Sprintf("%.3g where %.3g to %.3g was expected, at the onset", value, band.Lower, band.Upper),
+			Series: cut(series.String()), Before: band.Expected, After: value,
+		}, true
+	}
+	return foreshock.Clue{}, false
 }
 
 // nameOf is the metric whose series a clue is.

@@ -121,6 +121,26 @@ func TestWhatPeopleAreToldOfBegins(t *testing.T) {
 	}
 }
 
+// TestTheAlertSpeaksFirst: where a place stands out by another series, as one sample of what the
+// alert is about says too little, the alert's own words come first.
+func TestTheAlertSpeaksFirst(t *testing.T) {
+	w := &windows{}
+	busy := w.hear(always(2), "node_load1", "instance", "a:9100")
+	full := w.hear(from(onset, 1e9, 9e9), "node_memory_Active_bytes", "instance", "a:9100")
+	i := incidentOf(busy, full)
+	i.Members[0].Rule, i.Members[0].Value, i.Members[0].Band = "cpu", 3, foreshock.Band{Expected: 2, Lower: 1.9, Upper: 2.1}
+	found, err := New(w, nil, nil).Hold(t.Context(), i, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found.Causes) != 1 || len(found.Causes[0].Evidence) != 2 {
+		t.Fatalf("causes %+v, want one with two reasons", found.Causes)
+	}
+	if first := found.Causes[0].Evidence[0].String(); first != `node_load1{instance="a:9100"}: 3 where 1.9 to 2.1 was expected, at the onset` {
+		t.Errorf("the first evidence is %q", first)
+	}
+}
+
 // TestPodOnABusyNode: a pod is slow because its node burns CPU. That it runs there is
 // known from kube-state-metrics, which is another place.
 func TestPodOnABusyNode(t *testing.T) {
