@@ -8,11 +8,9 @@
 package inquest
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -216,81 +214,15 @@ func (q *Inquest) Hold(ctx context.Context, i foreshock.Incident, now int64) (fo
 		Onset: onset, Uncertainty: scene.uncertainty(onset), Until: now,
 		Candidates: scene.candidates, Edges: scene.edges(net),
 	}
-	told := told(&i)
 	for _, c := range cause.Rank(question) {
 		f := foreshock.Cause{Place: cut(c.Place), Confidence: c.Confidence}
 		for _, e := range c.Evidence {
 			f.Evidence = append(f.Evidence, foreshock.Clue{Text: cut(e.Text), Series: cut(e.Series), Before: e.Before, After: e.After})
 		}
-		slices.SortStableFunc(f.Evidence, func(a, b foreshock.Clue) int { return cmp.Compare(after(told[nameOf(a)]), after(told[nameOf(b)])) })
-		if say, ok := said(&i, c.Place); ok && (len(f.Evidence) == 0 || !told[nameOf(f.Evidence[0])]) {
-			f.Evidence = slices.Insert(f.Evidence, 0, say)
-		}
+		f.Evidence = alertFirst(f.Evidence, &i, c.Place)
 		found.Causes = append(found.Causes, f)
 	}
 	return found, nil
-}
-
-// onsetOf is when that began which a rule selected, and people are told of. What else was
-// odd there before may be its beginning, or chance.
-func onsetOf(i *foreshock.Incident) int64 {
-	first := int64(math.MaxInt64)
-	for _, m := range i.Members {
-		if m.Rule != "" {
-			first = min(first, m.Onset)
-		}
-	}
-	if first == math.MaxInt64 {
-		return i.StartsAt
-	}
-	return first
-}
-
-// told are the metrics that people are told of: what the alert is about is the first evidence
-// where it speaks, whatever else is stranger there.
-func told(i *foreshock.Incident) map[string]bool {
-	names := map[string]bool{}
-	for _, m := range i.Members {
-		switch {
-		case m.Rule == "":
-		case m.Loudest.Series != nil:
-			names[m.Loudest.Series.Name()] = true
-		default:
-			names[m.Series.Name()] = true
-		}
-	}
-	return names
-}
-
-// said is what the alert itself says of a place. At the first question there may be too few
-// samples since the onset for anything else to speak of it.
-func said(i *foreshock.Incident, place string) (foreshock.Clue, bool) {
-	if i.Kind != foreshock.Outlier {
-		return foreshock.Clue{}, false
-	}
-	for _, m := range i.Members {
-		if m.Rule == "" || m.Series.PlaceLabel() == "" || placeName(m.Series) != place {
-			continue
-		}
-		series, value, band := m.Series, m.Value, m.Band
-		if l := m.Loudest; l.Series != nil {
-			series, value, band = l.Series, l.Value, l.Band
-		}
-		if math.IsNaN(value) || !band.Known() {
-			return foreshock.Clue{}, false
-		}
-		return foreshock.Clue{
-			Text:   fmt.Sprintf("%.3g where %.3g to %.3g was expected, at the onset", value, band.Lower, band.Upper),
-			Series: cut(series.String()), Before: band.Expected, After: value,
-		}, true
-	}
-	return foreshock.Clue{}, false
-}
-
-// nameOf is the metric whose series a clue is.
-func nameOf(c foreshock.Clue) string {
-	name, _, _ := strings.Cut(c.Series, "{")
-	return name
 }
 
 // cut bounds a text that is kept with an incident: labels are as long as a sender likes.

@@ -136,7 +136,7 @@ func TestTheAlertSpeaksFirst(t *testing.T) {
 	if len(found.Causes) != 1 || len(found.Causes[0].Evidence) != 2 {
 		t.Fatalf("causes %+v, want one with two reasons", found.Causes)
 	}
-	if first := found.Causes[0].Evidence[0].String(); first != `node_load1{instance="a:9100"}: 3 where 1.9 to 2.1 was expected, at the onset` {
+	if first := found.Causes[0].Evidence[0].String(); first != `node_load1{instance="a:9100"}: 3 where 1.9 to 2.1 was expected, at its worst` {
 		t.Errorf("the first evidence is %q", first)
 	}
 }

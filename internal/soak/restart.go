@@ -47,7 +47,7 @@ func (j *job) restarted(ctx context.Context) error {
 			return err
 		}
 		began := time.Now()
-		err := j.start(ctx, j.restartFlags()...)
+		err := j.start(ctx, seldom)
 		took = time.Since(began)
 		if err != nil {
 			return err
@@ -70,8 +70,8 @@ func (j *job) restarted(ctx context.Context) error {
 	return nil
 }
 
-// restartFlags have checkpoints be written when asked for, which is when the process ends.
-func (j *job) restartFlags() []string { return []string{"--storage.checkpoint-interval=1h"} }
+// seldom has a checkpoint be written when the process ends, and not before.
+const seldom = "--storage.checkpoint-interval=1h"
 
 // life is one from nothing to an orderly end: it warms, is stopped and started for the
 // sake of a checkpoint, gets some samples more, has between done to it, and goes on. It
@@ -80,8 +80,7 @@ func (j *job) life(ctx context.Context, f fleet, name string, between func() err
 	if err := errors.Join(os.RemoveAll(filepath.Join(j.stack.Dir, "foreshock-data")), j.write("rules.yml", restartRules), j.write("foreshock.yml", fmt.Sprintf(restartConfig, name))); err != nil {
 		return nil, err
 	}
-	flags := j.restartFlags()
-	if err := j.start(ctx, flags...); err != nil {
+	if err := j.start(ctx, seldom); err != nil {
 		return nil, err
 	}
 	scrapes := func(from, to int) error {
@@ -100,7 +99,7 @@ func (j *job) life(ctx context.Context, f fleet, name string, between func() err
 	steps := []func() error{
 		func() error { return scrapes(0, warming-behind) },
 		j.stop,
-		func() error { return j.start(ctx, flags...) },
+		func() error { return j.start(ctx, seldom) },
 		func() error { return scrapes(warming-behind, warming) },
 		between,
 		func() error { return scrapes(warming, warming+onwards) },
