@@ -31,11 +31,7 @@ func TestInterruptedIsUnknownAndNeverRunAgain(t *testing.T) {
 	<-began
 	w.become(stateRunning)
 
-	// What is on disk at this instant is what a power failure would leave.
-	crashed := filepath.Join(t.TempDir(), "ledger")
-	if err := os.CopyFS(crashed, os.DirFS(w.o.Dir)); err != nil {
-		t.Fatal(err)
-	}
+	crashed := w.onDisk()
 	close(finish)
 	w.become(stateSucceeded)
 	w.stop()
@@ -323,4 +319,13 @@ func startVictim(t *testing.T, dir, began, word string, after time.Duration) {
 		t.Error(err)
 	}
 	cmd.Wait()
+}
+
+// onDisk is a copy of the ledger as it is: what a power failure would leave now.
+func (w *world) onDisk() string {
+	dir := filepath.Join(w.t.TempDir(), "ledger")
+	if err := os.CopyFS(dir, os.DirFS(w.o.Dir)); err != nil {
+		w.t.Fatal(err)
+	}
+	return dir
 }

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -323,10 +322,7 @@ func TestInterruptedIsRepeatedUnderTheLease(t *testing.T) {
 	w.deliver(a)
 	<-began
 	w.become(stateRunning)
-	crashed := filepath.Join(t.TempDir(), "ledger")
-	if err := os.CopyFS(crashed, os.DirFS(w.o.Dir)); err != nil {
-		t.Fatal(err)
-	}
+	crashed := w.onDisk()
 	close(finish)
 	if err := w.Close(context.Background()); err != nil { // the claim stays
 		t.Fatal(err)
