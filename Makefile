@@ -37,7 +37,7 @@ demo-check: build $(PROGRAMS) ## the same unattended: exit 0 only if every step 
 
 .PHONY: test
 test: cc ansible chromium lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds, race, end to end with the real programs, simulations
-	go test -timeout 25m $(WITHOUT_RACE) $(SIMULATED)
+	go test -timeout 25m -parallel 5 $(WITHOUT_RACE) $(SIMULATED) # those that run side by side wait
 	go test -race -short -timeout 15m $$(go list ./... | grep -vxF "$$(go list $(WITHOUT_RACE))")
 	go test -run 'TestStorm$$' ./remediation
 	go -C examples/grafana/generate test ./...
