@@ -77,9 +77,7 @@ func (c *clock) follow(b *foreshock.Batch, p poll) {
 	}
 	to, agree := p.high, p.ahead
 	if p.high-p.low > minute { // nearer, it is no matter who of them is right
-		times := said(b, p.low, p.high)
-		to = times[len(times)-min(c.trust, p.ahead)/2-1]
-		agree = within(times, to)
+		to, agree = p.latest(b, min(c.trust, p.ahead)/2+1)
 	}
 	c.trust, c.votes = min(max(agree, c.trust-c.trust/4), c.trust+c.trust/2+1), 0
 	step := to - c.now
@@ -97,24 +95,42 @@ type poll struct {
 // poll asks the voices of b. Each sample within reach extends it for those after, so that a
 // batch that spans a day, as a replay's may, moves the clock along.
 func (c *clock) poll(b *foreshock.Batch) poll {
-	p := poll{low: math.MaxInt64, high: c.now}
+	now, ahead, behind, outside := c.now, 0, 0, 0
+	low, high := int64(math.MaxInt64), now
 	for t, last := range voices(b) {
-		far := t > p.high+leap || t < c.now-leap
+		far := t > high+leap || t < now-leap
 		if !far {
-			p.high = max(p.high, t)
+			high = max(high, t)
 		}
 		switch {
 		case !last:
 		case far:
-			p.far++
-		case t > c.now:
-			p.ahead++
-			p.low = min(p.low, t)
+			outside++
+		case t > now:
+			ahead++
+			low = min(low, t)
 		default:
-			p.behind++
+			behind++
 		}
 	}
-	return p
+	return poll{ahead, behind, outside, low, high}
+}
+
+// latest is the time that as many as the quorum of those ahead have reached, to the latest
+// within its minute, and how many are in that minute.
+func (p *poll) latest(b *foreshock.Batch, quorum int) (to int64, agree int) {
+	minutes := said(b, p.low, p.high)
+	for i, t := range minutes {
+		minutes[i] = (t - p.low) / minute
+	}
+	slices.Sort(minutes)
+	of := minutes[len(minutes)-quorum]
+	to = p.low
+	for _, t := range said(b, p.low+of*minute, min(p.low+(of+1)*minute-1, p.high)) {
+		to = max(to, t)
+		agree++
+	}
+	return to, agree
 }
 
 // voices yields the plausible times of b's samples, and whether it is the last of its series
@@ -136,7 +152,7 @@ func voices(b *foreshock.Batch) iter.Seq2[int64, bool] {
 	}
 }
 
-// said are the times from low to high that series of b say, in order.
+// said are the times from low to high that series of b say.
 func said(b *foreshock.Batch, low, high int64) []int64 {
 	times := make([]int64, 0, b.Len())
 	for t, last := range voices(b) {
@@ -144,15 +160,7 @@ func said(b *foreshock.Batch, low, high int64) []int64 {
 			times = append(times, t)
 		}
 	}
-	slices.Sort(times)
 	return times
-}
-
-// within is how many of the times, which are in order, lie in the minute that ends with t.
-func within(times []int64, t int64) int {
-	from, _ := slices.BinarySearch(times, t-minute+1)
-	to, _ := slices.BinarySearch(times, t+1)
-	return to - from
 }
 
 // jump sets the clock to the median of what the series of b say, if there are any.
@@ -161,6 +169,7 @@ func (c *clock) jump(b *foreshock.Batch) {
 	if len(times) == 0 {
 		return
 	}
+	slices.Sort(times)
 	c.now, c.set = times[len(times)/2], true
-	c.trust, c.votes = within(times, c.now), 0
+	c.trust, c.votes = len(said(b, c.now-minute+1, c.now)), 0
 }

@@ -95,6 +95,7 @@ func TestClock(t *testing.T) {
 		{"a backlog of many, a series after the other", []*foreshock.Batch{
 			same(start, 2), together(lone(start, minute, 600), lone(start, minute, 600), lone(start, minute, 600)),
 		}, start + 600*minute, 600 * minute, 0},
+		{"before 1970", []*foreshock.Batch{same(-start, 9), together(same(-start+1000, 9), times(-start+leap))}, -start + 1000, 1000, 0},
 		{"the whole of time", []*foreshock.Batch{same(Earliest, 1), same(Latest, 1), same(Latest, 1)}, Latest, 0, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
