@@ -212,9 +212,9 @@ func (s *shard) take(x *foreshock.Sample, native bool) {
 	s.observe(st, x)
 }
 
-// stamp notes when st was heard, at t: ahead of the clock by as much as t is, in reach of it.
-// So where few are heard between the steps that many make, none of them counts as heard no
-// later than the step before.
+// stamp notes when st was heard, at t: later than the clock by as much as t is, within its
+// reach. So who speaks between two steps of the clock, that others make, is not taken to have
+// been silent since the first when they make the second.
 func (s *shard) stamp(st *state, t int64) {
 	early := max(t-s.now, 0)
 	if early > leap {
