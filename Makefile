@@ -117,6 +117,10 @@ chaos: build $(PROGRAMS) chaos-disk ## kill -9 at 50 random times under load, pr
 chaos-disk: build ## fill up and free the small file system that the state is on; it mounts one, in namespaces of its own
 	@go build -o bin/soak ./internal/soak && unshare --map-root-user --mount bin/soak disk
 
+.PHONY: apart
+apart: build ## how long requests take beside a downstream that is dead or hostile, against one that is well; ARGS="--requests 200"
+	@go build -o bin/soak ./internal/soak && bin/soak apart $(ARGS)
+
 .PHONY: restart
 restart: build ## kill a process of a million series and time its return; it must not tell what it would not have told; ARGS="--series 100000"
 	@go build -o bin/soak ./internal/soak && bin/soak restart $(ARGS)

@@ -78,9 +78,9 @@ func (s *shard) hear(st *state, t int64) {
 	at := &s.targets.list[st.target]
 	switch st.role {
 	case vital:
-		at.heard = s.flow
+		at.heard = max(at.heard, st.met)
 	case scrape:
-		at.upHeard = s.flow
+		at.upHeard = max(at.upHeard, st.met)
 	}
 	if !st.live {
 		s.live(st, t)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/prometheus/model/labels"
+
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -168,6 +170,37 @@ func TestWhoIsMissed(t *testing.T) {
 			w.stop()
 		})
 	}
+}
+
+// Few series are sampled every 15 s, and are missed after five minutes; many, which move the
+// clock, are sampled more seldom than that. Nobody is silent, and nobody is missed.
+func TestFewBetweenManyAreNotMissed(t *testing.T) {
+	watch := &rules.Watch{Name: "fast", Select: rules.Selector{{labels.MustNewMatcher(labels.MatchEqual, "job", "fast")}}, Sensitivity: 1, Absence: rules.Absence(leastWait * 1e6)}
+	w := &town{bench: run(t, Options{Shards: 2, Rules: &rules.Set{Watches: []*rules.Watch{watch}}})}
+	var few, many []*resident
+	for i := range 100 {
+		many = append(many, w.add("slow", "instance", fmt.Sprint(i/10), "job", "slow", "n", fmt.Sprint(i)))
+	}
+	for i := range 2 {
+		few = append(few, w.add("fast", "instance", "a", "job", "fast", "n", fmt.Sprint(i)))
+	}
+	at := func(all []*resident, ms int64) {
+		b := &foreshock.Batch{}
+		for _, r := range all {
+			b.Samples = append(b.Samples, foreshock.Sample{Series: r.Series, T: start + ms, V: r.value(0)})
+		}
+		w.batch(b)
+	}
+	const slow, fast = 312_000, 15_000
+	next := int64(fast)
+	for n := range int64(24 * 3_600_000 / slow) {
+		at(many, n*slow)
+		for ; next < (n+1)*slow; next += fast {
+			at(few, next)
+		}
+	}
+	w.want("nobody is silent")
+	w.stop()
 }
 
 // Fifty pods are replaced over a day, one every half hour, as scraped by themselves and

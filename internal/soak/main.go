@@ -8,6 +8,8 @@
 //	soak disk    a state directory on a small file system that is filled up and freed: what
 //	             comes is taken and scored, and covered once there is room
 //	soak restart a million series: ready 20 s after kill -9, and no anomaly because of it
+//	soak apart   beside a downstream that is dead or hostile requests take no longer than
+//	             beside one that is well
 //
 // It listens and sends on loopback only and stops nothing but what it started.
 package main
@@ -38,6 +40,8 @@ type options struct {
 	kills                 int
 	pause                 time.Duration
 	brief                 bool
+	requests              int
+	most                  float64
 }
 
 func main() {
@@ -66,6 +70,9 @@ func run(ctx context.Context, args []string, stdout, stderr *os.File) int {
 	disk := k.Command("disk", "Fill up the file system of the state and free it; fails where that stops anything. It mounts one: run it as root, or by unshare --map-root-user --mount.")
 	restart := k.Command("restart", "Kill a process of many series; fails where it is not ready soon, or tells then what it would not have told.")
 	restart.Flag("series", "Series sent every 15 s of their time.").Default("1000000").IntVar(&o.series)
+	apart := k.Command("apart", "Take in beside a downstream that is dead or hostile; fails where requests take longer than beside one that is well.")
+	apart.Flag("requests", "How many to each of the two processes, 20 a second, in each way of not being well.").Default("1000").IntVar(&o.requests)
+	apart.Flag("most", "The most that the p99 may be of what it is beside one that is well.").Default("1.2").Float64Var(&o.most)
 	command, err := k.Parse(args)
 	if err != nil {
 		fmt.Fprintln(stderr, "soak:", err)
@@ -84,6 +91,8 @@ func run(ctx context.Context, args []string, stdout, stderr *os.File) int {
 		err = j.chaos(ctx)
 	case disk.FullCommand():
 		err = j.crammed(ctx)
+	case apart.FullCommand():
+		err = j.apart(ctx, stderr)
 	default:
 		err = j.restarted(ctx)
 	}

@@ -27,6 +27,11 @@ func TestBriefChaos(t *testing.T) {
 // restart` does it with a million series.
 func TestBriefRestart(t *testing.T) { brief(t, "restart", "--series=3000") }
 
+// TestBriefApart: requests are taken beside a downstream that is dead or hostile as beside one
+// that is well, but for what a busy machine does to either. Who waits for it waits 5 s. `make
+// apart` has enough of them for a closer look.
+func TestBriefApart(t *testing.T) { brief(t, "apart", "--requests=40", "--most=20") }
+
 // brief runs a command among the real programs.
 func brief(t *testing.T, args ...string) {
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
