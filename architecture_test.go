@@ -46,6 +46,7 @@ var floors = map[string]int{
 	"rules":                  1,
 	"rules/mixin":            1,
 	"internal/gate":          1,
+	"internal/grafana":       1,
 	"internal/jsonschema":    1,
 	"internal/notation":      1,
 	"internal/record":        1,

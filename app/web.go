@@ -111,6 +111,7 @@ func (a *App) routes() http.Handler {
 		Rules:     a.ruleBook,
 		Near:      a.near,
 		About:     a.aboutThis,
+		Elsewhere: a.elsewhere,
 		Events:    a.events,
 		Dismiss:   a.incidents.dismiss,
 		Guard:     a.remediation.Guard,

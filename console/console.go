@@ -53,6 +53,8 @@ type Options struct {
 	Near func(ctx context.Context, rule string) ([]Noted, bool, error)
 	// About is what runs here and by which configuration. Nil does not say.
 	About func() (About, error)
+	// Elsewhere is where else incidents are to be seen. Nil knows nowhere.
+	Elsewhere func() Elsewhere
 	// Events tell pages when to look again; nil has them ask every few seconds.
 	Events *Events
 	// Dismiss marks the incident with that ID as a false alarm, or returns an error that is a

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/grafana"
 	"github.com/foreshock/foreshock/internal/record"
 )
 
@@ -259,7 +260,10 @@ func described(t *testing.T) Options {
 		},
 		Near: notes,
 		About: func() (About, error) {
-			return About{Version: "1", Revision: "2", Alertmanagers: []string{"http://am"}}, nil
+			return About{Version: "1", Revision: "2"}, nil
+		},
+		Elsewhere: func() Elsewhere {
+			return Elsewhere{Alertmanagers: []string{"http://am"}, Grafana: grafana.At("http://grafana")}
 		},
 	}
 }

@@ -123,7 +123,7 @@ func (r *runner) once(ctx context.Context, c Named, on *canvas) (*tally, error) 
 	o := flow.Options{
 		Rules: set, Detector: c.Detector, Incident: c.Incident,
 		Emitter: emitter.Options{
-			Alerting: c.Alerting, ExternalLabels: c.Global.ExternalLabels, ExternalURL: c.Global.ExternalURL,
+			Alerting: c.Alerting, ExternalLabels: c.Global.ExternalLabels, ExternalURL: c.Global.ExternalURL, GrafanaURL: c.Global.GrafanaURL,
 		},
 		Newborn: r.Newborn,
 		Observe: func(out flow.Outcome) {
