@@ -157,26 +157,26 @@ type console struct{ Options }
 
 // New returns the handler of /, /assets/… and /api/v1/{status,incidents,windows,curve,explain},
 // and of /api/v1/{forecasts,rules,about,events} where Options have them. It answers 405 to anything but GET and HEAD, and POST of a dismissal.
-func New(o Options) http.Handler {
+func New(o Options) *api.Mux {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &console{o}
-	mux := http.NewServeMux()
+	mux := new(api.Mux)
 	for path, file := range allAssets() {
 		mux.Handle("GET "+path, file)
 	}
 	mux.Handle("GET /{$}", newAsset("index.html"))
-	for _, op := range operations {
+	for _, op := range questions {
 		if op.there == nil || op.there(&o) {
-			mux.Handle("GET "+op.path, c.answer(func(r *http.Request) (any, error) { return op.run(c, r) }))
+			mux.Handle(op.Pattern, c.answer(func(r *http.Request) (any, error) { return op.run(c, r) }))
 		}
 	}
 	if o.Guard != nil {
-		mux.Handle("POST /api/v1/incidents/{id}/dismiss", o.Guard(http.HandlerFunc(c.dismiss)))
+		mux.Handle(dismissal.Pattern, o.Guard(http.HandlerFunc(c.dismiss)))
 	}
 	if o.Events != nil {
-		mux.Handle("GET /api/v1/events", o.Events)
+		mux.Handle(events.Pattern, o.Events)
 	}
 	return mux
 }

@@ -74,6 +74,7 @@ const (
 	// sensitivity. Beyond that nothing is known.
 	mostFactor  = 2
 	leastFactor = 0.01
+	mostBudget  = 10_000
 )
 
 // whatIf answers /api/v1/rules/{name}/whatif?factor=F or ?budget=N: what the named watch
@@ -104,7 +105,7 @@ func (c *console) whatIf(r *http.Request) (any, error) {
 			return nil, err
 		}
 	default:
-		budget, err := positive("budget", query.Get("budget"), 0, 10_000)
+		budget, err := positive("budget", query.Get("budget"), 0, mostBudget)
 		if err != nil {
 			return nil, err
 		}
