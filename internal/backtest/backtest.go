@@ -85,7 +85,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	report := t.report(o.Config)
 	report.Skipped = o.Source.Skipped()
 	if canvas != nil {
-		report.Figure = canvas.figure(o.Config.Name)
+		report.Figure = canvas.figure(report.title())
 		report.Undrawn = canvas.undrawn
 	}
 	if o.Compare != nil {
