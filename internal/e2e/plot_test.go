@@ -102,8 +102,10 @@ func TestPlotsOfARunningForeshock(t *testing.T) {
 		if most := slices.Max(ticks(t, string(picture))); most < 60 || most > 130 {
 			t.Errorf("%s: values reach %g, want some 80 a second", to, most)
 		}
-		if !strings.Contains(string(picture), `http_requests_total{code=`) {
-			t.Errorf("%s does not say of what it is", to)
+		for _, want := range []string{`http_requests_total{code=`, "per second"} {
+			if !strings.Contains(string(picture), want) {
+				t.Errorf("%s does not say %s", to, want)
+			}
 		}
 	}
 
