@@ -124,6 +124,7 @@ func (a *App) routes() *api.Mux {
 		Forecasts: a.outlooks.list,
 		Rules:     a.ruleBook,
 		Near:      a.near,
+		Often:     a.often,
 		About:     a.aboutThis,
 		Elsewhere: a.elsewhere,
 		Events:    a.events,

@@ -100,6 +100,9 @@ func described(t *testing.T) Options {
 			return []Rule{{Name: "load", Cost: &Expression{Error: "x"}, Sensitivity: 1, BudgetPerWeek: 1}}, nil
 		},
 		Near: notes,
+		Often: func(string) Often {
+			return Often{Budget: "fleet", Rules: 2, Weeks: 1, PerWeek: func(f float64) float64 { return f }}
+		},
 		About: func() (About, error) {
 			return About{Version: "1", Revision: "2"}, nil
 		},

@@ -51,6 +51,9 @@ type Options struct {
 	// the named watch rule selects, in no order, and whether there is such a rule. Nil knows
 	// none.
 	Near func(ctx context.Context, rule string) ([]Noted, bool, error)
+	// Often is how often the named watch rule, and those that share its budget, would have
+	// alerted of late. Nil knows of none.
+	Often func(rule string) Often
 	// About is what runs here and by which configuration. Nil does not say.
 	About func() (About, error)
 	// Elsewhere is where else incidents are to be seen. Nil knows nowhere.

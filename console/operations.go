@@ -79,7 +79,7 @@ var questions = []operation{
 	},
 	{
 		Operation: api.Operation{
-			Pattern: "GET /api/v1/rules/{name}/whatif", Summary: "What a watch rule would have raised at another sensitivity or budget, one of which is to be given.", Answer: whatIfJSON{},
+			Pattern: "GET /api/v1/rules/{name}/whatif", Summary: "What a watch rule would have raised at another sensitivity or budget, one of which is to be given. Of samples notes are kept that tell up to twice the sensitivity; what keeps its budget tells the rest.", Answer: whatIfJSON{},
 			Query: []api.Parameter{
 				{Name: "factor", About: "times the sensitivity", Number: &api.Range{Least: leastFactor, Most: mostFactor, Usual: math.NaN()}},
 				{Name: "budget", About: "alerts a week", Number: &api.Range{Most: mostBudget, Usual: math.NaN()}},
