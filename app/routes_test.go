@@ -108,12 +108,13 @@ func (a *asker) data(path string, into any) {
 	}
 }
 
-// hot is a minute of samples beyond the limit, as remote write has them.
-func hot(t *testing.T) string {
+// hot is five minutes of samples beyond the limit, so many minutes ago, as remote write has them.
+func hot(t *testing.T, ago int) string {
 	t.Helper()
+	end := time.Now().Add(-time.Duration(ago) * time.Minute)
 	one := prompb.TimeSeries{Labels: []prompb.Label{{Name: "__name__", Value: "temperature"}, {Name: "instance", Value: `a" OR "b`}}}
 	for n := range 60 {
-		one.Samples = append(one.Samples, prompb.Sample{Timestamp: time.Now().Add(time.Duration(n-60) * time.Second).UnixMilli(), Value: 99 + float64(n%3)})
+		one.Samples = append(one.Samples, prompb.Sample{Timestamp: end.Add(time.Duration(n-60) * 5 * time.Second).UnixMilli(), Value: 99 + float64(n%3)})
 	}
 	request := prompb.WriteRequest{Timeseries: []prompb.TimeSeries{one}}
 	text, err := request.Marshal()
@@ -166,7 +167,9 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 		return text
 	}
 	const asJSON, form = "application/json", "application/x-www-form-urlencoded"
-	ask("POST /api/v1/write", "/api/v1/write", "application/x-protobuf", hot(t), 204)
+	for ago := 25; ago >= 0; ago -= 5 { // so that what budgets are kept by is known
+		ask("POST /api/v1/write", "/api/v1/write", "application/x-protobuf", hot(t, ago), 204)
+	}
 	var incidents []struct{ ID, State string }
 	a.await("the incident", func() bool {
 		a.data("/api/v1/incidents?state=firing", &incidents)
@@ -237,8 +240,11 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	} {
 		ask("GET "+path, strings.NewReplacer("{id}", incident, "{name}", "warm").Replace(path)+asks, "", "", 200)
 	}
+	if text := ask("GET /api/v1/rules/{name}/whatif", "/api/v1/rules/warm/whatif?factor=50", "", "", 200); !bytes.Contains(text, []byte(`"then":null`)) || !bytes.Contains(text, []byte(`"budget":{"name":"fleet","rules":1,"weeks":0.00`)) {
+		t.Errorf("what if warm were 50 times as sensitive: %s", text)
+	}
 	ask("POST /api/v1/incidents/{id}/dismiss", "/api/v1/incidents/"+incident+"/dismiss", asJSON, `{"by":"kim","reason":"summer"}`, 200)
-	ask("POST /api/v1/push", "/api/v1/push", "application/x-protobuf", hot(t), 204)
+	ask("POST /api/v1/push", "/api/v1/push", "application/x-protobuf", hot(t, 0), 204)
 	ask("POST /-/reload", "/-/reload", "", "", 403)
 	ask("PUT /-/reload", "/-/reload", "", "", 403)
 	for _, pattern := range doc.Patterns() {

@@ -158,8 +158,7 @@ var assets embed.FS
 
 type console struct{ Options }
 
-// New returns the handler of /, /assets/… and /api/v1/{status,incidents,windows,curve,explain},
-// and of /api/v1/{forecasts,rules,about,events} where Options have them. It answers 405 to anything but GET and HEAD, and POST of a dismissal.
+// New returns the handler of /, its files and Operations, as far as Options have what those take.
 func New(o Options) *api.Mux {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
