@@ -14,9 +14,14 @@ LDFLAGS := -s -w \
 PROGRAMS := $(TOOLS)/prometheus $(TOOLS)/alertmanager $(TOOLS)/node_exporter $(TOOLS)/victoria-logs $(TOOLS)/nats-server
 LINTERS  := $(TOOLS)/gofumpt $(TOOLS)/staticcheck
 
+# Packages whose tests run whole flows over days of samples, or the real programs: they
+# share no memory that others' tests do not race for, and the race detector would make
+# them ten times as long.
+WITHOUT_RACE := ./internal/e2e ./internal/eval ./internal/rca ./internal/ruletest ./internal/scenario
+
 # Packages whose simulations of many series and weeks leave the race detector out: their
 # tests say so under -short.
-SIMULATED := ./detector ./detector/calibration ./internal/eval
+SIMULATED := ./detector ./detector/calibration
 
 .PHONY: help
 help: ## list the commands
@@ -32,8 +37,8 @@ demo-check: build $(PROGRAMS) ## the same unattended: exit 0 only if every step 
 
 .PHONY: test
 test: cc ansible chromium lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds, race, end to end with the real programs, simulations
-	go test -race -short -timeout 25m ./internal/e2e ./... # what takes longest, and waits most, first
-	go test -timeout 15m $(SIMULATED)
+	go test -timeout 25m -parallel 5 $(WITHOUT_RACE) $(SIMULATED) # those that run side by side wait
+	go test -race -short -timeout 15m $$(go list ./... | grep -vxF "$$(go list $(WITHOUT_RACE))")
 	go test -run 'TestStorm$$' ./remediation
 	go -C examples/grafana/generate test ./...
 

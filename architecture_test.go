@@ -19,6 +19,7 @@ const module = "github.com/foreshock/foreshock"
 // Siblings never import each other. docs/architecture.md draws it.
 var floors = map[string]int{
 	"detector/octave":        -1, // arithmetic, for the rooms of the detector
+	"internal/quantity":      -1, // how a value is written for people
 	"internal/disk":          -1, // files, for what must survive a restart
 	".":                      0,
 	"detector/window":        0,

@@ -99,8 +99,8 @@ type App struct {
 	evaluator   *query.Evaluator
 	evidence    *evidence.Evidence
 	incidents   *incidents
-	demands     demands
-	outlooks    outlooks
+	demands     foreseen[foreshock.Scaling]
+	outlooks    foreseen[foreshock.Forecast]
 	selected    selected
 	events      *console.Events
 	inUse       atomic.Pointer[config.Config] // what was applied, for the console
@@ -294,8 +294,7 @@ func (a *App) observe(f foreshock.Findings) {
 	}
 	a.handover.begin(&f)
 	a.sight.reached(f.Now)
-	a.demands.observe(&f)
-	a.outlooks.observe(&f)
+	a.foresee(&f)
 	a.evaluator.Reached(f.Now)
 	changed := a.incidents.observe(f)
 	a.evidence.Offer(changed)

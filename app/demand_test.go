@@ -168,17 +168,4 @@ func TestNothingIsForeseenWhereNobodyKnows(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	var d demands
-	for i := range mostDemands + 10 {
-		x := named("x", strconv.Itoa(i))
-		d.observe(&foreshock.Findings{Now: int64(i), Scalings: []foreshock.Scaling{{Series: x, Rule: "r", T: int64(i)}}})
-	}
-	if len(d.latest) != mostDemands {
-		t.Errorf("%d are known", len(d.latest))
-	}
-	d.observe(&foreshock.Findings{Now: 2 * soonAccepted, Scalings: []foreshock.Scaling{{Series: hot, Rule: "r", T: 2 * soonAccepted}}})
-	d.observe(&foreshock.Findings{Now: 2 * soonAccepted, Scalings: []foreshock.Scaling{{Series: hot, Rule: "r", T: 2 * soonAccepted}}})
-	if len(d.latest) != 1 {
-		t.Errorf("%d are known an hour later", len(d.latest))
-	}
 }

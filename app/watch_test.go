@@ -48,7 +48,7 @@ func newScene(t *testing.T, rules string) *scene {
 		t.Fatal(err)
 	}
 	s.detector = detector.New(detector.Options{Config: cfg.Detector, Rules: cfg.Rules, Observe: func(f foreshock.Findings) {
-		s.demands.observe(&f)
+		s.foresee(&f)
 		s.incidents.observe(f)
 		s.told <- struct{}{}
 	}})

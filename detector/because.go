@@ -9,13 +9,14 @@ import (
 	prommodel "github.com/prometheus/common/model"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/quantity"
 	"github.com/foreshock/foreshock/rules"
 )
 
 // because says in a sentence, which may go on from "it does not alert: ", what the
 // reason of e says in a word, with the figures that decided.
 func (s *shard) because(st *state, e *foreshock.Explanation) string {
-	own, needed := short(e.Raw/e.Threshold), short(e.Needed)
+	own, needed := quantity.Number(e.Raw/e.Threshold), quantity.Number(e.Needed)
 	since := clockOf(e.Onset, e.T)
 	switch e.Reason {
 	case foreshock.Alerting:
@@ -44,9 +45,9 @@ func (s *shard) because(st *state, e *foreshock.Explanation) string {
 	case foreshock.Doubted:
 		return fmt.Sprintf("this sample scores %s, but the series alerted so often of late that it takes %s", own, needed)
 	case foreshock.SmallDeviation:
-		return fmt.Sprintf("this sample scores %s, but it is %s and the rule wants %s", own, distance(e), wanted(st.watch))
+		return fmt.Sprintf("this sample scores %s, but it is %s and the rule wants %s", own, distance(st, e), wanted(st))
 	case foreshock.OtherDirection:
-		return fmt.Sprintf("this sample scores %s, but it is %s and the rule watches the other side only", own, distance(e))
+		return fmt.Sprintf("this sample scores %s, but it is %s and the rule watches the other side only", own, distance(st, e))
 	case foreshock.NothingExpected:
 		return fmt.Sprintf("this sample scores %s, but the rule asks how far it is from what was expected, and nothing is expected yet", own)
 	case foreshock.WarmingUp:
@@ -56,14 +57,14 @@ func (s *shard) because(st *state, e *foreshock.Explanation) string {
 	case foreshock.NotScored:
 		return unscored(st, e)
 	case foreshock.NothingNoted:
-		return fmt.Sprintf("nothing was noted of this sample, so its score was below %s", short(notable))
+		return fmt.Sprintf("nothing was noted of this sample, so its score was below %s", quantity.Number(notable))
 	case foreshock.Forgotten:
 		return "nothing is noted of this sample; if something was, it had to make room for later notes"
 	case foreshock.NoSample:
 		return s.unheard(st, e.Asked)
 	}
 	if math.IsNaN(e.Raw) {
-		return fmt.Sprintf("the series scores %s, and 1 is enough to alert", short(e.Score))
+		return fmt.Sprintf("the series scores %s, and 1 is enough to alert", quantity.Number(e.Score))
 	}
 	return fmt.Sprintf("this sample scores %s, and %s would alert", own, needed)
 }
@@ -72,7 +73,7 @@ func rangeText(w *rules.Watch) string {
 	if w == nil || w.DataRange == nil {
 		return "of then"
 	}
-	return fmt.Sprintf("[%s, %s]", short(w.DataRange.Lower), short(w.DataRange.Upper))
+	return fmt.Sprintf("[%s, %s]", quantity.Number(w.DataRange.Lower), quantity.Number(w.DataRange.Upper))
 }
 
 // untold goes on from what is said of an anomaly of which st itself told nobody.
@@ -116,30 +117,29 @@ func (s *shard) unheard(st *state, at int64) string {
 }
 
 // distance is how far e is from what was expected.
-func distance(e *foreshock.Explanation) string {
+func distance(st *state, e *foreshock.Explanation) string {
 	dev, side := e.Value-e.Band.Expected, "above"
 	if dev < 0 {
 		side = "below"
 	}
-	text := fmt.Sprintf("%s %s what was expected", short(math.Abs(dev)), side)
+	text := fmt.Sprintf("%s %s what was expected", quantity.Of(st.series.Name(), math.Abs(dev)), side)
 	if e.Band.Expected != 0 {
 		text += fmt.Sprintf(" (%s %%)", strconv.FormatFloat(100*math.Abs(dev/e.Band.Expected), 'g', 2, 64))
 	}
 	return text
 }
 
-// wanted is how far off w wants a value to be.
-func wanted(w *rules.Watch) string {
+// wanted is how far off the rule of st wants a value to be.
+func wanted(st *state) string {
+	w := st.watch
+	in := func(v float64) string { return quantity.Of(st.series.Name(), v) }
 	switch {
 	case w == nil || w.MinDeviation == 0 && w.MinRelative == 0:
 		return "more" // it did when that was noted
 	case w.MinRelative == 0:
-		return short(w.MinDeviation) + " or more (min_deviation)"
+		return in(w.MinDeviation) + " or more (min_deviation)"
 	case w.MinDeviation == 0:
-		return short(100*w.MinRelative) + " % or more (min_relative_deviation)"
+		return quantity.Number(100*w.MinRelative) + " % or more (min_relative_deviation)"
 	}
-	return fmt.Sprintf("%s (min_deviation) and %s %% (min_relative_deviation) or more", short(w.MinDeviation), short(100*w.MinRelative))
+	return fmt.Sprintf("%s (min_deviation) and %s %% (min_relative_deviation) or more", in(w.MinDeviation), quantity.Number(100*w.MinRelative))
 }
-
-// short writes v with as many digits as decide anything.
-func short(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/quantity"
 	"github.com/foreshock/foreshock/rules"
 )
 
@@ -65,7 +66,7 @@ func (s *shard) explainGroup(g *group, at int64) foreshock.Explanation {
 	}
 	scored := score * s.settings.floor / s.settings.thresholds[s.settings.scopes[g.rule]] * sensitivity(g.rule)
 	e.Because = fmt.Sprintf("anomalous by themselves: %d of %d series; all of them together score %s (%s), and %s is enough to alert%s; most of it is said by %s",
-		g.odd, len(g.slots), short(scored), kindNames[kind], short(g.alarm.needed(g.need)), again, strings.Join(s.sayings(g, kind), "; "))
+		g.odd, len(g.slots), quantity.Number(scored), kindNames[kind], quantity.Number(g.alarm.needed(g.need)), again, strings.Join(s.sayings(g, kind), "; "))
 	return e
 }
 
@@ -77,12 +78,13 @@ func (s *shard) sayings(g *group, kind int) []string {
 		if p == [kinds]int32{} && st.says(kind) == 0 {
 			break // nor do those behind it say anything
 		}
-		text := fmt.Sprintf("%s at %s", st.series, short(st.x))
+		in := func(v float64) string { return quantity.Of(st.series.Name(), v) }
+		text := fmt.Sprintf("%s at %s", st.series, in(st.x))
 		if st.band.Known() {
-			text += fmt.Sprintf(", expected %s to %s", short(st.band.Lower), short(st.band.Upper))
+			text += fmt.Sprintf(", expected %s to %s", in(st.band.Lower), in(st.band.Upper))
 		}
 		all = append(all, fmt.Sprintf("%s (score %s, burst %s, deviation %s, moved %s)", text,
-			short(st.says(isolated)), short(st.says(jerking)), short(st.says(deviating)), short(st.says(novel))))
+			quantity.Number(st.says(isolated)), quantity.Number(st.says(jerking)), quantity.Number(st.says(deviating)), quantity.Number(st.says(novel))))
 	}
 	if all == nil {
 		return []string{"none"}
@@ -113,5 +115,5 @@ func (st *state) spoken(t int64) string {
 	if g.now-t > lookback {
 		return text + ", and which was calm then, as far as its last alerts tell"
 	}
-	return text + fmt.Sprintf(", and which is calm: it scores %s, and %s would alert", short(g.score), short(g.alarm.needed(g.need)))
+	return text + fmt.Sprintf(", and which is calm: it scores %s, and %s would alert", quantity.Number(g.score), quantity.Number(g.alarm.needed(g.need)))
 }

@@ -8,7 +8,6 @@ import (
 	"math"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/foreshock/foreshock/incident/extent"
 	"github.com/foreshock/foreshock/internal/annotation"
 	"github.com/foreshock/foreshock/internal/grafana"
+	"github.com/foreshock/foreshock/internal/quantity"
 	"github.com/foreshock/foreshock/rules"
 )
 
@@ -99,17 +99,17 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 		texts["summary"] = summary(i, lead)
 		texts["description"] = describe(i)
 		said := saying(lead)
-		texts["value"] = text(said.Value)
-		texts["score"] = text(lead.Peak)
+		texts["value"] = quantity.Number(said.Value)
+		texts["score"] = quantity.Number(lead.Peak)
 		if said.Band.Known() {
-			texts["expected"] = fmt.Sprintf("%s to %s", text(said.Band.Lower), text(said.Band.Upper))
+			texts["expected"] = fmt.Sprintf("%s to %s", quantity.Number(said.Band.Lower), quantity.Number(said.Band.Upper))
 		}
 		switch i.Kind {
 		case foreshock.Breach:
-			texts["limit"] = text(lead.Limit)
+			texts["limit"] = quantity.Number(lead.Limit)
 			texts["eta"] = arrivalText(lead.Arrival)
 		case foreshock.Crossing:
-			texts["limit"] = text(lead.Limit)
+			texts["limit"] = quantity.Number(lead.Limit)
 			delete(texts, "score") // it has nothing to do with it
 		case foreshock.Absence:
 			delete(texts, "value") // nobody knows it
@@ -198,10 +198,10 @@ func summary(i *foreshock.Incident, lead *foreshock.Member) string {
 		return unheard(lead)
 	case foreshock.Breach:
 		return fmt.Sprintf("%s at %s, will reach %s in %s, %s%s",
-			who, quantity(m.Series, m.Value), quantity(m.Series, m.Limit), etaText(m.ETA), since(i, m.Onset), others(i))
+			who, quantity.Of(m.Series.Name(), m.Value), quantity.Of(m.Series.Name(), m.Limit), etaText(m.ETA), since(i, m.Onset), others(i))
 	case foreshock.Crossing:
 		return fmt.Sprintf("%s is %s, %s%s",
-			who, beyond(m, func(v float64) string { return quantity(m.Series, v) }), since(i, m.Onset), others(i))
+			who, beyond(m), since(i, m.Onset), others(i))
 	}
 	return story(i, lead)
 }
@@ -222,12 +222,12 @@ func describe(i *foreshock.Incident) string {
 		}
 		fmt.Fprintf(&b, "%s %s: ", foreshock.Time(m.Onset).Format("15:04:05"), shorten(m.Series.String()))
 		if i.Kind == foreshock.Crossing {
-			b.WriteString(beyond(&m, text))
+			b.WriteString(beyond(&m))
 		} else {
-			fmt.Fprintf(&b, "%s, score %s", observed(&m), text(m.Peak))
+			fmt.Fprintf(&b, "%s, score %s", observed(&m), quantity.Number(m.Peak))
 		}
 		if i.Kind == foreshock.Breach {
-			fmt.Fprintf(&b, ", reaches %s in %s", text(m.Limit), etaText(m.ETA))
+			fmt.Fprintf(&b, ", reaches %s in %s", quantity.Of(m.Series.Name(), m.Limit), etaText(m.ETA))
 		}
 		if m.EndedAt != 0 {
 			fmt.Fprintf(&b, ", ended %s", foreshock.Time(m.EndedAt).Format("15:04:05"))
@@ -257,36 +257,25 @@ func where(s *foreshock.Series) string {
 // observed is what the series, or those of the group, were found at.
 func observed(m *foreshock.Member) string {
 	if m.Of == 0 {
-		return text(m.Value) + expectation(m.Band)
+		return quantity.Of(m.Series.Name(), m.Value) + expectation(m.Series, m.Band)
 	}
 	return fmt.Sprintf("%d of %d series%s", m.Odd, m.Of, loudest(m))
 }
 
 // beyond is where the series was found, and which limit that is beyond.
-func beyond(m *foreshock.Member, text func(float64) string) string {
+func beyond(m *foreshock.Member) string {
 	side := "below"
 	if m.Above {
 		side = "above"
 	}
-	return fmt.Sprintf("%s, %s its limit %s", text(m.Value), side, text(m.Limit))
+	return fmt.Sprintf("%s, %s its limit %s", quantity.Of(m.Series.Name(), m.Value), side, quantity.Of(m.Series.Name(), m.Limit))
 }
 
-func expectation(b foreshock.Band) string {
+func expectation(s *foreshock.Series, b foreshock.Band) string {
 	if !b.Known() {
 		return ""
 	}
-	return fmt.Sprintf(", expected %s to %s", text(b.Lower), text(b.Upper))
-}
-
-// text writes v as a person would: three significant digits, no exponent where there
-// is a reasonable way without.
-func text(v float64) string {
-	short := strconv.FormatFloat(v, 'g', 3, 64)
-	if a := math.Abs(v); a >= 1e-6 && a < 1e15 {
-		rounded, _ := strconv.ParseFloat(short, 64) // what FormatFloat wrote can be read
-		return strconv.FormatFloat(rounded, 'f', -1, 64)
-	}
-	return short
+	return fmt.Sprintf(", expected %s to %s", quantity.Of(s.Name(), b.Lower), quantity.Of(s.Name(), b.Upper))
 }
 
 // arrivalText is an ETA with its interval, where that is not the same to a reader.

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/quantity"
 )
 
 // saying is what to quote of m: the loudest series of a group, or itself.
@@ -38,5 +39,5 @@ func loudest(m *foreshock.Member) string {
 	if l.Series == nil {
 		return ""
 	}
-	return fmt.Sprintf(", most of all %s at %s%s", shorten(l.Series.String()), text(l.Value), expectation(l.Band))
+	return fmt.Sprintf(", most of all %s at %s%s", shorten(l.Series.String()), quantity.Of(l.Series.Name(), l.Value), expectation(l.Series, l.Band))
 }

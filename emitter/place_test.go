@@ -93,7 +93,7 @@ func TestThePlacesAlert(t *testing.T) {
 	for name, want := range map[string]string{
 		"description": `14:03:20 foreshock_group{instance="host-3", rule="cpu"}: 31 of 412 series, most of all node_load1{instance="host-3", job="node"} at 0.39, expected 0 to 0.02, score 2.5
 14:03:05 node_load1{instance="host-3", job="node"}: 0.35, expected 0 to 0.02, score 4
-14:03:25 node_memory_used_ratio{instance="host-3", job="node"}: 0.9, score 1.2`,
+14:03:25 node_memory_used_ratio{instance="host-3", job="node"}: 90 %, score 1.2`,
 		"value": "0.39", "expected": "0 to 0.02", "score": "2.5", "told": "host-3 cpu node at 0.39",
 	} {
 		if got.Get(name) != want {

@@ -87,7 +87,7 @@ func TestSummaries(t *testing.T) {
 		{
 			"no band",
 			foreshock.Incident{Members: []foreshock.Member{{Series: series("__name__", "queue_depth", "job", "mail"), Onset: at14(3), Value: 12345678, Band: foreshock.NoBand()}}},
-			"mail queue depth at 12.3 M since 14:03 UTC",
+			"mail queue depth at 12.3M since 14:03 UTC",
 		},
 		{
 			"a place",

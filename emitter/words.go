@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/quantity"
 )
 
 // maxWord is how many bytes of one name a summary has room for: it names at most two
@@ -58,9 +59,6 @@ func owned(place, joint string, s *foreshock.Series) string {
 // unitSuffixes end a metric's name by its unit, as Prometheus's naming has it.
 var unitSuffixes = []string{"_seconds", "_bytes", "_ratio", "_percent", "_celsius"}
 
-// statistics are what the detector makes of a histogram, in words.
-var statistics = map[string]string{"_mean": "mean ", "_p50": "median ", "_p99": "p99 "}
-
 // measure is the metric of a series in words, or the series where it has no name.
 func measure(s *foreshock.Series) string {
 	name := s.Name()
@@ -68,7 +66,7 @@ func measure(s *foreshock.Series) string {
 		return words(s.String(), 2*maxWord)
 	}
 	before := ""
-	for suffix, word := range statistics {
+	for suffix, word := range quantity.Statistics {
 		if bare, ok := strings.CutSuffix(name, suffix); ok && bare != "" {
 			name, before = bare, word
 			break
@@ -83,83 +81,11 @@ func measure(s *foreshock.Series) string {
 
 func isJoint(r rune) bool { return r == '_' || r == ':' }
 
-// quantity writes a value of a series as a person would say it, in the unit that the
-// metric's name tells. What counts is known by its rate.
-func quantity(s *foreshock.Series, v float64) string {
-	name := s.Name()
-	for suffix := range statistics {
-		name = strings.TrimSuffix(name, suffix)
-	}
-	name, counts := strings.CutSuffix(name, "_total")
-	switch {
-	case math.IsNaN(v) || math.IsInf(v, 0):
-		return text(v)
-	case strings.HasSuffix(name, "_timestamp_seconds"):
-		return text(v)
-	case strings.HasSuffix(name, "_seconds") && counts:
-		return text(v) // seconds a second: a share
-	case strings.HasSuffix(name, "_seconds"):
-		return span(v)
-	case strings.HasSuffix(name, "_bytes") && counts:
-		return scaled(v, 1024, binaryPrefixes, "B/s")
-	case strings.HasSuffix(name, "_bytes"):
-		return scaled(v, 1024, binaryPrefixes, "B")
-	case strings.HasSuffix(name, "_ratio"):
-		return text(100*v) + " %"
-	case strings.HasSuffix(name, "_percent"):
-		return text(v) + " %"
-	case strings.HasSuffix(name, "_celsius"):
-		return text(v) + " °C"
-	case counts:
-		return scaled(v, 1000, decimalPrefixes, "/s")
-	}
-	return scaled(v, 1000, decimalPrefixes, "")
-}
-
-var (
-	binaryPrefixes  = []string{"", "Ki", "Mi", "Gi", "Ti", "Pi"}
-	decimalPrefixes = []string{"", "k", "M", "G", "T", "P"}
-)
-
-// scaled writes v with the prefix that leaves at most four digits before the point.
-func scaled(v, step float64, prefixes []string, unit string) string {
-	k := 0
-	for ; math.Abs(v) >= 10*1000 && k < len(prefixes)-1; k++ {
-		v /= step
-	}
-	if step == 1024 && math.Abs(v) >= 1024 && k < len(prefixes)-1 {
-		v, k = v/step, k+1
-	}
-	suffix := prefixes[k] + unit
-	if suffix == "" || suffix == "/s" {
-		return text(v) + suffix
-	}
-	return text(v) + " " + suffix
-}
-
-// span writes so many seconds.
-func span(v float64) string {
-	switch a := math.Abs(v); {
-	case v == 0:
-		return "0 s"
-	case a < 1e-3:
-		return text(v*1e6) + " µs"
-	case a < 1:
-		return text(v*1e3) + " ms"
-	case a < 120:
-		return text(v) + " s"
-	case a < 2*3600:
-		return text(v/60) + " min"
-	case a < 2*86400:
-		return text(v/3600) + " h"
-	}
-	return text(v/86400) + " d"
-}
-
 // change says how far off a value is from what is normal for its series: as a multiple
 // where there is something to multiply.
 func change(s *foreshock.Series, v float64, b foreshock.Band) string {
-	at := quantity(s, v)
+	in := func(v float64) string { return quantity.Of(s.Name(), v) }
+	at := in(v)
 	if !b.Known() {
 		return "at " + at
 	}
@@ -168,7 +94,7 @@ func change(s *foreshock.Series, v float64, b foreshock.Band) string {
 	if times := v / normal; normal > 0 && v >= 0 && b.Upper-b.Lower <= 4*normal {
 		switch {
 		case v == 0:
-			return fmt.Sprintf("at %s, normally %s", at, quantity(s, normal))
+			return fmt.Sprintf("at %s, normally %s", at, in(normal))
 		case times >= 1000:
 			return fmt.Sprintf("over 1000× normal (%s)", at)
 		case times >= 9.5:
@@ -176,10 +102,10 @@ func change(s *foreshock.Series, v float64, b foreshock.Band) string {
 		case times >= 1.5:
 			return fmt.Sprintf("%s× normal (%s)", strconv.FormatFloat(math.Round(10*times)/10, 'f', -1, 64), at)
 		case times <= 2./3:
-			return fmt.Sprintf("at %s %% of normal (%s)", text(math.Max(math.Round(100*times), 1)), at)
+			return fmt.Sprintf("at %s %% of normal (%s)", quantity.Number(math.Max(math.Round(100*times), 1)), at)
 		}
 	}
-	return fmt.Sprintf("at %s, normally %s to %s", at, quantity(s, b.Lower), quantity(s, b.Upper))
+	return fmt.Sprintf("at %s, normally %s to %s", at, in(b.Lower), in(b.Upper))
 }
 
 // since says from when on, and until when where it is over, in UTC: with the day where
@@ -201,7 +127,7 @@ func ago(d time.Duration) string {
 	if d < 90*time.Minute {
 		return fmt.Sprintf("%.0f min", d.Minutes())
 	}
-	return text(math.Round(2*d.Hours())/2) + " h"
+	return quantity.Number(math.Round(2*d.Hours())/2) + " h"
 }
 
 // nouns are what the places of extent.PlaceLabels are called, with the word that puts

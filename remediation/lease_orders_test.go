@@ -30,15 +30,21 @@ func inNATS(address string) *LeaseConfig {
 	return &LeaseConfig{NATS: &c}
 }
 
-// replicas are two worlds in that mode, of which the first holds the lease.
+// replicas are two worlds in that mode with a lease in NATS, of which the first holds it.
 func replicas(t *testing.T, mode Mode) (holder, other *world) {
 	t.Helper()
 	address := freeAddress(t)
 	startNATS(t, address)
+	return sharing(t, inNATS(address), mode)
+}
+
+// sharing are two worlds that share a lease, of which the first holds it.
+func sharing(t *testing.T, lease *LeaseConfig, mode Mode) (holder, other *world) {
+	t.Helper()
 	holder, other = newWorld(t, mode), newWorld(t, mode)
-	leased(holder, inNATS(address))
+	leased(holder, lease)
 	holder.holds()
-	leased(other, inNATS(address))
+	leased(other, lease)
 	other.eventually("the other knows who holds it", func([]entry) bool { return other.lease.elsewhere() != "" })
 	return holder, other
 }
@@ -61,7 +67,16 @@ func (w *world) acts() {
 // A pause that a person gives any replica stops the one that acts at once, outlives it with
 // the lease, is known to one that was not there, and ends for all by one word.
 func TestPauseReachesAllReplicas(t *testing.T) {
-	holder, other := replicas(t, Auto)
+	pauseReachesAll(replicas(t, Auto))
+}
+
+// The same with the Lease of a real API server.
+func TestPauseReachesAllReplicasWithKubernetes(t *testing.T) {
+	pauseReachesAll(sharing(t, inKubernetes(t), Auto))
+}
+
+func pauseReachesAll(holder, other *world) {
+	t := holder.t
 	if err := other.Pause("jane", "a migration"); err != nil {
 		t.Fatal(err)
 	}

@@ -643,8 +643,9 @@ func TestKubernetesLease(t *testing.T) {
 	}
 }
 
-// Two processes, one lease, a real API server, its whole way to it encrypted.
-func TestTwoReplicasActOnceWithKubernetes(t *testing.T) {
+// inKubernetes is a lease in a real API server, the whole way to it encrypted.
+func inKubernetes(t *testing.T) *LeaseConfig {
+	t.Helper()
 	if *programs == "" {
 		t.Skip("needs a real API server: make e2e-k8s")
 	}
@@ -655,7 +656,12 @@ func TestTwoReplicasActOnceWithKubernetes(t *testing.T) {
 	}
 	c := DefaultKubernetesLeaseConfig()
 	c.Kubeconfig, c.Namespace = kubeconfig(t, cluster.URL, cluster.CA, bearer), "foreshock"
-	startPair(t, LeaseConfig{Kubernetes: &c}).failover()
+	return &LeaseConfig{Kubernetes: &c}
+}
+
+// Two processes, one lease, a real API server.
+func TestTwoReplicasActOnceWithKubernetes(t *testing.T) {
+	startPair(t, *inKubernetes(t)).failover()
 }
 
 // Where the store cannot be reached, plans wait while they are fresh, and then are refused.

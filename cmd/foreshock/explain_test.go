@@ -125,14 +125,3 @@ func TestTimesToExplain(t *testing.T) {
 		}
 	}
 }
-
-func TestFiguresAreShort(t *testing.T) {
-	for v, want := range map[float64]string{
-		0: "0", 0.5: "0.5", 0.123456: "0.1235", 1e-7: "1e-07", 9999: "9999", 12345: "12.35k", -12345: "-12.35k",
-		94_371_840: "94.37M", 999_999: "1M", 3e12: "3T", 1e19: "1e+19",
-	} {
-		if got := figure(v); got != want {
-			t.Errorf("%v: %s, want %s", v, got, want)
-		}
-	}
-}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/quantity"
 	"github.com/foreshock/foreshock/internal/record"
 )
 
@@ -38,12 +39,12 @@ func writeExplanation(w io.Writer, x *record.Explanation) {
 	case x.Metric.Get(model.MetricNameLabel) == foreshock.GroupName:
 		line("judged", clock(x.At, 0))
 	case x.Reason != foreshock.NoSample.String():
-		line("sample", clock(x.At, 0)+", "+observed(&x.Moment))
+		line("sample", clock(x.At, 0)+", "+observed(x.Series.Series, &x.Moment))
 	}
 	if known(x.Score) {
 		line("score", scored(&x.Moment))
 	}
-	if known(x.P) {
+	if known(x.P) && x.P <= 0.5 { // what every second sample reaches is not rare
 		line("rarity", fmt.Sprintf("one sample in %s scores as high", figure(1/float64(x.P))))
 	}
 	if by := channels(x.Channels); by != "" {
@@ -101,14 +102,14 @@ func verdictOn(x *record.Explanation) string {
 }
 
 // observed is what the value was and what it should have been.
-func observed(m *record.Moment) string {
+func observed(series string, m *record.Moment) string {
 	if !known(m.Value) {
 		return "no value to score"
 	}
 	if !known(m.Expected) {
-		return "value " + figure(float64(m.Value))
+		return "value " + quantity.Finely(series, float64(m.Value))
 	}
-	return fmt.Sprintf("value %s, expected %s", figure(float64(m.Value)), band(m.Band))
+	return fmt.Sprintf("value %s, expected %s", quantity.Finely(series, float64(m.Value)), band(series, m.Band))
 }
 
 // scored is how the score came about.
@@ -176,22 +177,22 @@ func writeAround(w io.Writer, x *record.Explanation) {
 		}
 		value, verdict := "–", m.Reason
 		if known(m.Value) {
-			value = figure(float64(m.Value))
+			value = quantity.Finely(x.Series.Series, float64(m.Value))
 		}
 		if verdict == foreshock.NothingNoted.String() {
 			verdict = "" // the usual before an anomaly
 		}
 		fmt.Fprintf(t, "%s %s\t%s\t%s\t%s\t%s\t%s\n", mark, foreshock.Time(int64(m.At)).Format("15:04:05"),
-			value, band(m.Band), exported(m.Score), by, verdict)
+			value, band(x.Series.Series, m.Band), exported(m.Score), by, verdict)
 	}
 	_ = t.Flush()
 }
 
-func band(b record.Band) string {
+func band(series string, b record.Band) string {
 	if !known(b.Expected) {
 		return "–"
 	}
-	return figure(float64(b.Lower)) + " to " + figure(float64(b.Upper))
+	return quantity.Finely(series, float64(b.Lower)) + " to " + quantity.Finely(series, float64(b.Upper))
 }
 
 // exported writes an exported score; one just below 1 does not look like 1, and one that
@@ -218,18 +219,5 @@ func clock(at, beside record.Instant) string {
 	return t.Format("2006-01-02 15:04:05 UTC")
 }
 
-// figure writes v with four digits, and from ten thousand on with a prefix.
-func figure(v float64) string {
-	abs := math.Abs(v)
-	if abs < 1e4 || abs >= 1e18 || math.IsNaN(abs) {
-		if abs != 0 && abs < 1e-3 {
-			return strconv.FormatFloat(v, 'g', 3, 64)
-		}
-		return strconv.FormatFloat(v, 'g', 4, 64)
-	}
-	prefix := 0
-	for ; math.Abs(v) >= 999.95; prefix++ {
-		v /= 1000
-	}
-	return strconv.FormatFloat(v, 'g', 4, 64) + " kMGTP"[prefix:prefix+1]
-}
+// figure writes a number that has no unit, as a score.
+func figure(v float64) string { return quantity.Finely("", v) }

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/quantity"
 	"github.com/foreshock/foreshock/internal/record"
 )
 
@@ -150,6 +151,7 @@ func writeMembers(b *bytes.Buffer, kind string, members []record.Member, count i
 // memberSays is what is odd about a member of an incident of that kind.
 func memberSays(kind string, m *record.Member) string {
 	var said string
+	in := func(n record.Number) string { return quantity.Finely(m.Series.Series, float64(n)) }
 	switch {
 	case kind == foreshock.Absence.String() && m.Silence != nil:
 		said = "is not heard any more"
@@ -161,18 +163,18 @@ func memberSays(kind string, m *record.Member) string {
 		if m.Above {
 			side = "above"
 		}
-		said = fmt.Sprintf("%s, %s its limit %s", figure(float64(m.Value)), side, figure(float64(m.Bound)))
+		said = fmt.Sprintf("%s, %s its limit %s", in(m.Value), side, in(m.Bound))
 	case m.Breach != nil:
-		said = fmt.Sprintf("%s, reaches %s", figure(float64(m.Value)), figure(float64(m.Limit)))
+		said = fmt.Sprintf("%s, reaches %s", in(m.Value), in(m.Limit))
 		if known(m.ETASeconds) {
 			said += " in " + time.Duration(float64(m.ETASeconds)*float64(time.Second)).Round(time.Minute).String()
 		}
 	case m.Company != nil:
-		said = fmt.Sprintf("%d of %d series are odd, most of all %s at %s", m.Company.Odd, m.Company.Of, printable(m.Company.Loudest.Series.Series), figure(float64(m.Company.Loudest.Value)))
+		said = fmt.Sprintf("%d of %d series are odd, most of all %s at %s", m.Company.Odd, m.Company.Of, printable(m.Company.Loudest.Series.Series), quantity.Finely(m.Company.Loudest.Series.Series, float64(m.Company.Loudest.Value)))
 	case known(m.Expected):
-		said = fmt.Sprintf("%s, expected %s", figure(float64(m.Value)), band(m.Band))
+		said = fmt.Sprintf("%s, expected %s", in(m.Value), band(m.Series.Series, m.Band))
 	default:
-		said = figure(float64(m.Value))
+		said = in(m.Value)
 	}
 	if m.Channel != "" && m.Crossing == nil && m.Breach == nil {
 		said += fmt.Sprintf(" (score %s, %s)", figure(float64(m.Peak)), m.Channel)

@@ -250,8 +250,8 @@ func TestAspectOf(t *testing.T) {
 }
 
 func TestRatio(t *testing.T) {
-	got := []string{ratio(2, 8), ratio(8, 2), ratio(0, 3), ratio(5, 5.1), ratio(-1, 4)}
-	want := []string{"4× usual (8, usually 2)", "75 % below usual (2, usually 8)", "(3, usually 0)", "(5.1, usually 5)", "(4, usually -1)"}
+	got := []string{ratio("x", 2, 8), ratio("x", 8, 2), ratio("x", 0, 3), ratio("x", 5, 5.1), ratio("x", -1, 4), ratio(`x_bytes{a="1"}`, 1<<20, 1<<21)}
+	want := []string{"4× usual (8, usually 2)", "75 % below usual (2, usually 8)", "(3, usually 0)", "(5.1, usually 5)", "(4, usually -1)", "2× usual (2 MiB, usually 1 MiB)"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q", got)
 	}

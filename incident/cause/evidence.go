@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/foreshock/foreshock/internal/quantity"
 )
 
 // mostEvidence is how many reasons are told of one cause.
@@ -81,7 +83,7 @@ func (g *graph) evidence(q *Question, places []place, i int) []Evidence {
 			e.Text = r.words(q, g, places)
 		} else {
 			e.Series, e.Before, e.After = r.told.series, r.told.before, r.told.after
-			e.Text = fmt.Sprintf("%s, %s", ratio(r.told.before, r.told.after), since(q.Onset, r.told.at))
+			e.Text = fmt.Sprintf("%s, %s", ratio(r.told.series, r.told.before, r.told.after), since(q.Onset, r.told.at))
 			if r.aspect != Unknown {
 				e.Text = fmt.Sprintf("%s %s", r.aspect, e.Text)
 			}
@@ -126,21 +128,19 @@ func (g *graph) suffering(places []place, i int) (n int) {
 	return n
 }
 
-// ratio tells how a value changed: "4.2× usual (0.31, was 0.074)".
-func ratio(before, after float64) string {
-	numbers := fmt.Sprintf("(%s, usually %s)", short(after), short(before))
+// ratio tells how a value of the series changed: "4.2× usual (310 ms, usually 74 ms)".
+func ratio(series string, before, after float64) string {
+	numbers := fmt.Sprintf("(%s, usually %s)", quantity.Of(series, after), quantity.Of(series, before))
 	switch x := after / before; {
 	case before == 0 || math.IsNaN(x) || math.IsInf(x, 0) || x < 0:
 		return numbers
 	case x >= 1.1:
-		return short(x) + "× usual " + numbers
+		return quantity.Number(x) + "× usual " + numbers
 	case x <= .9:
 		return strconv.FormatFloat(100*(1-x), 'f', 0, 64) + " % below usual " + numbers
 	}
 	return numbers
 }
-
-func short(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
 
 // since tells when t was, seen from the onset.
 func since(onset, t int64) string {

@@ -3,7 +3,6 @@ package backtest
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -11,6 +10,7 @@ import (
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/internal/history"
 	"github.com/foreshock/foreshock/internal/plot"
+	"github.com/foreshock/foreshock/internal/quantity"
 )
 
 // A page draws so many incidents, those with alerts first, and so many series of each. The
@@ -110,7 +110,7 @@ func (r *Report) section(in *foreshock.Incident) plot.Section {
 			ended = clock(m.EndedAt)
 		}
 		s.Table.Rows = append(s.Table.Rows, []string{
-			title(m.Series), m.Rule, clock(m.Onset), ended, number(m.Peak), number(m.Value), band(m.Band), m.Channel,
+			title(m.Series), m.Rule, clock(m.Onset), ended, quantity.Number(m.Peak), quantity.Of(m.Series.Name(), m.Value), band(m.Series, m.Band), m.Channel,
 		})
 	}
 	if more := len(in.Members) + in.Dropped - len(s.Table.Rows); more > 0 {
@@ -153,13 +153,11 @@ func lasted(from, to int64) string {
 	return "for " + (time.Duration(to-from) * time.Millisecond).Round(time.Second).String()
 }
 
-func number(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
-
-func band(b foreshock.Band) string {
+func band(s *foreshock.Series, b foreshock.Band) string {
 	if !b.Known() {
 		return "–"
 	}
-	return number(b.Lower) + " … " + number(b.Upper)
+	return quantity.Of(s.Name(), b.Lower) + " … " + quantity.Of(s.Name(), b.Upper)
 }
 
 // lines tell of an alert and what would have been done.

@@ -36,6 +36,7 @@ func warm(t *testing.T) (*app, *stack.Stack) {
 // TestSilenceIsADismissal: whoever silences an alert in Alertmanager says that it is none,
 // unless they did so before it was raised.
 func TestSilenceIsADismissal(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	a, s := warm(t)
 	silence := func(by, matcher string) {
 		now := time.Now()
@@ -84,6 +85,7 @@ func TestSilenceIsADismissal(t *testing.T) {
 // TestFalseAlarm: a real fault raises an incident; somebody looks at it from the terminal
 // and dismisses it. Its alert is gone from Alertmanager although the fault goes on.
 func TestFalseAlarm(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	a, s := warm(t)
 	write(t, s, "client.yml", "authorization: {credentials_file: webhook.token}\n")
 	ask := func(args ...string) (string, error) {

@@ -34,6 +34,7 @@ remote_write:
 func TestWholeWay(t *testing.T) {
 	for message, helps := range map[string]bool{"prometheus.WriteRequest": true, "io.prometheus.write.v2.Request": false} {
 		t.Run(message, func(t *testing.T) {
+			t.Parallel() // it waits most of the time
 			a := newApp(t)
 			a.latency.Store(20)
 			s := start(t, "testdata/stack")

@@ -291,10 +291,13 @@ func TestAlertsOutliveEverything(t *testing.T) {
 	for n := range 510 {
 		send(t, s, n)
 	}
-	var began string
+	var began time.Time
 	eventually(t, 10*time.Second, "the incident", func() bool {
 		var answer struct {
-			Data []struct{ State, StartsAt string }
+			Data []struct {
+				State    string
+				StartsAt time.Time
+			}
 		}
 		getJSON(t, s.URL(9797, "/api/v1/incidents"), &answer)
 		for _, i := range answer.Data {
@@ -302,7 +305,7 @@ func TestAlertsOutliveEverything(t *testing.T) {
 				began = i.StartsAt
 			}
 		}
-		return began != ""
+		return !began.IsZero()
 	})
 	failed := func() bool { return metric(t, s, 9797, "prometheus_notifications_errors_total", nil) > 0 }
 	for n := range 5 {
@@ -326,7 +329,7 @@ func TestAlertsOutliveEverything(t *testing.T) {
 	am := must[*stack.Process](t)(s.Alertmanager(t.Context()))
 	eventually(t, 10*time.Second, "the alert", func() bool { return len(alerts()) > 0 })
 	before := alerts()
-	if since, err := time.Parse(time.RFC3339, fmt.Sprint(before[0]["startsAt"])); err != nil || since.Format(time.RFC3339Nano) != began {
+	if since, err := time.Parse(time.RFC3339, fmt.Sprint(before[0]["startsAt"])); err != nil || !since.Equal(began) {
 		t.Errorf("the alert began at %v, the incident at %s", before[0]["startsAt"], began)
 	}
 

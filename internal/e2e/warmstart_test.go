@@ -16,6 +16,7 @@ import (
 // was, and then sees the one that comes in the first seconds. The other begins cold and
 // sees nothing.
 func TestWarmStart(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	a, other := newApp(t), newApp(t)
 	a.latency.Store(20)
 	other.latency.Store(20)

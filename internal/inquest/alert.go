@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/internal/quantity"
 )
 
 // What people are told of an incident, the alert, says when the fault began and which
@@ -68,8 +69,9 @@ func words(w foreshock.Witness) *foreshock.Clue {
 	if math.IsNaN(w.Value) || !w.Band.Known() {
 		return nil
 	}
+	in := func(v float64) string { return quantity.Of(w.Series.Name(), v) }
 	return &foreshock.Clue{
-		Text:   fmt.Sprintf("%.3g where %.3g to %.3g was expected, at its worst", w.Value, w.Band.Lower, w.Band.Upper),
+		Text:   fmt.Sprintf("%s where %s to %s was expected, at its worst", in(w.Value), in(w.Band.Lower), in(w.Band.Upper)),
 		Series: cut(w.Series.String()), Before: w.Band.Expected, After: w.Value,
 	}
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,13 +21,14 @@ func TestOutlooksAreTheLatest(t *testing.T) {
 	at := func(t int64, x *foreshock.Series, eta time.Duration) foreshock.Forecast {
 		return foreshock.Forecast{Series: x, Rule: "full", T: t, Arrival: foreshock.Arrival{ETA: eta}}
 	}
-	var o outlooks
+	var a App
+	o := &a.outlooks
 	if len(o.list()) != 0 {
 		t.Error("something of nothing")
 	}
-	a, b := disk("a"), disk("b")
-	o.observe(&foreshock.Findings{Now: 1000, Forecasts: []foreshock.Forecast{at(1000, a, time.Hour), at(1000, b, time.Hour)}})
-	o.observe(&foreshock.Findings{Now: 2000, Forecasts: []foreshock.Forecast{at(2000, a, time.Minute)}})
+	first, second := disk("a"), disk("b")
+	a.foresee(&foreshock.Findings{Now: 1000, Forecasts: []foreshock.Forecast{at(1000, first, time.Hour), at(1000, second, time.Hour)}})
+	a.foresee(&foreshock.Findings{Now: 2000, Forecasts: []foreshock.Forecast{at(2000, first, time.Minute)}})
 	shown := map[string]time.Duration{}
 	for _, f := range o.list() {
 		shown[f.Series.Labels.Get("device")] = f.ETA
@@ -34,13 +36,29 @@ func TestOutlooksAreTheLatest(t *testing.T) {
 	if len(shown) != 2 || shown["a"] != time.Minute || shown["b"] != time.Hour {
 		t.Errorf("%v", shown)
 	}
-	o.observe(&foreshock.Findings{Now: 3000, Gone: []*foreshock.Series{disk("b")}})
-	if all := o.list(); len(all) != 1 || !all[0].Series.Equal(a) {
+	a.foresee(&foreshock.Findings{Now: 3000, Gone: []*foreshock.Series{disk("b")}})
+	if all := o.list(); len(all) != 1 || !all[0].Series.Equal(first) {
 		t.Errorf("after the end of b: %v", all)
 	}
-	o.observe(&foreshock.Findings{Now: 2000 + soonAccepted + 1, Forecasts: []foreshock.Forecast{at(9_000_000, b, time.Hour)}})
-	if all := o.list(); len(all) != 1 || !all[0].Series.Equal(b) {
+	a.foresee(&foreshock.Findings{Now: 2000 + soonAccepted + 1, Forecasts: []foreshock.Forecast{at(2000+soonAccepted+1, second, time.Hour)}})
+	if all := o.list(); len(all) != 1 || !all[0].Series.Equal(second) {
 		t.Errorf("an hour later: %v", all)
+	}
+}
+
+// What is kept is bounded, and what nobody says again makes room.
+func TestWhatIsForeseenIsBounded(t *testing.T) {
+	var f foreseen[foreshock.Scaling]
+	for i := range mostForeseen + 10 {
+		f.keep("r", named("x", strconv.Itoa(i)), int64(i), foreshock.Scaling{})
+	}
+	if n := len(f.list()); n != mostForeseen {
+		t.Errorf("%d are kept", n)
+	}
+	f.forget(2*soonAccepted, nil)
+	f.keep("r", named("x", "new"), 2*soonAccepted, foreshock.Scaling{Value: 7})
+	if s, known := f.of("r", named("x", "new").String()); !known || s.Value != 7 || len(f.list()) != 1 {
+		t.Errorf("%v, %v; %d are kept an hour later", s, known, len(f.list()))
 	}
 }
 
