@@ -153,7 +153,7 @@ storm-real: build $(PROGRAMS) ## 100 storms with three real Alertmanagers, the r
 
 .PHONY: docs
 docs: ## regenerate the reference pages that tests hold against the code
-	go test ./config ./cmd/foreshock ./internal/ruletest ./rules/mixin ./console -run Docs -update
+	go test ./config ./cmd/foreshock ./internal/ruletest ./rules/mixin ./app -run Docs -update
 	go -C examples/grafana/generate run . ..
 
 .PHONY: screenshots

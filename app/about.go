@@ -16,6 +16,7 @@ import (
 
 	"github.com/foreshock/foreshock/config"
 	"github.com/foreshock/foreshock/console"
+	"github.com/foreshock/foreshock/internal/grafana"
 	"github.com/foreshock/foreshock/internal/record"
 )
 
@@ -29,8 +30,14 @@ func (a *App) aboutThis() (console.About, error) {
 	return console.About{
 		Version: version.Version, Revision: version.Revision, Go: version.GoVersion,
 		StartedAt: record.Instant(a.startedAt.UnixMilli()), Config: text,
-		Alertmanagers: alertmanagers(&c.Alerting), WindowSeconds: time.Duration(c.Detector.Window).Seconds(),
+		WindowSeconds: time.Duration(c.Detector.Window).Seconds(),
 	}, nil
+}
+
+// elsewhere is where else the console can send people.
+func (a *App) elsewhere() console.Elsewhere {
+	c := a.inUse.Load()
+	return console.Elsewhere{Alertmanagers: alertmanagers(&c.Alerting), Grafana: grafana.At(c.Global.GrafanaURL)}
 }
 
 // alertmanagers are the addresses that are written down. Those that are discovered have none

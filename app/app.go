@@ -260,6 +260,7 @@ func (a *App) emitterOptions(cfg *config.Config) emitter.Options {
 		Alerting:       cfg.Alerting,
 		ExternalLabels: cfg.Global.ExternalLabels,
 		ExternalURL:    cfg.Global.ExternalURL,
+		GrafanaURL:     cfg.Global.GrafanaURL,
 		Rules:          cfg.Rules,
 		Recall:         time.Duration(cfg.Detector.Window),
 		Blindness:      a.sight.blindness,

@@ -180,3 +180,29 @@ func (a *App) near(ctx context.Context, rule string) ([]console.Noted, bool, err
 	}
 	return noted, true, err
 }
+
+// often shows the console how often the rules that share the budget of a watch rule would have
+// alerted of late.
+func (a *App) often(rule string) console.Often {
+	set := a.inUse.Load().Rules
+	budget := func(w *rules.Watch) string {
+		if w.Scope == nil {
+			return rules.FleetScope
+		}
+		return w.Scope.Name
+	}
+	i := slices.IndexFunc(set.Watches, func(w *rules.Watch) bool { return w.Name == rule })
+	if i < 0 {
+		return console.Often{}
+	}
+	shown := console.Often{Budget: budget(set.Watches[i])}
+	for _, w := range set.Watches {
+		if budget(w) == shown.Budget {
+			shown.Rules++
+		}
+	}
+	if o, known := a.detector.Often(shown.Budget); known {
+		shown.Weeks, shown.PerWeek = o.Weeks(), o.PerWeek
+	}
+	return shown
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/console"
 	"github.com/foreshock/foreshock/detector"
+	"github.com/foreshock/foreshock/internal/api"
 	"github.com/foreshock/foreshock/internal/gate"
 	"github.com/foreshock/foreshock/internal/record"
 	"github.com/foreshock/foreshock/query"
@@ -61,28 +62,41 @@ func (a *App) newServer() *http.Server {
 	return s
 }
 
-func (a *App) routes() http.Handler {
-	mux := http.NewServeMux()
+// operations are what is answered beside the API of the rooms.
+var operations = []api.Operation{
+	{Pattern: "POST /api/v1/write", Summary: "Take samples by Prometheus's remote write, 1.0 or 2.0.", BodyType: "application/x-protobuf"},
+	{Pattern: "POST /api/v1/push", Summary: "The same, where Mimir has it.", BodyType: "application/x-protobuf"},
+	{Pattern: "GET /metrics", Summary: "Metrics of Foreshock itself.", Type: "text/plain"},
+	{Pattern: "GET /metrics/anomalies", Summary: "What was emitted last: scores, bands, forecasts, incidents.", Type: "text/plain"},
+	{Pattern: "GET /-/healthy", Summary: "Whether the process lives.", Type: "text/plain"},
+	{Pattern: "GET /-/ready", Summary: "Whether it takes samples.", Type: "text/plain"},
+	{Pattern: "POST /-/reload", Summary: "Read the configuration again, with --web.enable-lifecycle.", Type: "text/plain"},
+	{Pattern: "PUT /-/reload", Summary: "The same.", Type: "text/plain"},
+}
+
+// routes are all that is served.
+func (a *App) routes() *api.Mux {
+	mux := new(api.Mux)
 	for _, path := range []string{"/api/v1/write", "/api/v1/push"} {
 		mux.Handle(path, a.whenReady(a.receiver))
 	}
 	mux.Handle("/api/v1/alertmanager/webhook", a.whenReady(a.remediation.Webhook()))
-	api := a.remediation.API()
-	mux.Handle("/api/v1/remediations", api)
-	mux.Handle("/api/v1/remediations/", api)
+	plans := a.remediation.API()
+	mux.Handle("/api/v1/remediations", plans)
+	mux.Handle("/api/v1/remediations/", plans)
 
 	prometheus := a.query.API()
-	for _, path := range query.Paths() {
-		mux.Handle(path, prometheus)
+	for _, pattern := range prometheus.Patterns() {
+		mux.Handle(pattern, prometheus)
 	}
 
 	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(a.registry,
 		promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: maxScrapes})))
 	mux.Handle("GET /metrics/anomalies", a.emitter.Anomalies())
 
-	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("GET /-/healthy", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "Foreshock is healthy.")
-	})
+	}))
 	mux.Handle("GET /-/ready", a.whenReady(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if why := a.keeper.degraded(); why != "" {
 			fmt.Fprintf(w, "Foreshock is ready, but degraded: %s.\n", why)
@@ -95,9 +109,9 @@ func (a *App) routes() http.Handler {
 	mux.Handle("PUT /-/reload", reload)
 
 	if a.opts.EnablePprof {
-		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.Handle("GET /debug/pprof/", http.HandlerFunc(pprof.Index))
+		mux.Handle("GET /debug/pprof/profile", http.HandlerFunc(pprof.Profile))
+		mux.Handle("GET /debug/pprof/trace", http.HandlerFunc(pprof.Trace))
 	}
 
 	mux.Handle("/", console.New(console.Options{
@@ -110,7 +124,9 @@ func (a *App) routes() http.Handler {
 		Forecasts: a.outlooks.list,
 		Rules:     a.ruleBook,
 		Near:      a.near,
+		Often:     a.often,
 		About:     a.aboutThis,
+		Elsewhere: a.elsewhere,
 		Events:    a.events,
 		Dismiss:   a.incidents.dismiss,
 		Guard:     a.remediation.Guard,

@@ -75,6 +75,11 @@ type Global struct {
 	// ExternalURL is where people reach the console, for links in alerts, such as
 	// https://foreshock.example.com/. Without it alerts carry no link.
 	ExternalURL string `yaml:"external_url,omitempty"`
+
+	// GrafanaURL is where people reach the Grafana that has the dashboards of
+	// examples/grafana, such as https://grafana.example.com/: the console and alerts
+	// link to them. Without it nothing does.
+	GrafanaURL string `yaml:"grafana_url,omitempty"`
 }
 
 // Default is the configuration where there is no file: everything received is

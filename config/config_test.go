@@ -73,6 +73,7 @@ const full = `
 global:
   external_labels: {cluster: eu-1}
   external_url: https://foreshock.example.com/
+  grafana_url: https://grafana.example.com/?orgId=2
 presets: [node]
 rule_files: ["rules/*.yml"]
 detector: {max_series: 1000, window: 2h}

@@ -96,13 +96,19 @@ func (j *judge) global(g *Global) {
 			j.Reject("global.external_labels", "%q is not a label name", l.Name)
 		}
 	})
-	if g.ExternalURL == "" {
+	j.address("global.external_url", g.ExternalURL)
+	j.address("global.grafana_url", g.GrafanaURL)
+}
+
+// address rejects what people cannot be sent to. What is wrong with it is not repeated: it
+// may hold a password.
+func (j *judge) address(path, text string) {
+	if text == "" {
 		return
 	}
-	// What is wrong with it is not repeated: it may hold a password.
-	u, err := url.Parse(g.ExternalURL)
+	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || (u.Scheme != "http" && u.Scheme != "https") {
-		j.Reject("global.external_url", "must be http:// or https:// and a host, without a user")
+		j.Reject(path, "must be http:// or https:// and a host, without a user")
 	}
 }
 

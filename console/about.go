@@ -10,8 +10,6 @@ type About struct {
 	StartedAt record.Instant `json:"startedAt"`
 	// Config is the configuration as it is in use, in YAML, without its secrets.
 	Config string `json:"config"`
-	// Alertmanagers are where those are that are named there.
-	Alertmanagers []string `json:"alertmanagers"`
 	// Window is for how long samples are kept.
 	WindowSeconds float64 `json:"windowSeconds"`
 }

@@ -51,8 +51,13 @@ type Options struct {
 	// the named watch rule selects, in no order, and whether there is such a rule. Nil knows
 	// none.
 	Near func(ctx context.Context, rule string) ([]Noted, bool, error)
+	// Often is how often the named watch rule, and those that share its budget, would have
+	// alerted of late. Nil knows of none.
+	Often func(rule string) Often
 	// About is what runs here and by which configuration. Nil does not say.
 	About func() (About, error)
+	// Elsewhere is where else incidents are to be seen. Nil knows nowhere.
+	Elsewhere func() Elsewhere
 	// Events tell pages when to look again; nil has them ask every few seconds.
 	Events *Events
 	// Dismiss marks the incident with that ID as a false alarm, or returns an error that is a
@@ -153,28 +158,27 @@ var assets embed.FS
 
 type console struct{ Options }
 
-// New returns the handler of /, /assets/… and /api/v1/{status,incidents,windows,curve,explain},
-// and of /api/v1/{forecasts,rules,about,events} where Options have them. It answers 405 to anything but GET and HEAD, and POST of a dismissal.
-func New(o Options) http.Handler {
+// New returns the handler of /, its files and Operations, as far as Options have what those take.
+func New(o Options) *api.Mux {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &console{o}
-	mux := http.NewServeMux()
+	mux := new(api.Mux)
 	for path, file := range allAssets() {
 		mux.Handle("GET "+path, file)
 	}
 	mux.Handle("GET /{$}", newAsset("index.html"))
-	for _, op := range operations {
+	for _, op := range questions {
 		if op.there == nil || op.there(&o) {
-			mux.Handle("GET "+op.path, c.answer(func(r *http.Request) (any, error) { return op.run(c, r) }))
+			mux.Handle(op.Pattern, c.answer(func(r *http.Request) (any, error) { return op.run(c, r) }))
 		}
 	}
 	if o.Guard != nil {
-		mux.Handle("POST /api/v1/incidents/{id}/dismiss", o.Guard(http.HandlerFunc(c.dismiss)))
+		mux.Handle(dismissal.Pattern, o.Guard(http.HandlerFunc(c.dismiss)))
 	}
 	if o.Events != nil {
-		mux.Handle("GET /api/v1/events", o.Events)
+		mux.Handle(events.Pattern, o.Events)
 	}
 	return mux
 }

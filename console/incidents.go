@@ -146,7 +146,9 @@ func (c *console) incident(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return record.NewIncident(in, maxShown), nil
+	shown := record.NewIncident(in, maxShown)
+	shown.Links = c.links(&in)
+	return shown, nil
 }
 
 // find is the incident with that ID, or the only one whose ID begins so.
@@ -189,14 +191,14 @@ func (c *console) timeline(r *http.Request) (any, error) {
 		ID: in.ID, From: record.Instant(from), To: record.Instant(to), Series: make([]record.Curve, len(members)),
 		Unlisted: len(in.Members) + in.Dropped - len(members),
 	}
-	named := record.NewIncident(in, len(members))
+	named, grafana := record.NewIncident(in, len(members)), c.elsewhere().Grafana
 	for i := range members {
 		m := &members[i]
 		points, err := c.Curve(ctx, m.Series, []int64{m.Onset, cmp.Or(m.EndedAt, to)}, from, to)
 		if err != nil {
 			return nil, err
 		}
-		answer.Series[i] = record.Curve{Member: named.Members[i], Points: newPoints(points, members[i].Onset)}
+		answer.Series[i] = record.Curve{Member: named.Members[i], Grafana: grafana.Series(&in, m), Points: newPoints(points, members[i].Onset)}
 	}
 	return answer, nil
 }

@@ -1,62 +1,110 @@
 package console
 
 import (
+	"math"
 	"net/http"
 
+	"github.com/foreshock/foreshock/internal/api"
 	"github.com/foreshock/foreshock/internal/record"
 )
 
-// operation is one question that the API answers. docs/openapi.json is made from them.
+// operation is one question that the API answers.
 type operation struct {
-	path, summary string
-	query         []parameter
-	answer        any // a zero value of what is answered as data
-	run           func(*console, *http.Request) (any, error)
-	there         func(*Options) bool // whether it is; nil is always
+	api.Operation
+	run   func(*console, *http.Request) (any, error)
+	there func(*Options) bool // whether it is; nil is always
 }
 
-// parameter is one of an operation's query.
-type parameter struct{ name, about string }
-
 var (
-	limited = parameter{"limit", "how many at most"}
-	single  = parameter{"series", "a selector of one series"}
-	atTime  = parameter{"at", "RFC 3339 or seconds since 1970; the newest sample where left out"}
-	matched = parameter{"match[]", "a selector of series; up to three of them are alternatives"}
+	single  = api.Parameter{Name: "series", About: "a selector of one series"}
+	atTime  = api.Parameter{Name: "at", About: "RFC 3339 or seconds since 1970; the newest sample where left out"}
+	matched = api.Parameter{Name: "match[]", About: "a selector of series; up to three of them are alternatives", Many: true}
 )
 
-// operations are all questions. What changes something is not among them: see dismiss.
-var operations = []operation{
-	{path: "/api/v1/status", summary: "Where the detector stands.", answer: Status{}, run: (*console).status},
+// limited is how many of something are answered.
+func limited(usual, most int) api.Parameter {
+	return api.Parameter{Name: "limit", About: "how many at most", Number: api.Count(usual, 1, most)}
+}
+
+// questions are all that change nothing.
+var questions = []operation{
 	{
-		path: "/api/v1/incidents", summary: "Incidents, newest first.", answer: []listed{}, run: (*console).incidents,
-		query: []parameter{
-			{"state", "open, pending, firing, resolved or dismissed; may be repeated"},
-			{"since", "a time by which it was not over"},
-			matched, limited,
-			{"after", "the ID of the last incident of the page before"},
-			{"members", "how many members of each"},
-			{"recent", "if present, how the lead went of late"},
+		Operation: api.Operation{Pattern: "GET /api/v1/status", Summary: "Where the detector stands.", Answer: Status{}},
+		run:       (*console).status,
+	},
+	{
+		Operation: api.Operation{
+			Pattern: "GET /api/v1/incidents", Summary: "Incidents, newest first, by pages.", Answer: []listed{},
+			Query: []api.Parameter{
+				{Name: "state", About: "open, pending, firing, resolved or dismissed", Many: true},
+				{Name: "since", About: "a time by which it was not over"},
+				matched, limited(defaultIncidents, maxIncidents),
+				{Name: "after", About: "the ID of the last incident of the page before"},
+				{Name: "members", About: "how many members of each", Number: api.Count(maxMembers, 0, maxMembers)},
+				{Name: "recent", About: "if present, how the lead went of late"},
+			},
 		},
+		run: (*console).incidents,
 	},
-	{path: "/api/v1/incidents/{id}", summary: "One incident, by its ID or an unmistakable beginning of it.", answer: record.Incident{}, run: (*console).incident},
-	{path: "/api/v1/incidents/{id}/timeline", summary: "How the series of an incident went.", answer: record.Timeline{}, run: (*console).timeline},
 	{
-		path: "/api/v1/windows", summary: "Series and their newest samples.", answer: []seriesJSON{}, run: (*console).series,
-		query: []parameter{matched, limited, {"samples", "how many samples of each"}},
+		Operation: api.Operation{Pattern: "GET /api/v1/incidents/{id}", Summary: "One incident, by its ID or an unmistakable beginning of it, with up to 10 000 members.", Answer: record.Incident{}},
+		run:       (*console).incident,
 	},
-	{path: "/api/v1/curve", summary: "How one series went, what is foreseen and learned of it.", answer: course{}, run: (*console).curve, query: []parameter{single, atTime}},
-	{path: "/api/v1/explain", summary: "Why a series did or did not alert.", answer: record.Explanation{}, run: (*console).explain, query: []parameter{single, atTime}},
 	{
-		path: "/api/v1/forecasts", summary: "Crossings that are foreseen, the soonest first.", answer: []foreseen{}, run: (*console).forecasts,
-		query: []parameter{limited}, there: func(o *Options) bool { return o.Forecasts != nil },
+		Operation: api.Operation{Pattern: "GET /api/v1/incidents/{id}/timeline", Summary: "How the first 24 series of an incident went, with up to 1000 points of each.", Answer: record.Timeline{}},
+		run:       (*console).timeline,
 	},
-	{path: "/api/v1/rules", summary: "Every rule and what became of it.", answer: []Rule{}, run: (*console).rules, there: func(o *Options) bool { return o.Rules != nil }},
 	{
-		path: "/api/v1/rules/{name}/whatif", summary: "What a watch rule would have raised at another sensitivity or budget.", answer: whatIfJSON{}, run: (*console).whatIf,
-		query: []parameter{{"factor", "times the sensitivity, from 0.01 to 2; or"}, {"budget", "alerts a week"}}, there: func(o *Options) bool { return o.Near != nil },
+		Operation: api.Operation{
+			Pattern: "GET /api/v1/windows", Summary: "Series and their newest samples.", Answer: []seriesJSON{},
+			Query: []api.Parameter{matched, limited(defaultSeries, maxSeries), {Name: "samples", About: "how many samples of each", Number: api.Count(maxSamples, 0, maxSamples)}},
+		},
+		run: (*console).series,
 	},
-	{path: "/api/v1/about", summary: "What runs here, and by which configuration.", answer: About{}, run: (*console).about, there: func(o *Options) bool { return o.About != nil }},
+	{
+		Operation: api.Operation{Pattern: "GET /api/v1/curve", Summary: "How one series went, what is foreseen and learned of it.", Answer: course{}, Query: []api.Parameter{single, atTime}},
+		run:       (*console).curve,
+	},
+	{
+		Operation: api.Operation{Pattern: "GET /api/v1/explain", Summary: "Why a series did or did not alert.", Answer: record.Explanation{}, Query: []api.Parameter{single, atTime}},
+		run:       (*console).explain,
+	},
+	{
+		Operation: api.Operation{Pattern: "GET /api/v1/forecasts", Summary: "Crossings that are foreseen, the soonest first.", Answer: []foreseen{}, Query: []api.Parameter{limited(defaultForecasts, maxForecasts)}},
+		run:       (*console).forecasts, there: func(o *Options) bool { return o.Forecasts != nil },
+	},
+	{
+		Operation: api.Operation{Pattern: "GET /api/v1/rules", Summary: "Every rule and what became of it.", Answer: []Rule{}},
+		run:       (*console).rules, there: func(o *Options) bool { return o.Rules != nil },
+	},
+	{
+		Operation: api.Operation{
+			Pattern: "GET /api/v1/rules/{name}/whatif", Summary: "What a watch rule would have raised at another sensitivity or budget, one of which is to be given. Of samples notes are kept that tell up to twice the sensitivity; what keeps its budget tells the rest.", Answer: whatIfJSON{},
+			Query: []api.Parameter{
+				{Name: "factor", About: "times the sensitivity", Number: &api.Range{Least: leastFactor, Most: mostFactor, Usual: math.NaN()}},
+				{Name: "budget", About: "alerts a week", Number: &api.Range{Most: mostBudget, Usual: math.NaN()}},
+			},
+		},
+		run: (*console).whatIf, there: func(o *Options) bool { return o.Near != nil },
+	},
+	{
+		Operation: api.Operation{Pattern: "GET /api/v1/about", Summary: "What runs here, and by which configuration.", Answer: About{}},
+		run:       (*console).about, there: func(o *Options) bool { return o.About != nil },
+	},
+}
+
+var (
+	dismissal = api.Operation{Pattern: "POST /api/v1/incidents/{id}/dismiss", Summary: "Say that an incident was a false alarm.", Body: verdict{}, Token: true, Answer: record.Incident{}}
+	events    = api.Operation{Pattern: "GET /api/v1/events", Summary: "When to look again, as server-sent events: status, incidents, remediations. The stream does not end.", Type: "text/event-stream"}
+)
+
+// Operations are all that a console with all Options answers beside its pages.
+func Operations() []api.Operation {
+	all := []api.Operation{dismissal, events}
+	for _, op := range questions {
+		all = append(all, op.Operation)
+	}
+	return all
 }
 
 func (c *console) about(*http.Request) (any, error) { return c.About() }

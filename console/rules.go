@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"sort"
 	"strconv"
 	"time"
 
@@ -52,14 +53,34 @@ type Noted struct {
 	Vetoed bool    // whatever its score, the rule does not want it
 }
 
+// Often is how often the rules of one budget would have alerted of late.
+type Often struct {
+	Budget string  // what it is of: fleet, or a group or a rule
+	Rules  int     // watch rules that share it
+	Weeks  float64 // of time heard, of which the past counts less
+	// PerWeek is how many alerts a week it would have been at so many times the
+	// sensitivity of all of them; NaN is not known.
+	PerWeek func(factor float64) float64
+}
+
 // whatIfJSON is what a watch rule would have raised, had it been another.
 type whatIfJSON struct {
 	Since  record.Instant `json:"since"`  // the oldest note; from then on is counted
 	Factor record.Number  `json:"factor"` // times the sensitivity
 	Now    int            `json:"now"`    // alerts as it is, by the same count
-	Then   int            `json:"then"`   // alerts as it would be
+	Then   *int           `json:"then"`   // alerts as it would be; null beyond what notes tell
 	Alerts []whatIfAlert  `json:"alerts"` // of Then, the newest first
 	Series int            `json:"series"` // with notes
+	Budget *oftenJSON     `json:"budget"` // of the rules that share one; null where nothing is known
+}
+
+// oftenJSON is how often the rules of one budget alert, and would at that factor.
+type oftenJSON struct {
+	Name  string        `json:"name"`
+	Rules int           `json:"rules"`
+	Weeks record.Number `json:"weeks"` // behind it, of which the past counts less
+	Now   record.Number `json:"nowPerWeek"`
+	Then  record.Number `json:"thenPerWeek"`
 }
 
 type whatIfAlert struct {
@@ -69,18 +90,21 @@ type whatIfAlert struct {
 }
 
 const (
-	maxWhatIf = 50 // alerts that are listed
-	// A note is taken of what scores 0.5 or more: of what would be anomalous at twice the
-	// sensitivity. Beyond that nothing is known.
-	mostFactor  = 2
+	maxWhatIf   = 50 // alerts that are listed
 	leastFactor = 0.01
+	mostFactor  = 100
+	// A note is taken of what scores 0.5 or more: of what would be anomalous at twice the
+	// sensitivity. Beyond that the count of the budget is all that is known.
+	mostNoted  = 2
+	mostBudget = 10_000
 )
 
 // whatIf answers /api/v1/rules/{name}/whatif?factor=F or ?budget=N: what the named watch
 // rule would have raised in the time of which notes are kept, were its sensitivity F
 // times what it is, or what it takes to keep to N alerts a week. Alerts within five minutes
 // of each other count as one, as they do in a budget; that one also waits after an alert
-// is left out.
+// is left out. What keeps the budget counts for longer, with places, and at every factor, but for
+// all rules that share it: where the rule has its own, or is alone, that decides.
 func (c *console) whatIf(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
@@ -104,19 +128,27 @@ func (c *console) whatIf(r *http.Request) (any, error) {
 			return nil, err
 		}
 	default:
-		budget, err := positive("budget", query.Get("budget"), 0, 10_000)
+		budget, err := positive("budget", query.Get("budget"), 0, mostBudget)
 		if err != nil {
 			return nil, err
 		}
-		factor = withinBudget(noted, budget)
+		if often := c.often(r.PathValue("name")); often.Rules == 1 && often.Weeks > 0 {
+			factor = often.within(budget)
+		} else {
+			factor = withinBudget(noted, budget)
+		}
 	}
 	answer.Factor = record.Number(factor)
 	if len(noted) > 0 {
 		answer.Since = record.Instant(noted[0].T)
 	}
 	answer.Now = len(bursts(noted, 1))
-	raised := bursts(noted, factor)
-	answer.Then = len(raised)
+	answer.Budget = c.often(r.PathValue("name")).at(factor)
+	var raised []int
+	if factor <= mostNoted {
+		raised = bursts(noted, factor)
+		answer.Then = new(len(raised))
+	}
 	for i := len(raised) - 1; i >= 0 && len(answer.Alerts) < maxWhatIf; i-- {
 		n := noted[raised[i]]
 		answer.Alerts = append(answer.Alerts, whatIfAlert{record.Instant(n.T), n.Series.String(), record.Number(n.Ratio * factor)})
@@ -145,6 +177,30 @@ func bursts(noted []Noted, factor float64) (begin []int) {
 	return begin
 }
 
+func (c *console) often(rule string) Often {
+	if c.Often == nil {
+		return Often{}
+	}
+	return c.Often(rule)
+}
+
+// at is what is answered of o at a factor; nil where it knows nothing.
+func (o Often) at(factor float64) *oftenJSON {
+	if o.PerWeek == nil || o.Weeks == 0 {
+		return nil
+	}
+	return &oftenJSON{o.Budget, o.Rules, record.Number(o.Weeks), record.Number(o.PerWeek(1)), record.Number(o.PerWeek(factor))}
+}
+
+// within is the greatest factor at which there are no more than so many alerts a week, or the
+// least.
+func (o Often) within(perWeek float64) float64 {
+	const steps = 1000 // 1.3 % each: scores are counted by 9 %
+	ratio := math.Pow(mostFactor/leastFactor, 1.0/steps)
+	n := sort.Search(steps+1, func(n int) bool { return o.PerWeek(leastFactor*math.Pow(ratio, float64(n))) > perWeek })
+	return min(leastFactor*math.Pow(ratio, float64(max(n-1, 0))), mostFactor)
+}
+
 // withinBudget is the greatest factor, 2 at most, that raises no more than so many alerts a
 // week.
 func withinBudget(noted []Noted, perWeek float64) float64 {
@@ -154,9 +210,9 @@ func withinBudget(noted []Noted, perWeek float64) float64 {
 	const week = 7 * 24 * time.Hour
 	kept := time.Duration(noted[len(noted)-1].T-noted[0].T) * time.Millisecond
 	allowed := int(perWeek * float64(kept) / float64(week))
-	factors := []float64{mostFactor}
+	factors := []float64{mostNoted}
 	for _, n := range noted {
-		factors = append(factors, math.Min(1/n.Ratio, mostFactor)) // at which n is just not anomalous
+		factors = append(factors, math.Min(1/n.Ratio, mostNoted)) // at which n is just not anomalous
 	}
 	slices.SortFunc(factors, func(a, b float64) int { return cmp.Compare(b, a) })
 	for _, f := range slices.Compact(factors) {

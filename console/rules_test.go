@@ -44,8 +44,9 @@ func TestWhatIf(t *testing.T) {
 		"load/whatif?budget=10000": `"factor":2,"now":2,"then":4,`,
 		"load/whatif?budget=60":    `"factor":0.8,"now":2,"then":1,`, // three hours: one alert
 		"load/whatif?budget=0":     `"factor":0.25,"now":2,"then":0,`,
-		"load/whatif?factor=3":     `factor: must be from 0.01 to 2`,
-		"load/whatif?factor=NaN":   `factor: must be from 0.01 to 2`,
+		"load/whatif?factor=3":     `"factor":3,"now":2,"then":null,"alerts":[],"series":2,"budget":null`,
+		"load/whatif?factor=101":   `factor: must be from 0.01 to 100`,
+		"load/whatif?factor=NaN":   `factor: must be from 0.01 to 100`,
 		"load/whatif":              `factor or budget: must be one of them`,
 		"gone/whatif?factor=1":     `no watch rule \"gone\"`,
 	} {
@@ -53,8 +54,32 @@ func TestWhatIf(t *testing.T) {
 			t.Errorf("%s: %s\nwant %s", query, body, want)
 		}
 	}
-	if _, body := get(t, s.URL+"/api/v1/rules/load/whatif?factor=1"); !strings.Contains(body, `"since":"2026-03-01T12:00:00.000Z"`) || !strings.Contains(body, `"series":2}`) {
+	if _, body := get(t, s.URL+"/api/v1/rules/load/whatif?factor=1"); !strings.Contains(body, `"since":"2026-03-01T12:00:00.000Z"`) || !strings.Contains(body, `"series":2,`) {
 		t.Error(body)
+	}
+}
+
+// What keeps the budget tells of every factor; where rules share one it says so, and does not
+// decide what one of them may be.
+func TestWhatIfByTheBudget(t *testing.T) {
+	for shared, answers := range map[int]map[string]string{
+		1: {
+			"factor=10":   `"then":null,"alerts":[],"series":2,"budget":{"name":"web","rules":1,"weeks":2,"nowPerWeek":3,"thenPerWeek":30}`,
+			"factor=0.5":  `"then":1,`,
+			"budget=30":   `"thenPerWeek":29.`,
+			"budget=0":    `"factor":0.01,`,
+			"budget=9999": `"factor":100,`,
+		},
+		2: {"factor=10": `"rules":2,`, "budget=60": `"factor":0.8,"now":2,"then":1,`},
+	} {
+		s := serve(t, Options{Near: notes, Often: func(string) Often {
+			return Often{Budget: "web", Rules: shared, Weeks: 2, PerWeek: func(factor float64) float64 { return 3 * factor }}
+		}})
+		for query, want := range answers {
+			if _, body := get(t, s.URL+"/api/v1/rules/load/whatif?"+query); !strings.Contains(body, want) {
+				t.Errorf("%s, %d rules: %s\nwant %s", query, shared, body, want)
+			}
+		}
 	}
 }
 

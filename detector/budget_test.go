@@ -295,6 +295,18 @@ func TestAReloadKeepsTheBudgets(t *testing.T) {
 	b.SetConfig(o.Config) // ends the period under way
 	b.settle()
 	before := b.Status().Budgets
+	for _, is := range before { // the count of peaks is of what was told, most of it by lower thresholds
+		o, known := b.Often(is.Scope)
+		if now := o.PerWeek(1); !known || !(now > is.Realised/5 && now < is.Realised*2) {
+			t.Errorf("%s: %.1f alerts a week by its peaks, %.1f told", is.Scope, now, is.Realised)
+		}
+		if !(o.PerWeek(100) > o.PerWeek(1) && o.PerWeek(1) > o.PerWeek(0.01)) || o.Weeks() <= 0 || o.Weeks() > 1 {
+			t.Errorf("%s: %.1f, %.1f and %.1f alerts a week in %.1f weeks", is.Scope, o.PerWeek(0.01), o.PerWeek(1), o.PerWeek(100), o.Weeks())
+		}
+	}
+	if _, known := b.Often("gone"); known {
+		t.Error("knows what is not there")
+	}
 
 	same := budgeted() // as a file read again is: other pointers, the same names
 	same.Watches[0].Scope.Budget = rules.Weekly(1000)

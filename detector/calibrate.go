@@ -36,6 +36,7 @@ type settings struct {
 	scopes     map[*rules.Watch]uint32
 	rarity     [classes]*calibration.Table
 	budgets    []BudgetStatus
+	peaks      []*calibration.Peaks `image:"-"` // as budgets
 }
 
 // P is how likely a raw score at least as high as this one is in a series of the class,
@@ -152,5 +153,14 @@ func (k *calibrator) choose() *settings {
 		s.thresholds = append(s.thresholds, sc.threshold)
 		s.budgets = append(s.budgets, sc.status())
 	}
+	s.peaks = k.peaks()
 	return s
+}
+
+// peaks are those of all scopes.
+func (k *calibrator) peaks() (all []*calibration.Peaks) {
+	for _, sc := range k.scopes {
+		all = append(all, sc.controller.Peaks())
+	}
+	return all
 }

@@ -112,6 +112,7 @@ func (d *Detector) restoreFleet(judged string, part func(int) (Pieces, error)) (
 		of.calibrator.setRules(d.options.Rules)
 		of.settings = of.calibrator.choose()
 	}
+	of.settings.peaks = of.calibrator.peaks()
 	d.clock, d.roll, d.calibrator = f.clock, *f.roll, of.calibrator
 	d.standingMu.Lock()
 	defer d.standingMu.Unlock()

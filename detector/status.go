@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/foreshock/foreshock"
+	"github.com/foreshock/foreshock/detector/calibration"
 )
 
 // Status is where the detector stands, since it was made.
@@ -52,6 +53,7 @@ type standing struct {
 	levels   levels
 	shards   []levels
 	budgets  []BudgetStatus
+	peaks    []*calibration.Peaks // as budgets
 	foretold foretold
 	full     bool // the latest batch brought new series for which there was no room
 }
@@ -103,7 +105,7 @@ func (d *Detector) account(j *job) {
 
 // show notes what the shards judge by now; standingMu is held, or nobody else has d yet.
 func (d *Detector) show(s *settings) {
-	d.standing.budgets = s.budgets
+	d.standing.budgets, d.standing.peaks = s.budgets, s.peaks
 	d.metrics.budgets.set(s.budgets)
 }
 

@@ -3,8 +3,6 @@ package emitter
 import (
 	"testing"
 
-	"github.com/prometheus/prometheus/model/labels"
-
 	"github.com/foreshock/foreshock"
 )
 
@@ -30,7 +28,7 @@ func TestAnAbsenceSaysWhatIsSilent(t *testing.T) {
 			Series: c.of, Rule: "cpu", Onset: i.StartsAt, EndedAt: i.StartsAt + 60_000, Band: foreshock.NoBand(), Silence: c.silent,
 		}}
 		rule := cpuRule(nil, map[string]string{"summary": "too high", "description": "at {{ $value }}", "runbook_url": "https://wiki.example"})
-		composer := newComposer(rule, labels.EmptyLabels(), "")
+		composer := newComposer(Options{Rules: rule})
 		identity := composer.labels(&i)
 		got, err := composer.annotations(&i, identity)
 		if err != nil {

@@ -86,7 +86,7 @@ func (a *alertmanager) prepare(o Options) (commit func(), err error) {
 			return nil, fmt.Errorf("alerting: %w", err)
 		}
 	}
-	composer := newComposer(o.Rules, o.ExternalLabels, o.ExternalURL)
+	composer := newComposer(o)
 	return func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()

@@ -24,7 +24,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	s := newAlerts(newMetrics(nil))
-	s.composer = newComposer(nil, labels.EmptyLabels(), "")
+	s.composer = newComposer(Options{})
 	s.freshness = 10 * time.Minute
 	return &desk{t: t, alerts: s}
 }
@@ -159,7 +159,7 @@ func TestTwoIncidentsWithTheSameLabelsAreOneAlert(t *testing.T) {
 func TestLabelsStayThoughTheRuleChanges(t *testing.T) {
 	d := newDesk(t)
 	d.tell(10, incident("a", foreshock.Firing, 5, 0))
-	d.composer = newComposer(cpuRule(map[string]string{"severity": "page"}, nil), labels.EmptyLabels(), "")
+	d.composer = newComposer(Options{Rules: cpuRule(map[string]string{"severity": "page"}, nil)})
 	d.observe(new(incident("a", foreshock.Resolved, 5, 25)), at(30))
 	due, _ := d.due(at(30), 0, true)
 	if len(due) != 1 || due[0].Labels.Get("severity") != extent.Warning {

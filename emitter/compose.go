@@ -17,6 +17,7 @@ import (
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/incident/extent"
 	"github.com/foreshock/foreshock/internal/annotation"
+	"github.com/foreshock/foreshock/internal/grafana"
 	"github.com/foreshock/foreshock/internal/quantity"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -39,16 +40,15 @@ type composer struct {
 	rules    *rules.Set
 	external labels.Labels
 	console  *url.URL // nil where there is no link to give
+	grafana  *grafana.Grafana
 }
 
-// newComposer returns a composer whose links begin with externalURL, as long as that
-// is an absolute http(s) URL; Alertmanager refuses a whole batch for one bad link.
-func newComposer(set *rules.Set, external labels.Labels, externalURL string) *composer {
-	if set == nil {
-		set = &rules.Set{}
-	}
-	c := &composer{rules: set, external: external}
-	if u, err := url.Parse(externalURL); err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") {
+// newComposer returns a composer for o, of which Rules, ExternalLabels, ExternalURL and
+// GrafanaURL count. Its links begin with the URLs, as long as those are absolute http(s) URLs;
+// Alertmanager refuses a whole batch for one bad link.
+func newComposer(o Options) *composer {
+	c := &composer{rules: cmp.Or(o.Rules, &rules.Set{}), external: o.ExternalLabels, grafana: grafana.At(o.GrafanaURL)}
+	if u, err := url.Parse(o.ExternalURL); err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") {
 		u.User = nil // not for everyone who reads alerts
 		c.console = u
 	}
@@ -94,7 +94,7 @@ func (c *composer) labels(i *foreshock.Incident) labels.Labels {
 // sent as written; the errors say which did.
 func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (labels.Labels, error) {
 	lead := i.Lead()
-	texts := map[string]string{"incident": i.ID}
+	texts := map[string]string{"incident": i.ID, "console": c.link(i.ID), "dashboard_url": c.grafana.Lead(i)}
 	if lead != nil {
 		texts["summary"] = summary(i, lead)
 		texts["description"] = describe(i)
@@ -120,9 +120,6 @@ func (c *composer) annotations(i *foreshock.Incident, identity labels.Labels) (l
 	texts["cause"] = likely(i.Causes)
 	texts["changes"] = changesText(i)
 	texts["remedy"] = remediesText(i.Remedies)
-	if link := c.link(i.ID); link != "" {
-		texts["console"] = link
-	}
 
 	var errs []error
 	ruleLabels, ruleAnnotations := c.rules.Text(i.Rule)

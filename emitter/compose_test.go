@@ -17,7 +17,7 @@ func cpuRule(ruleLabels, annotations map[string]string) *rules.Set {
 
 func TestAnAlertIsKnownByItsLabels(t *testing.T) {
 	i := firingIncident()
-	c := newComposer(cpuRule(map[string]string{"severity": "page", "team": "ops"}, nil), labels.EmptyLabels(), "")
+	c := newComposer(Options{Rules: cpuRule(map[string]string{"severity": "page", "team": "ops"}, nil)})
 	want := `{alertname="ForeshockIncident", instance="node-7", job="node", rule="cpu", severity="page", team="ops"}`
 	if got := c.labels(&i).String(); got != want {
 		t.Errorf("labels %s, want %s", got, want)
@@ -32,7 +32,7 @@ func TestAnAlertIsKnownByItsLabels(t *testing.T) {
 }
 
 func TestTheSummaryIsForATiredPerson(t *testing.T) {
-	c := newComposer(nil, labels.EmptyLabels(), "")
+	c := newComposer(Options{})
 	i := firingIncident()
 	disk := series("__name__", "node_filesystem_avail_bytes", "instance", "node-7", "mountpoint", "/")
 	i.Members = append(i.Members, foreshock.Member{Series: disk, Onset: i.StartsAt + 15_000, EndedAt: i.StartsAt + 60_000, Peak: 1.2, Value: 12345678, Band: foreshock.NoBand()})
@@ -91,7 +91,7 @@ func TestAnnotationsOfARuleAreTemplates(t *testing.T) {
 		"broken":  "{{ $labels.instance",
 		"failing": `{{ humanize "word" }}`,
 	})
-	c := newComposer(set, labels.FromStrings("cluster", "eu-1"), "https://ops:secret@foreshock.example/base")
+	c := newComposer(Options{Rules: set, ExternalLabels: labels.FromStrings("cluster", "eu-1"), ExternalURL: "https://ops:secret@foreshock.example/base"})
 	got, err := c.annotations(&i, c.labels(&i))
 	if err == nil || !strings.Contains(err.Error(), "annotation broken") || !strings.Contains(err.Error(), "annotation failing") {
 		t.Errorf("errors: %v", err)
@@ -119,8 +119,29 @@ func TestALinkThatAlertmanagerWouldRefuseIsLeftOut(t *testing.T) {
 		"http://foreshock:9797":  "http://foreshock:9797/#incident=a%20b",
 		"http://foreshock:9797/": "http://foreshock:9797/#incident=a%20b",
 	} {
-		if got := newComposer(nil, labels.EmptyLabels(), external).link("a b"); got != want {
+		if got := newComposer(Options{ExternalURL: external}).link("a b"); got != want {
 			t.Errorf("external URL %q: link %q, want %q", external, got, want)
+		}
+	}
+}
+
+// An alert leads to Grafana where its address is known, and a rule may lead elsewhere.
+func TestAlertsLeadToGrafana(t *testing.T) {
+	i := firingIncident()
+	elsewhere := cpuRule(nil, map[string]string{"dashboard_url": "https://elsewhere/{{ $labels.instance | urlquery }}"})
+	for _, c := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{}, ""},
+		{Options{GrafanaURL: "grafana:3000"}, ""},
+		{Options{GrafanaURL: "http://ops:secret@grafana:3000"}, "http://grafana:3000/d/foreshock-series?from=1772371985000&to=now&var-instance=node-7&var-metric=node_cpu_seconds_total"},
+		{Options{GrafanaURL: "http://grafana:3000", Rules: elsewhere}, "https://elsewhere/node-7"},
+	} {
+		composer := newComposer(c.o)
+		got, err := composer.annotations(&i, composer.labels(&i))
+		if err != nil || got.Get("dashboard_url") != c.want {
+			t.Errorf("%s: %s, %v; want %s", c.o.GrafanaURL, got.Get("dashboard_url"), err, c.want)
 		}
 	}
 }
@@ -152,7 +173,7 @@ func TestETAText(t *testing.T) {
 // The counts are told, and why there are none; what lines say is not for everyone.
 func TestAnAlertTellsTheEvidence(t *testing.T) {
 	i := firingIncident()
-	c := newComposer(nil, labels.EmptyLabels(), "")
+	c := newComposer(Options{})
 	if got, err := c.annotations(&i, c.labels(&i)); err != nil || got.Has("evidence") {
 		t.Errorf("got %s, %v", got, err)
 	}

@@ -46,6 +46,8 @@ type Options struct {
 	// ExternalURL is where people reach the console; alerts link to it. An alert has
 	// no link unless it is an absolute http or https URL.
 	ExternalURL string
+	// GrafanaURL is where people reach the Grafana that alerts link to, by the same rule.
+	GrafanaURL string
 	// Rules say which series are emitted and what alerts add.
 	Rules *rules.Set
 	// Silenced is told of each incident whose alert somebody silenced after it was told, and

@@ -53,7 +53,7 @@ func TestAnySeriesCanBeScraped(t *testing.T) {
 		`foreshock_anomaly_score{"böse.name"="ü",for="résumé count"} 2`,
 		`foreshock_forecast_upper{for="disk",horizon="24h"} 15`,
 		`foreshock_time_to_threshold_seconds{for="disk"} 5400`,
-		`foreshock_incident{incident="3f2a",instance="node-7",job="node",state="firing"} 1`,
+		`foreshock_incident{incident="3f2a",instance="node-7",job="node",rule="cpu",state="firing",title="node-7 cpu is unlike itself"} 1`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("no line %s in\n%s", line, text)

@@ -3,8 +3,6 @@ package emitter
 import (
 	"testing"
 
-	"github.com/prometheus/prometheus/model/labels"
-
 	"github.com/foreshock/foreshock"
 )
 
@@ -24,7 +22,7 @@ func TestACrossingSaysWhichLimit(t *testing.T) {
 			Series: series("__name__", "cpu", "instance", "host-3"), Rule: "cpu", Onset: i.StartsAt,
 			Value: 0.97, Peak: 3, Band: foreshock.NoBand(), Limit: 0.9, Above: c.above,
 		}}
-		composer := newComposer(cpuRule(nil, nil), labels.EmptyLabels(), "")
+		composer := newComposer(Options{Rules: cpuRule(nil, nil)})
 		identity := composer.labels(&i)
 		got, err := composer.annotations(&i, identity)
 		if err != nil {

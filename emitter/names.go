@@ -82,6 +82,7 @@ const (
 	horizonLabel     = "horizon"
 	incidentLabel    = "incident"
 	stateLabel       = "state"
+	titleLabel       = "title"
 	severityLabel    = "severity"
 	destinationLabel = "destination"
 
@@ -117,12 +118,22 @@ func (n Names) sourceLabels(f family, source labels.Labels, horizon time.Duratio
 }
 
 // incidentLabels are the labels of an incident's series. They live as long as the
-// incident is firing, which bounds how many there are.
+// incident is firing, which bounds how many there are. What is said of it there stays: with
+// each number that changes it would be another series.
 func (n Names) incidentLabels(i *foreshock.Incident) labels.Labels {
-	return n.labels(familyNames[n][incidentFamily], i.Labels, []labels.Label{
+	added := []labels.Label{
 		{Name: incidentLabel, Value: i.ID},
 		{Name: stateLabel, Value: foreshock.Firing.String()},
-	})
+		{Name: titleLabel, Value: title(i)},
+	}
+	of := i.Labels
+	if i.Rule != "" {
+		added = append(added, labels.Label{Name: foreshock.RuleLabel, Value: i.Rule})
+		if of.Get(foreshock.RuleLabel) == i.Rule {
+			of = labels.NewBuilder(of).Del(foreshock.RuleLabel).Labels() // not to be said twice, as exported_rule
+		}
+	}
+	return n.labels(familyNames[n][incidentFamily], of, added)
 }
 
 func (n Names) labels(name string, source labels.Labels, added []labels.Label) labels.Labels {

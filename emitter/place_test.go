@@ -69,7 +69,7 @@ func TestThePlacesSummaryNamesItsLoudest(t *testing.T) {
 	} {
 		i := placeIncident()
 		c.edit(&i)
-		annotations, err := newComposer(nil, labels.EmptyLabels(), "").annotations(&i, labels.EmptyLabels())
+		annotations, err := newComposer(Options{}).annotations(&i, labels.EmptyLabels())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func TestThePlacesSummaryNamesItsLoudest(t *testing.T) {
 
 func TestThePlacesAlert(t *testing.T) {
 	i := placeIncident()
-	c := newComposer(cpuRule(nil, map[string]string{"told": `{{ $labels.instance }} {{ $labels.rule }} {{ $labels.job }} at {{ $value }}`}), labels.EmptyLabels(), "")
+	c := newComposer(Options{Rules: cpuRule(nil, map[string]string{"told": `{{ $labels.instance }} {{ $labels.rule }} {{ $labels.job }} at {{ $value }}`})})
 	identity := c.labels(&i)
 	if want := `{alertname="ForeshockIncident", instance="host-3", job="node", rule="cpu", severity="warning"}`; identity.String() != want {
 		t.Errorf("labels %s, want %s", identity, want)

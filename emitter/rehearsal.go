@@ -32,10 +32,10 @@ type Rehearsal struct {
 }
 
 // NewRehearsal returns a Rehearsal of an Emitter with these options, of which Rules,
-// ExternalLabels, ExternalURL and the relabelling of Alerting count.
+// ExternalLabels, the URLs and the relabelling of Alerting count.
 func NewRehearsal(o Options) *Rehearsal {
 	a := newAlerts(newMetrics(nil))
-	a.composer = newComposer(o.Rules, o.ExternalLabels, o.ExternalURL)
+	a.composer = newComposer(o)
 	return &Rehearsal{alerts: a, external: o.ExternalLabels, relabel: o.Alerting.AlertRelabelConfigs, firing: map[string]bool{}}
 }
 

@@ -39,6 +39,30 @@ func headline(i *foreshock.Incident, lead *foreshock.Member) string {
 	return fmt.Sprintf("%s %s %s", subject(place(lead), said.Series), change(said.Series, said.Value, said.Band), since(i, lead.Onset))
 }
 
+// title is what the incident is about in a few words, none of which changes while it lasts.
+func title(i *foreshock.Incident) string {
+	lead := i.Lead()
+	if lead == nil {
+		return ""
+	}
+	who := subject(where(lead.Series), lead.Series)
+	switch i.Kind {
+	case foreshock.Breach:
+		return who + " will reach its limit"
+	case foreshock.Crossing:
+		return who + " is beyond its limit"
+	case foreshock.Absence:
+		if place := where(lead.Series); lead.Silence.Targets > 0 && place != "" {
+			who = place
+		}
+		return who + " is not heard any more"
+	}
+	if lead.Of > 0 {
+		return "series on " + ward(lead.Series) + " are unlike themselves"
+	}
+	return who + " is unlike itself"
+}
+
 // earlier says which member began before the lead, "" where none did.
 func earlier(i *foreshock.Incident, lead *foreshock.Member) string {
 	first := &i.Members[0]

@@ -191,16 +191,16 @@ func TestSeverity(t *testing.T) {
 		want   string
 	}{{1, 8, "warning"}, {9, 2, "warning"}, {10, 2, "critical"}, {2, 5, "warning"}, {3, 4, "critical"}} {
 		i := foreshock.Incident{Rule: "cpu", Members: members(c.places, c.peak)}
-		if got := newComposer(cpuRule(nil, nil), labels.EmptyLabels(), "").labels(&i).Get("severity"); got != c.want {
+		if got := newComposer(Options{Rules: cpuRule(nil, nil)}).labels(&i).Get("severity"); got != c.want {
 			t.Errorf("%d places, peak %g: %s, want %s", c.places, c.peak, got, c.want)
 		}
-		own := newComposer(cpuRule(map[string]string{"severity": "page"}, nil), labels.EmptyLabels(), "")
+		own := newComposer(Options{Rules: cpuRule(map[string]string{"severity": "page"}, nil)})
 		identity := own.labels(&i)
 		if said, _ := own.annotations(&i, identity); identity.Get("severity") != "page" || said.Has("severity_now") {
 			t.Errorf("the rule's own severity: %s, and %s", identity, said)
 		}
 	}
-	c := newComposer(cpuRule(nil, nil), labels.EmptyLabels(), "")
+	c := newComposer(Options{Rules: cpuRule(nil, nil)})
 	i := foreshock.Incident{Rule: "cpu", Members: members(1, 2)}
 	identity := c.labels(&i)
 	i.Members = members(12, 2)

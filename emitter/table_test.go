@@ -357,16 +357,54 @@ func TestAnIncidentIsEmittedWhileItFires(t *testing.T) {
 	}
 	checkSaid(t, at(0, foreshock.Pending), "\n")
 	checkSaid(t, at(15, foreshock.Firing), `
-15 foreshock_incident{incident="3f2a", instance="node-7", job="node", state="firing"} 1
+15 foreshock_incident{incident="3f2a", instance="node-7", job="node", rule="cpu", state="firing", title="node-7 cpu is unlike itself"} 1
 `)
 	checkSaid(t, at(30, foreshock.Firing), "\n")
 	checkSaid(t, at(75), `
-75 foreshock_incident{incident="3f2a", instance="node-7", job="node", state="firing"} 1
+75 foreshock_incident{incident="3f2a", instance="node-7", job="node", rule="cpu", state="firing", title="node-7 cpu is unlike itself"} 1
 `)
 	checkSaid(t, at(90, foreshock.Resolved), `
-90 foreshock_incident{incident="3f2a", instance="node-7", job="node", state="firing"} stale
+90 foreshock_incident{incident="3f2a", instance="node-7", job="node", rule="cpu", state="firing", title="node-7 cpu is unlike itself"} stale
 `)
 	checkSaid(t, at(200), "\n")
+}
+
+// What an incident's series says of it stays while the incident goes on, however its numbers,
+// its members and what says most of a group change; and whatever labels hold, it is short.
+func TestTheTitleOfAnIncidentStays(t *testing.T) {
+	disk := series("__name__", "node_filesystem_avail_bytes", "instance", "node-7")
+	group := series("__name__", foreshock.GroupName, "instance", "node-7", "rule", "cpu")
+	for _, c := range []struct {
+		kind  foreshock.Kind
+		lead  foreshock.Member
+		title string
+	}{
+		{foreshock.Outlier, foreshock.Member{Series: disk}, "node-7 filesystem avail is unlike itself"},
+		{foreshock.Outlier, foreshock.Member{Series: group, Company: foreshock.Company{Odd: 2, Of: 3, Loudest: foreshock.Witness{Series: disk}}}, "series on node-7 are unlike themselves"},
+		{foreshock.Breach, foreshock.Member{Series: disk}, "node-7 filesystem avail will reach its limit"},
+		{foreshock.Crossing, foreshock.Member{Series: disk}, "node-7 filesystem avail is beyond its limit"},
+		{foreshock.Absence, foreshock.Member{Series: disk}, "node-7 filesystem avail is not heard any more"},
+		{foreshock.Absence, foreshock.Member{Series: disk, Silence: foreshock.Silence{Targets: 1}}, "node-7 is not heard any more"},
+	} {
+		i := firingIncident()
+		c.lead.Rule = "cpu"
+		i.Kind, i.Members, i.Labels = c.kind, []foreshock.Member{c.lead}, labels.FromStrings("instance", "node-7", "rule", "cpu")
+		before := ForeshockNames.incidentLabels(&i)
+		if before.Get("title") != c.title || before.Get("rule") != "cpu" || before.Get("exported_rule") != "" {
+			t.Errorf("%s, want %s", before, c.title)
+		}
+		i.Updated += 60_000
+		i.Members[0].Value, i.Members[0].Peak, i.Members[0].Odd = 7, 9, 3*min(i.Members[0].Of, 1)
+		i.Members = append(i.Members, foreshock.Member{Series: series("__name__", "later", "instance", "node-8"), Rule: "cpu", Onset: i.Updated})
+		if after := ForeshockNames.incidentLabels(&i); !labels.Equal(before, after) {
+			t.Errorf("%s has become %s", before, after)
+		}
+	}
+	i := firingIncident()
+	i.Members[0].Series = series("__name__", strings.Repeat("\u202e", 999), "instance", strings.Repeat("\n", 9999))
+	if got := title(&i); len(got) > 200 || strings.ContainsAny(got, "\u202e\n") {
+		t.Errorf("%d bytes: %.300q", len(got), got)
+	}
 }
 
 func TestOtherNamesEndTheSeriesAndBeginNewOnes(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -30,24 +31,27 @@ var paths = []string{
 	"/query", "/query_range", "/format_query", "/parse_query", "/series", "/labels", "/label/{name}/values", "/status/buildinfo",
 }
 
-// Paths are the patterns of what API answers.
-func Paths() []string {
-	all := []string{"/api/v1/metadata"}
-	for _, p := range paths {
-		all = append(all, "/api/v1"+p)
-	}
-	return all
+// families is what is answered here in Prometheus's place.
+var families = api.Operation{
+	Pattern: "GET /api/v1/metadata", Summary: "The types of metrics, as senders told them.", Answer: map[string][]metadata.Metadata{},
+	Query: []api.Parameter{
+		{Name: "metric", About: "of this one only"},
+		{Name: "limit", About: "of how many at most; all where left out", Number: &api.Range{Most: math.MaxInt32, Usual: math.NaN(), Whole: true}},
+	},
 }
 
-// API answers Prometheus's HTTP API at Paths.
-func (q *Query) API() http.Handler {
+// Operations are those that API answers and Prometheus's own description has not as they are.
+func Operations() []api.Operation { return []api.Operation{families} }
+
+// API answers what of Prometheus's HTTP API can be.
+func (q *Query) API() *api.Mux {
 	router := route.New()
 	q.prometheus().Register(router.WithPrefix("/api/v1"))
-	mux := http.NewServeMux()
+	mux := new(api.Mux)
 	for _, p := range paths {
 		mux.Handle("/api/v1"+p, q.inTurn(router))
 	}
-	mux.Handle("GET /api/v1/metadata", q.inTurn(http.HandlerFunc(q.metadata)))
+	mux.Handle(families.Pattern, q.inTurn(http.HandlerFunc(q.metadata)))
 	return mux
 }
 

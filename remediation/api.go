@@ -36,26 +36,36 @@ type decision struct {
 type instruction struct {
 	By     string `json:"by"`
 	Reason string `json:"reason"`
-	Rule   string `json:"rule"` // of close-breaker
+	Rule   string `json:"rule,omitempty"` // of close-breaker
 }
 
-// API lists the plans and takes people's decisions:
-//
-//	GET  /api/v1/remediations                the plans, newest first
-//	GET  /api/v1/remediations/{id}           one, with all of its output
-//	POST /api/v1/remediations/{id}/approve   {"hash": "…", "approver": "…"}
-//	POST /api/v1/remediations/{id}/deny      {"hash": "…", "approver": "…"}
-//	GET  /api/v1/remediations/standing       what guards all plans: mode, pause, circuit breakers
-//	POST /api/v1/remediations/pause          {"by": "…", "reason": "…"}
-//	POST /api/v1/remediations/resume         {"by": "…", "reason": "…"}
-//	POST /api/v1/remediations/close-breaker  {"rule": "…", "by": "…", "reason": "…"}
+// What API answers.
+var (
+	listing  = api.Operation{Pattern: "GET /api/v1/remediations", Summary: "The plans that are kept, 256 and those that are not settled, newest first, with up to 4 KiB of output each.", Answer: []entry{}}
+	showing  = api.Operation{Pattern: "GET /api/v1/remediations/{id}", Summary: "One plan, with all of its output.", Answer: entry{}}
+	bearing  = api.Operation{Pattern: "GET /api/v1/remediations/standing", Summary: "What guards all plans: mode, pause, circuit breakers.", Answer: standing{}}
+	approval = api.Operation{Pattern: "POST /api/v1/remediations/{id}/approve", Summary: "Approve the plan that has that hash.", Body: decision{}, Token: true, Answer: entry{}}
+	denial   = api.Operation{Pattern: "POST /api/v1/remediations/{id}/deny", Summary: "Deny the plan that has that hash.", Body: decision{}, Token: true, Answer: entry{}}
+	pausing  = api.Operation{Pattern: "POST /api/v1/remediations/" + verbPause, Summary: "Let nothing start.", Body: instruction{}, Token: true, Answer: standing{}}
+	resuming = api.Operation{Pattern: "POST /api/v1/remediations/" + verbResume, Summary: "End a pause.", Body: instruction{}, Token: true, Answer: standing{}}
+	notice   = api.Operation{Pattern: "POST /api/v1/alertmanager/webhook", Summary: "Take the alerts that Alertmanager's webhook sends, version 4.", BodyType: "application/json", Token: true}
+	closing  = api.Operation{Pattern: "POST /api/v1/remediations/" + verbClose, Summary: "Close the circuit breaker of a rule.", Body: instruction{}, Token: true, Answer: standing{}}
+)
+
+// Operations are all that API and Webhook answer.
+func Operations() []api.Operation {
+	return []api.Operation{notice, listing, showing, bearing, approval, denial, pausing, resuming, closing}
+}
+
+// API lists the plans and takes people's decisions, as Operations has it.
 //
 // A decision needs the approval token; either token may pause. A decision counts once, and
 // only for the very plan whose hash it names. What is read leaves hash and output out where
 // nobody proved who asks: outputs are other programs' words and may hold anything.
-func (r *Remediation) API() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /api/v1/remediations", func(w http.ResponseWriter, req *http.Request) {
+func (r *Remediation) API() *api.Mux {
+	mux := new(api.Mux)
+	handle := func(op api.Operation, h http.HandlerFunc) { mux.Handle(op.Pattern, h) }
+	handle(listing, func(w http.ResponseWriter, req *http.Request) {
 		l := r.list()
 		for i := range l {
 			l[i].Output = clip(l[i].Output, listedOutput)
@@ -63,7 +73,7 @@ func (r *Remediation) API() http.Handler {
 		r.veil(req, l)
 		r.answer(w, l)
 	})
-	mux.HandleFunc("GET /api/v1/remediations/{id}", func(w http.ResponseWriter, req *http.Request) {
+	handle(showing, func(w http.ResponseWriter, req *http.Request) {
 		l := r.list()
 		i := slices.IndexFunc(l, func(e entry) bool { return e.ID == req.PathValue("id") })
 		if i < 0 {
@@ -73,27 +83,21 @@ func (r *Remediation) API() http.Handler {
 		r.veil(req, l[i:i+1])
 		r.answer(w, l[i])
 	})
-	mux.HandleFunc("GET /api/v1/remediations/standing", func(w http.ResponseWriter, req *http.Request) {
+	handle(bearing, func(w http.ResponseWriter, req *http.Request) {
 		status, _ := r.either(req)
 		r.answer(w, r.standing(status == http.StatusOK))
 	})
-	for verb, yes := range map[string]bool{"approve": true, "deny": false} {
-		mux.HandleFunc("POST /api/v1/remediations/{id}/"+verb, func(w http.ResponseWriter, req *http.Request) {
-			r.serveDecision(w, req, yes)
-		})
-	}
-	for verb, order := range map[string]struct {
-		door door
-		give func(instruction) error
-	}{
-		verbPause:  {r.either, func(c instruction) error { return r.Pause(c.By, c.Reason) }},
-		verbResume: {r.person, func(c instruction) error { return r.Resume(c.By, c.Reason) }},
-		verbClose:  {r.person, func(c instruction) error { return r.CloseBreaker(c.Rule, c.By, c.Reason) }},
-	} {
-		mux.HandleFunc("POST /api/v1/remediations/"+verb, func(w http.ResponseWriter, req *http.Request) {
-			r.serveOrder(w, req, order.door, order.give)
-		})
-	}
+	handle(approval, func(w http.ResponseWriter, req *http.Request) { r.serveDecision(w, req, true) })
+	handle(denial, func(w http.ResponseWriter, req *http.Request) { r.serveDecision(w, req, false) })
+	handle(pausing, func(w http.ResponseWriter, req *http.Request) {
+		r.serveOrder(w, req, r.either, func(c instruction) error { return r.Pause(c.By, c.Reason) })
+	})
+	handle(resuming, func(w http.ResponseWriter, req *http.Request) {
+		r.serveOrder(w, req, r.person, func(c instruction) error { return r.Resume(c.By, c.Reason) })
+	})
+	handle(closing, func(w http.ResponseWriter, req *http.Request) {
+		r.serveOrder(w, req, r.person, func(c instruction) error { return r.CloseBreaker(c.Rule, c.By, c.Reason) })
+	})
 	return mux
 }
 

@@ -98,6 +98,13 @@ func writeIncident(w io.Writer, in *record.Incident) error {
 	if d := in.Dismissed; d != nil {
 		line("dismissed", clock(d.At, in.StartsAt)+" by "+d.By+reasonText(d.Reason))
 	}
+	if in.Links != nil {
+		for _, where := range append(in.Links.Alertmanagers, in.Links.Grafana) {
+			if where != "" {
+				line("see", where)
+			}
+		}
+	}
 	if err := t.Flush(); err != nil {
 		return err
 	}

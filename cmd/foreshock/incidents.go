@@ -12,9 +12,11 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/model"
 
 	"github.com/foreshock/foreshock/internal/plot"
 	"github.com/foreshock/foreshock/internal/record"
@@ -188,6 +190,9 @@ func figureOf(l *record.Timeline) plot.Figure {
 			continue
 		}
 		p := plot.Panel{Title: fmt.Sprintf("%s  %s", clock(c.Onset, l.From), c.Series.Series)}
+		if strings.HasSuffix(c.Metric.Get(model.MetricNameLabel), "_total") {
+			p.Unit = "per second" // what counts is known by its rate
+		}
 		p.Anomalies = []plot.Anomaly{{
 			Start: int64(c.Onset), End: int64(c.EndedAt), Value: float64(c.Value),
 			Lower: float64(c.Lower), Upper: float64(c.Upper), Score: float64(c.Peak), Why: c.Channel,

@@ -8,7 +8,7 @@ const sparse = 10
 
 // Table is how often scores were as high as any, when it was made.
 type Table struct {
-	above [bins + 1]float64 // weight at or above the lower edge of each bin
+	above cumulative
 	high  float64
 	tail  tail
 	knee  float64 // from here on the tail speaks
@@ -17,10 +17,7 @@ type Table struct {
 
 // Table returns what the pool holds now.
 func (p *Pool) Table() *Table {
-	t := &Table{tail: p.tail, high: p.high}
-	for i := bins - 1; i >= 0; i-- {
-		t.above[i] = t.above[i+1] + p.weight[i]
-	}
+	t := &Table{above: accumulate(&p.weight), tail: p.tail, high: p.high}
 	t.knee = math.Inf(1)
 	if t.tail.fitted() {
 		t.knee = max(reach(&p.weight, sparse), t.tail.from)
@@ -53,10 +50,23 @@ func (t *Table) counted(score float64) float64 {
 	return min((1+t.atLeast(score))/(t.above[0]+1), 1)
 }
 
-// atLeast is the weight of the scores at or above score, which share out their bin evenly.
-func (t *Table) atLeast(score float64) float64 {
+// atLeast is the weight of the scores at or above score.
+func (t *Table) atLeast(score float64) float64 { return t.above.atLeast(score) }
+
+// cumulative is the weight at or above the lower edge of each bin.
+type cumulative [bins + 1]float64
+
+func accumulate(weight *[bins]float64) (above cumulative) {
+	for i := bins - 1; i >= 0; i-- {
+		above[i] = above[i+1] + weight[i]
+	}
+	return above
+}
+
+// atLeast is the weight at or above score: what is in a bin is spread evenly.
+func (a *cumulative) atLeast(score float64) float64 {
 	i := bin(score)
 	lower, upper := edge(i), edge(i+1)
 	part := min(max((score-lower)/(upper-lower), 0), 1)
-	return t.above[i] + part*(t.above[i+1]-t.above[i])
+	return a[i] + part*(a[i+1]-a[i])
 }

@@ -85,7 +85,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	report := t.report(o.Config)
 	report.Skipped = o.Source.Skipped()
 	if canvas != nil {
-		report.Figure = canvas.figure(o.Config.Name)
+		report.Figure = canvas.figure(report.title())
 		report.Undrawn = canvas.undrawn
 	}
 	if o.Compare != nil {
@@ -123,7 +123,7 @@ func (r *runner) once(ctx context.Context, c Named, on *canvas) (*tally, error) 
 	o := flow.Options{
 		Rules: set, Detector: c.Detector, Incident: c.Incident,
 		Emitter: emitter.Options{
-			Alerting: c.Alerting, ExternalLabels: c.Global.ExternalLabels, ExternalURL: c.Global.ExternalURL,
+			Alerting: c.Alerting, ExternalLabels: c.Global.ExternalLabels, ExternalURL: c.Global.ExternalURL, GrafanaURL: c.Global.GrafanaURL,
 		},
 		Newborn: r.Newborn,
 		Observe: func(out flow.Outcome) {

@@ -205,6 +205,24 @@ func TestNobodyWroteRules(t *testing.T) {
 	if len(r.Alerts) != 1 || len(r.Figure.Panels) != 2 || len(r.Figure.Panels[0].Points) != 31 {
 		t.Errorf("alerts %v, %d panels", r.Alerts, len(r.Figure.Panels))
 	}
+	if want := "Backtest, no rules: 1 Mar 2026 14:45 to 1 Mar 2026 15:15 UTC"; r.Figure.Title != want {
+		t.Errorf("it is called %s, want %s", r.Figure.Title, want)
+	}
+	p := r.Figure.Panels[0]
+	if len(p.Anomalies) == 0 {
+		t.Fatal("nothing is anomalous")
+	}
+	for _, a := range p.Anomalies { // as its table says, so it looks
+		worst := 0.0
+		for _, q := range p.Points {
+			if q.T >= a.Start && (a.End == 0 || q.T <= a.End) {
+				worst = max(worst, q.Score)
+			}
+		}
+		if a.Score != worst {
+			t.Errorf("an anomaly of score %g is drawn up to %g", a.Score, worst)
+		}
+	}
 }
 
 func TestAWeekIsToldByADayAtLeast(t *testing.T) {

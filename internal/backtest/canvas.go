@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/foreshock/foreshock"
@@ -75,6 +76,7 @@ func (c *canvas) observe(o flow.Outcome) {
 			c.undrawn++
 			continue
 		}
+		one.worse(s)
 		at, began := marked[s.Series]
 		one.panel.Points = append(one.panel.Points, plot.Point{
 			T: s.T, Value: s.Value, Score: s.Score,
@@ -104,6 +106,22 @@ func (c *curve) anomaly(a foreshock.Anomaly) {
 	}
 	last.Value, last.Lower, last.Upper = a.Value, a.Band.Lower, a.Band.Upper
 	last.Score, last.Why = a.Score, a.Channel
+}
+
+// worse has an anomaly that lasts tell of s, where that is its worst.
+func (c *curve) worse(s *foreshock.Score) {
+	all := c.panel.Anomalies
+	if len(all) == 0 || all[len(all)-1].End != 0 || s.Score <= all[len(all)-1].Score {
+		return
+	}
+	last := &all[len(all)-1]
+	last.Value, last.Lower, last.Upper, last.Score = s.Value, s.Band.Lower, s.Band.Upper, s.Score
+}
+
+// title is what was run over which time.
+func (r *Report) title() string {
+	const minute = "2 Jan 2006 15:04"
+	return fmt.Sprintf("Backtest, %s: %s to %s UTC", r.Config, foreshock.Time(r.From).Format(minute), foreshock.Time(r.To).Format(minute))
 }
 
 // figure is every curve, those with anomalies first.

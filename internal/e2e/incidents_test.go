@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,6 +104,7 @@ func TestFalseAlarm(t *testing.T) {
 		return len(firing) == 1 && len(activeAlerts(t, s)) == 1
 	})
 	id := firing[0].ID
+	leadsElsewhere(t, s, id)
 
 	if shown := must[string](t)(ask("show", id[:6])); !strings.Contains(shown, "app_latency_seconds") || !strings.Contains(shown, "expected") {
 		t.Errorf("show:\n%s", shown)
@@ -130,5 +132,32 @@ func TestFalseAlarm(t *testing.T) {
 	}
 	if shown := must[string](t)(ask("show", id)); !strings.Contains(shown, "by kim: load test") {
 		t.Errorf("show:\n%s", shown)
+	}
+}
+
+// leadsElsewhere: the incident's link to Alertmanager shows its alert there, and the alert's
+// link to Grafana is the incident's.
+func leadsElsewhere(t *testing.T, s *stack.Stack, id string) {
+	t.Helper()
+	var in struct {
+		Data struct {
+			Links struct {
+				Alertmanagers []string
+				Series        string
+			}
+		}
+	}
+	getJSON(t, s.URL(9797, "/api/v1/incidents/"+id), &in)
+	links := in.Data.Links
+	if len(links.Alertmanagers) != 1 {
+		t.Fatalf("%+v", links)
+	}
+	address, after, _ := strings.Cut(links.Alertmanagers[0], "#/alerts?")
+	query := must[url.Values](t)(url.ParseQuery(after))
+	filter := strings.Trim(query.Get("filter"), "{}")
+	if alerts := alertsOf(t, s, filter); address != s.URL(9093, "/") || len(alerts) != 1 || alerts[0].Annotations["incident"] != id {
+		t.Errorf("%s shows %+v", links.Alertmanagers[0], alerts)
+	} else if leads := alerts[0].Annotations["dashboard_url"]; leads != links.Series || !strings.Contains(leads, "var-metric=app_latency_seconds") {
+		t.Errorf("the alert leads to %s, the incident to %s", leads, links.Series)
 	}
 }

@@ -93,16 +93,6 @@ func (b *braille) segment(x, y, x2, y2 int, c color.NRGBA, every int) {
 	}
 }
 
-// level draws a glyph where nothing is in the row of a value.
-func (b *braille) level(y float64, glyph rune, c color.NRGBA) {
-	row := b.row(y)
-	for column := range b.columns {
-		if b.cells[row*b.columns+column] == (cell{}) {
-			b.put(column, row, glyph, c)
-		}
-	}
-}
-
 // text is one row as a terminal shows it.
 func (b *braille) text(row int, inColour bool) string {
 	var out strings.Builder

@@ -75,6 +75,8 @@ func (d dots) Plot(c draw.Canvas, g *gonum.Plot) {
 	}
 }
 
+const leastSpan = vg.Length(2) // points: minutes of a month are to be seen
+
 // spans shade the time that was anomalous; one that lasts reaches the right edge.
 type spans struct {
 	anomalies []Anomaly
@@ -89,6 +91,7 @@ func (s spans) Plot(c draw.Canvas, g *gonum.Plot) {
 		}
 		from := place(&c, g, plotter.XY{X: float64(a.Start), Y: g.Y.Min})
 		to := place(&c, g, plotter.XY{X: end, Y: g.Y.Max})
+		to.X = max(to.X, from.X+leastSpan)
 		c.FillPolygon(s.colour, []vg.Point{from, {X: from.X, Y: to.Y}, to, {X: to.X, Y: from.Y}})
 	}
 }

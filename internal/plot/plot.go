@@ -34,8 +34,7 @@ type Point struct {
 type Anomaly struct {
 	Start int64 // ms
 	End   int64 // ms; 0 while it lasts
-	// Value, its expected band and Score are those of the sample where it began or,
-	// if it did, last grew worse.
+	// Value, its expected band and Score are those of its worst sample.
 	Value, Lower, Upper float64
 	Score               float64
 	Why                 string // what gave it away, in a word or two

@@ -71,8 +71,8 @@ func (p Panel) text(b *bytes.Buffer, t Terminal) {
 		above.put(above.column(at.X), above.row(at.Y), '●', t.Theme.anomaly)
 	}
 	below := newBraille(columns, scoreRows, left, right, 0, top)
+	below.strokes([]plotter.XYs{{{X: left, Y: 1}, {X: right, Y: 1}}}, t.Theme.ink, 2)
 	below.strokes(line(p.Points, func(q *Point) float64 { return q.Score }), t.Theme.score, 1)
-	below.level(1, '╌', t.Theme.ink)
 
 	fmt.Fprintln(b, cut(p.Title, t.Width))
 	fmt.Fprintln(b, p.key(t))
@@ -106,7 +106,7 @@ func (p Panel) key(t Terminal) string {
 		{"●━", "anomaly", t.Theme.anomaly},
 		{"⠂⠂", "expected, 95 of 100", t.Theme.edge()},
 		{"⠒⠒", "score", t.Theme.score},
-		{"╌╌", "threshold", t.Theme.ink},
+		{"⠐⠐", "threshold", t.Theme.ink},
 	} {
 		if left -= utf8.RuneCountInString(s.sign + " " + s.name + "  "); left >= 0 {
 			said += coloured(s.sign, s.colour) + " " + s.name + "  "

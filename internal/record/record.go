@@ -209,6 +209,17 @@ type Incident struct {
 	Dismissed *Dismissal `json:"dismissed,omitempty"`
 	// Remedies are what was done about it, oldest first.
 	Remedies []Remedy `json:"remedies,omitempty"`
+	// Links are there where one incident was asked for.
+	Links *Links `json:"links,omitempty"`
+}
+
+// Links are where else an incident is to be seen: URLs.
+type Links struct {
+	// Alertmanagers are those whose addresses are known, each filtered to the alert.
+	Alertmanagers []string `json:"alertmanagers"`
+	// Grafana is the overview at the time of the incident, Series the explorer of its lead.
+	Grafana string `json:"grafana,omitempty"`
+	Series  string `json:"series,omitempty"`
 }
 
 // Remedy is what was done about an incident, and what became of it.

@@ -12,7 +12,9 @@ type Timeline struct {
 // Curve is one member of an incident and its points, oldest first.
 type Curve struct {
 	Member
-	Points []Point `json:"points"`
+	// Grafana is the URL of its series there, where one is known.
+	Grafana string  `json:"grafana,omitempty"`
+	Points  []Point `json:"points"`
 }
 
 // Point is one sample of a Curve.

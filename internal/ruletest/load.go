@@ -210,7 +210,7 @@ func (l *loader) configured() {
 	}
 	l.options = flow.Options{
 		Rules: c.Rules, Detector: c.Detector, Incident: c.Incident, Remediation: &c.Remediation,
-		Emitter: emitter.Options{ExternalLabels: c.Global.ExternalLabels, ExternalURL: c.Global.ExternalURL, Alerting: c.Alerting},
+		Emitter: emitter.Options{ExternalLabels: c.Global.ExternalLabels, ExternalURL: c.Global.ExternalURL, GrafanaURL: c.Global.GrafanaURL, Alerting: c.Alerting},
 	}
 }
 

@@ -30,10 +30,10 @@ function Copy({i}) {
 	return html`<button class="plain" onClick=${copy}>Copy summary</button> ${said === 'manual' ? html`<pre tabindex="0" aria-label="summary to copy">${summary(i)}</pre>` : html`<span role="status">${said}</span>`}`;
 }
 
-// alertsAt is Alertmanager's page of the incident's alert.
-function alertsAt(address, i) {
-	const matchers = Object.entries({...(i.rule ? {rule: i.rule} : {}), ...i.labels}).filter(([k]) => /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(k)).map(([k, v]) => `${k}=${JSON.stringify(v)}`);
-	return `${address.replace(/\/$/, '')}/#/alerts?filter=${encodeURIComponent(`{alertname=~"Foreshock.*",${matchers.join(',')}}`)}`;
+// Elsewhere leads to other programs that show the incident.
+function Elsewhere({links}) {
+	const all = [...(links.alertmanagers || []).map((a) => ['Alertmanager', a]), ['Grafana', links.grafana], ['Its lead in Grafana', links.series]];
+	return html`${all.filter(([, where]) => where).map(([name, where]) => html`<a href=${where} rel="noreferrer">${name}</a> `)}`;
 }
 
 function Causes({i}) {
@@ -53,7 +53,7 @@ function Logs({e}) {
 
 // Member is one small multiple: how it went, and how odd that was.
 function Member({m, kind, onset, n}) {
-	return html`<div class="card"><div><strong>${n}.</strong> <${MemberName} m=${m} /></div>
+	return html`<div class="card"><div><strong>${n}.</strong> <${MemberName} m=${m} />${m.grafana ? html` <a class="quiet" href=${m.grafana} rel="noreferrer">Grafana</a>` : ''}</div>
 		<div class="quiet"><${Time} at=${m.onset} />${m.onset !== onset ? `, ${duration(Date.parse(m.onset) - Date.parse(onset))} after the first` : ', the first'}${m.endedAt ? html`, over <${Time} at=${m.endedAt} />` : ''}</div>
 		<div><${Text} of=${deviation(kind, m)} most=${300} />${m.channel ? html` <span class="quiet">by its ${m.channel}</span>` : ''}</div>
 		${m.points && m.points.length ? html`<${Chart} points=${m.points} metric=${m.metric.__name__} height=${150} sync="members" legend=${false} mark=${m.onset} name=${'value and expected band'} />
@@ -66,7 +66,6 @@ export default function Incident({argument}) {
 	const found = useAsk(`/api/v1/incidents/${id}`, 'incidents', 'remediations');
 	const line = useAsk(`/api/v1/incidents/${id}/timeline`, 'incidents');
 	const plans = useAsk('/api/v1/remediations', 'remediations');
-	const about = useAsk('/api/v1/about');
 	const i = found.data;
 	useEffect(() => { document.title = i ? `${title(i)} · Foreshock` : 'Foreshock'; });
 	if (!i) return html`<h1>Incident <${Text} of=${argument} most=${40} /></h1><${Failure} error=${found.error} />${found.error ? html`<p><a href=${href('now')}>What is open now</a></p>` : ''}`;
@@ -79,7 +78,7 @@ export default function Incident({argument}) {
 		<${Chips} labels=${i.labels} />
 		${i.dismissed ? html`<p>Dismissed as a false alarm by <${Text} of=${i.dismissed.by} />, <${Time} at=${i.dismissed.at} />: <${Text} of=${i.dismissed.reason || 'no reason given'} most=${1000} /></p>` : ''}
 		<div class="row"><${Copy} i=${i} />
-			${((about.data || {}).alertmanagers || []).slice(0, 3).map((a) => html`<a href=${alertsAt(a, i)} rel="noreferrer">Alertmanager</a>`)}
+			<${Elsewhere} links=${i.links || {}} />
 			${i.dismissed ? '' : html`<${Deed} name="Dismiss as a false alarm" danger reason path=${`/api/v1/incidents/${i.id}/dismiss`} body=${(by, reason) => ({by, reason})} done=${found.again} />`}</div>
 		<${Failure} error=${found.error} />
 

@@ -15,13 +15,21 @@ function WhatIf({rule}) {
 	const d = w.data;
 	return html`<section class="card"><h2>What if <${Text} of=${rule.name} /> were another?</h2>
 		<form onSubmit=${(e) => e.preventDefault()}><label>Change <select value=${by} onChange=${(e) => choose(e.target.value)}><option value="factor">sensitivity</option><option value="budget">budget</option></select></label>
-			${by === 'factor' ? html`<label>Sensitivity ${number(sensitivity * factor)} (${number(factor)} × what it is) <input type="range" min="-3" max="1" step="0.05" value=${Math.log2(factor)} onInput=${(e) => setFactor(Number((2 ** e.target.value).toFixed(3)))} /></label>`
+			${by === 'factor' ? html`<label>Sensitivity ${number(sensitivity * factor)} (${number(factor)} × what it is) <input type="range" min="-6.6" max="6.6" step="0.05" value=${Math.log2(factor)} onInput=${(e) => setFactor(Number((2 ** e.target.value).toFixed(3)))} /></label>`
 				: html`<label>Alerts a week <input type="number" min="0" max="10000" step="any" value=${budget} onInput=${(e) => { if (e.target.value !== '') setBudget(Number(e.target.value)); }} /></label>`}</form>
 		<${Failure} error=${w.error} />
-		${d ? html`<dl class="facts"><${Fact} name="alerts as it is">${number(d.now)}<//><${Fact} name="alerts as it would be">${number(d.then)}<//>
+		${d ? html`<dl class="facts"><${Fact} name="alerts as it is">${number(d.now)}<//><${Fact} name="alerts as it would be">${d.then === null ? 'not noted' : number(d.then)}<//>
 				<${Fact} name="sensitivity">${number(sensitivity * d.factor)}<//><${Fact} name="in the last">${d.since ? duration(Date.now() - Date.parse(d.since)) : 'nothing noted'}<//></dl>
-			<${Table} empty="It would have raised nothing." heads=${['when', 'score', 'series']} rows=${d.alerts.map((a) => [html`<${Time} at=${a.at} />`, number(a.score), html`<${SeriesLink} series=${a.series} at=${a.at} />`])} />
-			<p class="quiet">Counted from the notes that are kept of ${many(d.series, 'series', 'series')}: of samples that score half of what is anomalous or more, so nothing beyond twice the sensitivity is known. Alerts within five minutes count as one; those of places, and what holds an alert back after another, are left out.</p>` : ''}</section>`;
+			<${ByBudget} b=${d.budget} />
+			<${Table} empty=${d.then === null ? 'No notes tell beyond twice the sensitivity.' : 'It would have raised nothing.'} heads=${['when', 'score', 'series']} rows=${d.alerts.map((a) => [html`<${Time} at=${a.at} />`, number(a.score), html`<${SeriesLink} series=${a.series} at=${a.at} />`])} />
+			<p class="quiet">The single alerts are counted from the notes that are kept, for up to a day, of ${many(d.series, 'series', 'series')}: of samples that score half of what is anomalous or more, so beyond twice the sensitivity there are none. They are of series by themselves, also of such for which their place speaks; those of places, and what holds an alert back after another, are left out. Alerts within five minutes count as one.</p>` : ''}</section>`;
+}
+
+// ByBudget says how often those would have alerted that share the budget, places among them.
+function ByBudget({b}) {
+	if (!b) return html`<p class="quiet">How often it alerts a week is not known yet.</p>`;
+	const who = b.rules > 1 ? html`all ${number(b.rules)} rules that share the budget <${Text} of=${b.name} />` : 'the rule, with its places,';
+	return html`<p>By what keeps the budget ${who} would have raised <strong>${number(b.thenPerWeek)} alerts a week</strong>, and ${number(b.nowPerWeek)} as it is. <span class="quiet">Of the last ${duration(b.weeks * 7 * 86400e3)}, what is older weighing less${b.rules > 1 ? '; a budget of its own has it counted for the rule alone' : ''}.</span></p>`;
 }
 
 export default function Rules({parameters}) {

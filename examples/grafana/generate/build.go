@@ -82,7 +82,7 @@ func (p page) build() (dashboard.Dashboard, error) {
 		Link(dashboard.NewDashboardLinkBuilder("Foreshock").Type(dashboard.DashboardLinkTypeDashboards).
 			Tags([]string{"foreshock"}).AsDropdown(true).IncludeVars(true).KeepTime(true)).
 		Annotation(dashboard.NewAnnotationQueryBuilder().Name("Incidents").Datasource(scores.ref()).IconColor(vermilion).
-			Target(prometheus.NewDataqueryBuilder().Expr(`foreshock_incident == 1`).LegendFormat("{{alertname}} {{incident}}").RefId("A")))
+			Target(prometheus.NewDataqueryBuilder().Expr(`foreshock_incident == 1`).LegendFormat("{{title}}").RefId("A")))
 	for _, v := range p.dataSources() {
 		b.WithVariable(v)
 	}

@@ -44,16 +44,42 @@ func generate() (map[string][]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
-		text, err := json.MarshalIndent(built, "", "  ")
+		text, err := json.Marshal(built)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
 		if err := check(text); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
+		if text, err = json.MarshalIndent(worded(built), "", "  "); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.name, err)
+		}
 		files[p.name+".json"] = append(text, '\n')
 	}
 	return files, nil
+}
+
+// annotation is one with what Grafana's data source for Prometheus says of it when it is
+// pointed at, which the SDK does not know: templates over the labels.
+type annotation struct {
+	dashboard.AnnotationQuery
+	TitleFormat string `json:"titleFormat"`
+	TextFormat  string `json:"textFormat"`
+	TagKeys     string `json:"tagKeys"` // separated by commas
+}
+
+// worded is d with words for its annotations, which are incidents.
+func worded(d dashboard.Dashboard) any {
+	w := struct {
+		dashboard.Dashboard
+		Annotations struct {
+			List []annotation `json:"list"`
+		} `json:"annotations"`
+	}{Dashboard: d}
+	for _, a := range d.Annotations.List {
+		w.Annotations.List = append(w.Annotations.List, annotation{a, "{{title}}", "incident {{incident}}", "rule"})
+	}
+	return w
 }
 
 func check(text []byte) error {

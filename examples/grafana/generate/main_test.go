@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,13 +46,46 @@ func TestEveryPanelSaysWhatItShows(t *testing.T) {
 
 // TestStrict: what the SDK does not know is refused.
 func TestStrict(t *testing.T) {
+	built, err := overview.build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(built)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := check(text); err != nil {
+		t.Error(err)
+	}
+	if err := check(bytes.Replace(text, []byte(`"title"`), []byte(`"titel"`), 1)); err == nil {
+		t.Error("a wrong key is accepted")
+	}
+}
+
+// TestIncidentsAreWorded: every dashboard marks incidents and says what each is about.
+func TestIncidentsAreWorded(t *testing.T) {
 	files, err := generate()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range files {
-		if err := check(bytes.Replace(text, []byte(`"title"`), []byte(`"titel"`), 1)); err == nil {
-			t.Errorf("%s: a wrong key is accepted", name)
+		var d struct {
+			Annotations struct {
+				List []struct {
+					Name, TitleFormat, TextFormat, TagKeys string
+					Target                                 struct{ Expr string }
+				}
+			}
+		}
+		if err := json.Unmarshal(text, &d); err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(text, []byte(`"annotations"`)); n != 1 || len(d.Annotations.List) != 1 {
+			t.Errorf("%s: %d times annotations, %+v", name, n, d.Annotations.List)
+			continue
+		}
+		if a := d.Annotations.List[0]; a.Target.Expr != "foreshock_incident == 1" || a.TitleFormat != "{{title}}" || a.TextFormat == "" || a.TagKeys == "" {
+			t.Errorf("%s: %+v", name, a)
 		}
 	}
 }
