@@ -35,7 +35,11 @@ export function stateWord(i) {
 	return i.state === 'firing' && !i.alerting ? 'firing, untold' : i.state;
 }
 
-export const Badge = ({kind, children}) => html`<span class=${`badge ${kind}`}>${children}</span>`;
+// toneOf is the class of a kind that has a colour; a severity is anybody's word, and no class.
+const tones = new Set(['critical', 'page', 'firing', 'failed', 'danger', 'warning', 'ticket', 'pending', 'waiting', 'succeeded', 'recovered']);
+export const toneOf = (kind) => tones.has(kind) ? kind : '';
+
+export const Badge = ({kind, children}) => html`<span class=${`badge ${toneOf(kind)}`}>${children}</span>`;
 
 export const severityOf = (i) => i.severity || (i.state === 'resolved' ? 'resolved' : i.state === 'pending' ? 'pending' : i.alerting ? 'firing' : 'info');
 

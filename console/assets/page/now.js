@@ -2,7 +2,7 @@
 import {html, useEffect, useState} from '../ui.js';
 import {at, deviation, duration, eta, number, quantity, bytes, many} from '../words.js';
 import {ask, useAsk, useTick} from '../live.js';
-import {Badge, Fact, Failure, IncidentLink, SeriesLink, Sparkline, Table, Text, Time, severityOf, stateWord} from '../parts.js';
+import {Badge, Fact, Failure, IncidentLink, SeriesLink, Sparkline, Table, Text, Time, severityOf, stateWord, toneOf} from '../parts.js';
 
 const listed = 50; // incidents of a page; more are asked for when wanted
 const longSilence = 5 * 60e3; // ms without a sample: Prometheus scrapes every minute by default
@@ -33,7 +33,7 @@ function Line({i}) {
 	const {lead, causes} = i;
 	const cause = causes && causes[0];
 	const kind = severityOf(i);
-	return html`<li class=${`line ${kind}`} data-line=${i.id}>
+	return html`<li class=${`line ${toneOf(kind)}`} data-line=${i.id}>
 		<${Badge} kind=${kind}>${i.severity || stateWord(i)}<//>
 		<div class="what"><${IncidentLink} i=${i} /> <span class="say"><${Text} of=${lead ? deviation(i.kind, lead) + at(i) : ''} /></span></div>
 		<div class="cause quiet">${cause ? html`likely from <${Text} of=${cause.place} most=${80} /> (${Math.round(100 * cause.confidence)} %)` : i.endsAt ? '' : 'cause not known'}</div>
