@@ -1,7 +1,7 @@
 // What several pages are made of.
 import {html, useEffect, useRef, useState} from './ui.js';
-import {clock, number, place, title, whole} from './words.js';
-import {person, send, token} from './live.js';
+import {clock, duration, number, place, title, whole} from './words.js';
+import {person, send, token, useTick} from './live.js';
 
 // href is the address of a page: everything one sees is in it.
 export function href(page, argument = '', parameters = {}) {
@@ -18,6 +18,13 @@ export function Text({of, most = longest}) {
 }
 
 export const Time = ({at}) => at ? html`<time datetime=${new Date(at).toISOString()} title=${whole(at)}>${clock(at)}</time>` : '–';
+
+// Age is how long ago a time was, and goes on by itself.
+export function Age({at}) {
+	const ms = Date.now() - Date.parse(at);
+	useTick(ms < 60e3 ? 5000 : 20e3);
+	return duration(ms);
+}
 
 export const SeriesLink = ({series, at}) => html`<a class="series" href=${href('series', '', {match: series, at})}><${Text} of=${series} /></a>`;
 
