@@ -63,8 +63,9 @@ export function axes({ink, line, metric, hours, tick}) {
 	const timed = {values: (u, all, n, space, step) => times(all, step)};
 	return [
 		{...axis, ...(hours ? named : timed), space: (u, n, low, high) => hours > 24 ? 34 : high - low < 240 ? 60 : high - low < 172800 ? 37 : 44, size: (u, texts) => (texts || []).some((t) => String(t).includes('\n')) ? 48 : 32},
-		{...axis, values: (u, all, n, space, step) => tick ? all.map(tick) : marks(all, step, metric), incrs: tick ? undefined : steps(metric), space: 22, size: width},
+		{...axis, values: (u, all, n, space, step) => tick ? all.map(tick) : marks(all, step, metric), incrs: tick ? undefined : steps(metric), space: (u, n, low, high, room) => room < 120 ? 20 : 32, size: width},
 	];
 }
 
-const weekday = (h) => ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'][h / 24]; // where it begins
+// weekday is the day that begins, or has begun, so many hours after Monday did.
+export const weekday = (h) => ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'][Math.floor(h / 24)];

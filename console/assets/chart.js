@@ -1,7 +1,7 @@
 // A chart of one series: uPlot, loaded when the first is drawn, in the page's colours.
 import {html, useEffect, useRef, useState} from './ui.js';
 import {none, number, quantity, two, unitOf, zone} from './words.js';
-import {axes, range} from './axes.js';
+import {axes, range, weekday} from './axes.js';
 
 let loading = null;
 function load() {
@@ -47,7 +47,7 @@ const kinds = {
 	value(points, metric) {
 		const {x, column, held} = torn(points);
 		const text = (u, v) => quantity(v, metric, 4);
-		const edge = {stroke: 'transparent', fill: colour('--band') + '55', value: text, points: {show: false}};
+		const edge = {stroke: 'transparent', band: true, value: text, points: {show: false}};
 		return {
 			data: [x, held('upper'), held('lower'), held('expected'), column('value')],
 			series: [
@@ -78,7 +78,7 @@ const kinds = {
 			data: [points.map((p) => p.hour), points.map((p) => p.value), points.map(() => 0)],
 			series: [
 				{label: 'above its level', stroke: colour('--blue'), width: 1.6, value: (u, v) => quantity(v, metric, 3), points: {show: false}},
-				{label: '', stroke: colour('--soft'), width: 1, dash: [2, 3], value: () => '', points: {show: false}},
+				{label: 'its level', stroke: colour('--soft'), width: 1, dash: [2, 3], value: () => '0', points: {show: false}},
 			],
 			hours: points.length > 96 ? 168 : 24,
 		};
@@ -87,7 +87,7 @@ const kinds = {
 
 // moment is what a legend calls the place on the level axis.
 const moment = (v) => `${new Date(v * 1000).toLocaleString('en-GB')} ${zone(new Date(v * 1000))}`;
-const hour = (v) => `${v >= 24 ? `day ${Math.floor(v / 24) + 1}, ` : ''}${two(Math.floor(v % 24))}:${two(Math.round(60 * (v % 1)))}`;
+const hour = (v, of) => `${of > 24 ? `${weekday(v)} ` : ''}${two(Math.floor(v % 24))}:${two(Math.round(60 * (v % 1)))}`;
 
 // newest has a legend that no cursor speaks to say what is newest.
 const newest = (u) => { if (u.cursor.idx === null || u.cursor.idx === undefined) u.setLegend({idx: u.data[0].length - 1}, false); };
@@ -110,12 +110,12 @@ export function Chart({kind = 'value', points, metric, height = 190, sync, pick,
 			const c = kinds[kind](points, metric);
 			const made = new uPlot({
 				width: box.current.clientWidth || 300, height,
-				series: [{label: c.hours ? 'hour' : 'time', value: (u, v) => v === null ? none : c.hours ? hour(v) : moment(v)}, ...c.series],
+				series: [{label: c.hours ? 'hour' : 'time', value: (u, v) => v === null ? none : c.hours ? hour(v, c.hours) : moment(v)}, ...c.series],
 				bands: c.bands || [],
 				scales: {x: c.hours ? {time: false, range: [0, c.hours]} : {time: true}, y: {range: (u, low, high) => range(low, high, c.from)}},
 				axes: axes({ink: colour('--soft'), line: colour('--line'), metric, hours: c.hours, tick: c.tick}),
 				cursor: {sync: sync ? {key: sync} : undefined, drag: {x: false, y: false}, points: {size: 7}},
-				legend: {show: legend},
+				legend: {show: legend, markers: {fill: (u, i) => u.series[i].band ? colour('--band') + '88' : u.series[i].stroke(u, i), stroke: 'transparent'}},
 				hooks: {draw: [(u) => lineAt(u, mark)], ...(legend ? {ready: [newest], setData: [newest], setCursor: [newest]} : {})},
 			}, c.data, box.current);
 			plot.current = made;

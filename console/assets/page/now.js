@@ -93,7 +93,7 @@ function Input({s}) {
 }
 
 function Budgets({s}) {
-	return html`<section><h2>Alerts against their budget</h2><${Table} heads=${['scope', 'allowed a week', 'realised a week', 'raw threshold']} empty="no budget" rows=${(s.budgets || []).map((b) => [
+	return html`<section><h2>Alerts against their budget</h2><${Table} heads=${['scope', 'allowed a week', 'a week at the present rate', 'raw threshold']} empty="no budget" rows=${(s.budgets || []).map((b) => [
 		html`<${Text} of=${b.scope} />`, b.budgetPerWeek ? number(b.budgetPerWeek) : 'any',
 		html`<span class=${b.budgetPerWeek && b.realisedPerWeek > b.budgetPerWeek ? 'over' : ''}>${number(b.realisedPerWeek)}</span>`, number(b.threshold)])} /></section>`;
 }
