@@ -6,6 +6,9 @@
 	const said = (text) => JSON.stringify(String(text).trim().slice(0, 40));
 	const named = (e) => `${e.tagName.toLowerCase()}${e.className && e.className.baseVal === undefined ? '.' + e.className.trim().replace(/\s+/g, '.') : ''} ${said(e.textContent)}`;
 
+	// What is out of sight is not laid out, but would be once one scrolls there.
+	for (const e of document.querySelectorAll('body *')) if (getComputedStyle(e).contentVisibility === 'auto') e.style.contentVisibility = 'visible';
+
 	// Boxes.
 	const holders = (e) => { const all = []; for (let p = e.parentElement; p && p !== document.body; p = p.parentElement) if (getComputedStyle(p).overflowX !== 'visible') all.push(p); return all; };
 	const page = document.documentElement.scrollWidth;
