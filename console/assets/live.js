@@ -51,7 +51,7 @@ export const connection = {heard: Date.now(), lost: ''};
 // A page rests so many times as long as its scripts drew before it looks again: asking, laying
 // out and painting cost five times that. Within these bounds, in ms. So it costs little in a
 // storm of events, too, however slow the machine is, and what little changed is seen at once.
-const ease = 400, shortestRest = 500, longestRest = 5000;
+const ease = 400, shortestRest = 500, longestRest = 2000;
 let news = new Set(), hearing = false, rested = 0; // until when, by performance.now()
 
 // hear has all that shows one of the topics look again, once the page has rested.
