@@ -6,9 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
-	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -65,25 +65,49 @@ func TestTheConsoleIsSmall(t *testing.T) {
 }
 
 var (
-	imported = regexp.MustCompile(`(?m)^(?:import|export) .*from '([^']+)'`)
+	topNames = regexp.MustCompile(`(?m)^(?:export )?(?:default )?(?:async )?(?:const|let|function|class) (\w+)`)
 	// markup is what would let a label be more than text, or needs more than the policy of
 	// internal/gate allows.
 	markup = regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|style="|javascript:|https?://`)
 )
 
-func TestModulesFindEachOtherAndWriteNoMarkup(t *testing.T) {
-	all := allAssets()
-	for name, a := range all {
-		if strings.HasPrefix(name, "/assets/lib/") || !strings.HasSuffix(name, ".js") && !strings.HasSuffix(name, ".html") {
-			continue
+// Our modules are one when they are served: each is in it, no name stands for two things, and
+// of imports those of the libraries are left.
+func TestModulesAreJoinedAndWriteNoMarkup(t *testing.T) {
+	files, err := fs.Glob(assets, "assets/*.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := fs.Glob(assets, "assets/page/*.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, owner := map[string]bool{}, map[string]string{}
+	body := joined(script, held)
+	for _, file := range append(files, pages...) {
+		if !held[strings.TrimPrefix(file, "assets/")] {
+			t.Errorf("no module needs %s", file)
 		}
-		for _, m := range imported.FindAllStringSubmatch(string(a.body), -1) {
-			if target := path.Join(path.Dir(name), m[1]); all[target] == nil {
-				t.Errorf("%s imports %s, which is not there", name, m[1])
+		text, err := assets.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range topNames.FindAllSubmatch(text, -1) {
+			if name := string(m[1]); owner[name] != "" {
+				t.Errorf("%s is a name in %s and in %s", name, owner[name], file)
+			} else {
+				owner[name] = file
 			}
 		}
-		if found := markup.FindString(string(a.body)); found != "" {
-			t.Errorf("%s has %s", name, found)
+	}
+	for _, line := range regexp.MustCompile(`(?m)^(?:import|export).*`).FindAllString(string(body), -1) {
+		if !strings.Contains(line, "from './lib/") {
+			t.Errorf("left in the joined module: %s", line)
+		}
+	}
+	for _, text := range [][]byte{body, allAssets()["/assets/index.html"].body} {
+		if found := markup.Find(text); found != nil {
+			t.Errorf("the console has %s", found)
 		}
 	}
 }

@@ -42,6 +42,65 @@ func (d *Detector) Names(ctx context.Context, matchers []*labels.Matcher, from, 
 	return d.read(ctx, matchers, from, to, most, (*state).title)
 }
 
+// ReadEach is Read of each of these very series, in their order; the excerpt of one that has
+// no samples then is empty. None of their namesakes is looked at.
+func (d *Detector) ReadEach(ctx context.Context, series []*foreshock.Series, from, to int64) ([]foreshock.Excerpt, error) {
+	type part struct {
+		number  int // among series
+		excerpt foreshock.Excerpt
+	}
+	parts, err := askAll(ctx, d, func(s *shard, answers chan<- []part) query {
+		return query{ctx: ctx, look: func() {
+			var held []part
+			for i, x := range series {
+				if shardOf(x, uint64(len(d.shards))) != uint64(s.number) {
+					continue // another's to look for
+				}
+				if st := s.series.find(x); st != nil && !st.native && st.kind != derived {
+					if e, some := st.excerpt(max(from, 0), to); some {
+						held = append(held, part{i, e})
+					}
+				}
+			}
+			answers <- held
+		}}
+	})
+	if err != nil {
+		return nil, err
+	}
+	each := make([]foreshock.Excerpt, len(series))
+	for _, p := range parts {
+		each[p.number] = p.excerpt
+	}
+	return each, nil
+}
+
+// Metrics are the names of the metrics of which Names would name a series, in no order: a few
+// of many series, and found without a look at each.
+func (d *Detector) Metrics(ctx context.Context, from, to int64) ([]string, error) {
+	return askAll(ctx, d, func(s *shard, answers chan<- []string) query {
+		return query{ctx: ctx, look: func() { answers <- s.series.metrics(max(from, 0), to) }}
+	})
+}
+
+// metrics are the names of the metrics that have a series with samples from one time to
+// another.
+func (r *registry) metrics(from, to int64) (all []string) {
+	for name, n := range r.names {
+		if slices.ContainsFunc(n.slots, func(slot uint32) bool {
+			st := r.at(slot)
+			if st.native || st.kind == derived {
+				return false
+			}
+			_, some := st.title(from, to)
+			return some
+		}) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
 func (d *Detector) read(
 	ctx context.Context, matchers []*labels.Matcher, from, to int64, most int, copy func(*state, int64, int64) (foreshock.Excerpt, bool),
 ) ([]foreshock.Excerpt, error) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -67,6 +69,22 @@ func TestReadIsWhatWasSent(t *testing.T) {
 					t.Errorf("%s: sample %d is %v at %d, want %v at %d", e.Series, k, e.V[k], e.T[k], s.V, s.T)
 				}
 			}
+		}
+	}
+	each, err := d.ReadEach(t.Context(), []*foreshock.Series{series("load", "host", "3"), series("none"), series("load", "host", "19")}, from, to)
+	if err != nil || len(each) != 3 || len(each[1].T) != 0 {
+		t.Fatalf("each: %v, %v", each, err)
+	}
+	for k, name := range map[int]string{0: `load{host="3"}`, 2: `load{host="19"}`} {
+		if want := sent[name][10:21]; !slices.EqualFunc(each[k].V, want, func(v float64, s foreshock.Sample) bool { return v == s.V }) || each[k].Series.String() != name {
+			t.Errorf("%s: %v of %s, want %v", name, each[k].V, each[k].Series, want)
+		}
+	}
+	for span, want := range map[[2]int64]string{{from, to}: "latency_seconds_count latency_seconds_sum load", {start - 10, start - 1}: "", {0, math.MaxInt64}: "latency_seconds_count latency_seconds_sum load"} {
+		metrics, err := d.Metrics(t.Context(), span[0], span[1])
+		slices.Sort(metrics)
+		if got := strings.Join(slices.Compact(metrics), " "); err != nil || got != want {
+			t.Errorf("metrics from %d to %d: %q, want %q: %v", span[0], span[1], got, want, err)
 		}
 	}
 	all := []*labels.Matcher{labels.MustNewMatcher(labels.MatchRegexp, "__name__", ".+")}

@@ -161,6 +161,39 @@ func (e *Emitter) Names(ctx context.Context, matchers []*labels.Matcher, from, t
 	return e.recall.read(ctx, matchers, from, to, most, func(*foreshock.Excerpt, int64, float64) bool { return false })
 }
 
+// Metrics are the names of the metrics of which Names would name a series, in no order.
+func (e *Emitter) Metrics(_ context.Context, from, to int64) (all []string, _ error) {
+	r := e.recall
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for name, chains := range r.series {
+		if anyOf(chains, func(k *recalled) bool { return k.spoke(from, to) }) {
+			all = append(all, name)
+		}
+	}
+	return all, nil
+}
+
+// anyOf reports whether it holds of one of them.
+func anyOf(chains map[uint64][]*recalled, holds func(*recalled) bool) bool {
+	for _, chain := range chains {
+		if slices.ContainsFunc(chain, holds) {
+			return true
+		}
+	}
+	return false
+}
+
+// spoke reports whether k has samples from one time to another, ms.
+func (k *recalled) spoke(from, to int64) bool {
+	for t := range k.window.Since(from) {
+		if t >= from {
+			return t <= to
+		}
+	}
+	return false
+}
+
 // read returns an excerpt of every series that has samples, made by take, which says
 // whether it wants more of them.
 func (r *recall) read(

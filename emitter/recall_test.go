@@ -2,6 +2,7 @@ package emitter
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,6 +37,12 @@ func TestEmittedIsRecalled(t *testing.T) {
 	// The staleness marker that ends it comes last.
 	if n := len(got[0].T); n < 5 || n > 10 || got[0].T[n-2] != t0+600_000 || got[0].V[n-2] != 1.6 {
 		t.Errorf("its samples are %v at %v, want the last minute or two", got[0].V, got[0].T)
+	}
+	if metrics, err := e.Metrics(t.Context(), 0, t0+700_000); err != nil || !slices.Contains(metrics, "foreshock_anomaly_score") {
+		t.Errorf("metrics %v, %v", metrics, err)
+	}
+	if metrics, err := e.Metrics(t.Context(), 0, 1); err != nil || len(metrics) > 0 {
+		t.Errorf("metrics of a time before all: %v, %v", metrics, err)
 	}
 	names, err := e.Names(t.Context(), matchName("foreshock_anomaly_score"), 0, t0+700_000, 1000)
 	if err != nil || len(names) != 1 || names[0].T != nil {

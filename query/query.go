@@ -32,6 +32,9 @@ type Source interface {
 	Read(ctx context.Context, matchers []*labels.Matcher, from, to int64, most int) ([]foreshock.Excerpt, error)
 	// Names is Read without the samples.
 	Names(ctx context.Context, matchers []*labels.Matcher, from, to int64, most int) ([]foreshock.Excerpt, error)
+	// Metrics are the names of all metrics that have samples then, in no order; a name may
+	// be there twice.
+	Metrics(ctx context.Context, from, to int64) ([]string, error)
 }
 
 // Options are what a Query needs.

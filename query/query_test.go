@@ -54,6 +54,15 @@ func (s shelf) Names(ctx context.Context, matchers []*labels.Matcher, from, to i
 	return found, err
 }
 
+func (s shelf) Metrics(ctx context.Context, from, to int64) ([]string, error) {
+	found, err := s.Read(ctx, nil, from, to, math.MaxInt)
+	var all []string
+	for _, e := range found {
+		all = append(all, e.Series.Name())
+	}
+	return all, err
+}
+
 // counter is a counter that grows by step every 15 s for ten minutes.
 func counter(instance string, step float64) foreshock.Excerpt {
 	e := foreshock.Excerpt{Series: foreshock.NewSeries(labels.FromStrings("__name__", "requests_total", "instance", instance))}

@@ -76,6 +76,9 @@ func (q *querier) all(
 func (q *querier) LabelValues(
 	ctx context.Context, name string, hints *storage.LabelHints, matchers ...*labels.Matcher,
 ) ([]string, annotations.Annotations, error) {
+	if name == labels.MetricName && len(matchers) == 0 {
+		return q.metrics(ctx, hints)
+	}
 	return q.collect(ctx, hints, matchers, func(ls labels.Labels, add func(string)) {
 		if v := ls.Get(name); v != "" {
 			add(v)
@@ -102,11 +105,29 @@ func (q *querier) collect(
 	for _, e := range found {
 		tell(e.Series.Labels, func(s string) { seen[s] = struct{}{} })
 	}
-	sorted := slices.Sorted(maps.Keys(seen))
-	if hints != nil && hints.Limit > 0 && len(sorted) > hints.Limit {
-		sorted = sorted[:hints.Limit]
+	return first(slices.Sorted(maps.Keys(seen)), hints), nil, nil
+}
+
+// metrics are the names of all metrics, sorted and once: no series is looked at for them.
+func (q *querier) metrics(ctx context.Context, hints *storage.LabelHints) ([]string, annotations.Annotations, error) {
+	var all []string
+	for _, s := range q.sources {
+		found, err := s.Metrics(ctx, q.from, q.to)
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, found...)
 	}
-	return sorted, nil, nil
+	slices.Sort(all)
+	return first(slices.Compact(all), hints), nil, nil
+}
+
+// first are as many as hints allow.
+func first(all []string, hints *storage.LabelHints) []string {
+	if hints != nil && hints.Limit > 0 && len(all) > hints.Limit {
+		return all[:hints.Limit]
+	}
+	return all
 }
 
 // seriesSet implements storage.SeriesSet.

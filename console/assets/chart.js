@@ -1,6 +1,7 @@
 // A chart of one series: uPlot, loaded when the first is drawn, in the page's colours.
 import {html, useEffect, useRef, useState} from './ui.js';
-import {none, number, quantity, unitOf, zone} from './words.js';
+import {none, number, quantity, two, unitOf, zone} from './words.js';
+import {axes, range, weekday} from './axes.js';
 
 let loading = null;
 function load() {
@@ -15,21 +16,6 @@ function load() {
 }
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const two = (n) => String(n).padStart(2, '0');
-
-// ticks are times of day, and the day where one begins.
-function ticks(u, splits) {
-	let day = '';
-	const span = splits.length > 1 ? splits[splits.length - 1] - splits[0] : 0;
-	return splits.map((s) => {
-		const t = new Date(s * 1000), date = `${t.getDate()}.${t.getMonth() + 1}.`;
-		const text = span < 240 ? `${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}` : `${two(t.getHours())}:${two(t.getMinutes())}`;
-		const first = day && day !== date;
-		day = date;
-		return first || span > 2 * 86400 ? (span > 2 * 86400 ? date : `${date} ${text}`) : text;
-	});
-}
-
 // torn are the points with an empty one wherever more than five usual intervals are missing,
 // so that no line is drawn over what is not known.
 function torn(points) {
@@ -61,17 +47,16 @@ const kinds = {
 	value(points, metric) {
 		const {x, column, held} = torn(points);
 		const text = (u, v) => quantity(v, metric, 4);
+		const edge = {stroke: 'transparent', band: true, value: text, points: {show: false}};
 		return {
 			data: [x, held('upper'), held('lower'), held('expected'), column('value')],
 			series: [
-				{label: 'up to', stroke: 'transparent', value: text, points: {show: false}},
-				{label: 'from', stroke: 'transparent', value: text, points: {show: false}},
-				{label: 'expected', stroke: colour('--soft'), dash: [4, 4], width: 1, value: text, points: {show: false}},
+				{...edge, label: 'expected up to'}, {...edge, label: 'from'},
+				{label: 'about', stroke: colour('--soft'), dash: [4, 4], width: 1, value: text, points: {show: false}},
 				{label: 'value', stroke: colour('--blue'), width: 1.6, value: text},
 			],
 			bands: [{series: [1, 2], fill: colour('--band') + '55'}],
-			tick: (v) => quantity(v, metric, 4),
-			label: unitOf(metric) || 'value',
+			caption: unitOf(metric) ? `value, ${unitOf(metric)}` : 'value',
 		};
 	},
 	// score is how anomalous it was: above the line at 1 it is.
@@ -84,18 +69,28 @@ const kinds = {
 				{label: 'score', stroke: colour('--hot'), width: 1.6, value: (u, v) => v === null ? 'below 0.5' : number(v), points: {size: 5}},
 				{label: 'anomalous above', stroke: colour('--soft'), width: 1, dash: [2, 3], value: () => '1', points: {show: false}},
 			],
-			bands: [], tick: (v) => number(v), label: 'score', from: 0,
+			caption: 'score', tick: (v) => number(v), from: 0,
 		};
 	},
-	// profile is what a season adds, by the hour.
+	// profile is what a season adds, by the hours of a day or a week.
 	profile(points, metric) {
 		return {
-			data: [points.map((p) => p.hour), points.map((p) => p.value)],
-			series: [{label: 'above its level', stroke: colour('--blue'), width: 1.6, value: (u, v) => quantity(v, metric, 3), points: {show: false}}],
-			bands: [], tick: (v) => quantity(v, metric, 3), label: unitOf(metric) || 'value', hours: true,
+			data: [points.map((p) => p.hour), points.map((p) => p.value), points.map(() => 0)],
+			series: [
+				{label: 'above its level', stroke: colour('--blue'), width: 1.6, value: (u, v) => quantity(v, metric, 3), points: {show: false}},
+				{label: 'its level', stroke: colour('--soft'), width: 1, dash: [2, 3], value: () => '0', points: {show: false}},
+			],
+			hours: points.length > 96 ? 168 : 24,
 		};
 	},
 };
+
+// moment is what a legend calls the place on the level axis.
+const moment = (v) => `${new Date(v * 1000).toLocaleString('en-GB')} ${zone(new Date(v * 1000))}`;
+const hour = (v, of) => `${of > 24 ? `${weekday(v)} ` : ''}${two(Math.floor(v % 24))}:${two(Math.round(60 * (v % 1)))}`;
+
+// newest has a legend that no cursor speaks to say what is newest.
+const newest = (u) => { if (u.cursor.idx === null || u.cursor.idx === undefined) u.setLegend({idx: u.data[0].length - 1}, false); };
 
 // Chart draws points of that kind. pick is told the time, ms, that is clicked.
 export function Chart({kind = 'value', points, metric, height = 190, sync, pick, name, mark, legend = true}) {
@@ -113,17 +108,15 @@ export function Chart({kind = 'value', points, metric, height = 190, sync, pick,
 		load().then((uPlot) => {
 			if (gone || !box.current) return;
 			const c = kinds[kind](points, metric);
-			const axis = {stroke: colour('--soft'), grid: {stroke: colour('--line'), width: 1}, ticks: {stroke: colour('--line')}, font: '12px system-ui, "Liberation Sans", Arial, sans-serif', labelFont: '12px system-ui, "Liberation Sans", Arial, sans-serif'};
 			const made = new uPlot({
 				width: box.current.clientWidth || 300, height,
-				series: [{label: c.hours ? 'hour' : 'time', value: (u, v) => v === null ? none : c.hours ? `${Math.floor(v / 24) ? 'day ' + (Math.floor(v / 24) + 1) + ', ' : ''}${two(Math.floor(v % 24))}:${two(Math.round(60 * (v % 1)))}` : new Date(v * 1000).toLocaleString('en-GB') + ' ' + zone(new Date(v * 1000))}, ...c.series],
-				bands: c.bands,
-				scales: {x: {time: !c.hours}, y: {range: (u, low, high) => padded(low, high, c.from)}},
-				axes: [{...axis, values: c.hours ? (u, all) => all.map((v) => String(v)) : ticks, space: 70, size: 34},
-					{...axis, values: (u, all) => all.map(c.tick), size: 76, label: c.label, labelSize: 18, incrs: /byte/.test(c.label) ? binary : undefined}],
+				series: [{label: c.hours ? 'hour' : 'time', value: (u, v) => v === null ? none : c.hours ? hour(v, c.hours) : moment(v)}, ...c.series],
+				bands: c.bands || [],
+				scales: {x: c.hours ? {time: false, range: [0, c.hours]} : {time: true}, y: {range: (u, low, high) => range(low, high, c.from)}},
+				axes: axes({ink: colour('--soft'), line: colour('--line'), metric, hours: c.hours, tick: c.tick}),
 				cursor: {sync: sync ? {key: sync} : undefined, drag: {x: false, y: false}, points: {size: 7}},
-				legend: {show: legend},
-				hooks: {draw: [(u) => lineAt(u, mark)]},
+				legend: {show: legend, markers: {fill: (u, i) => u.series[i].band ? colour('--band') + '88' : u.series[i].stroke(u, i), stroke: 'transparent'}},
+				hooks: {draw: [(u) => lineAt(u, mark)], ...(legend ? {ready: [newest], setData: [newest], setCursor: [newest]} : {})},
 			}, c.data, box.current);
 			plot.current = made;
 			if (pick) made.over.addEventListener('click', () => { if (made.cursor.left >= 0) pick(Math.round(made.posToVal(made.cursor.left, 'x') * 1000)); });
@@ -136,19 +129,8 @@ export function Chart({kind = 'value', points, metric, height = 190, sync, pick,
 		if (plot.current) plot.current.setData(kinds[kind](points, metric).data);
 	}, [points]);
 	if (error) return html`<p class="error">${error.message}</p>`;
-	return html`<div class="plot" ref=${box} role="img" aria-label=${name || kind}></div>`;
-}
-
-// binary are steps of bytes that read well.
-const binary = [...Array(60).keys()].map((n) => 2 ** n);
-
-// padded is what an axis shows so that nothing lies on its edge.
-function padded(low, high, from) {
-	if (low === null || high === null || low === undefined) return [0, 1];
-	if (from !== undefined) return [from, Math.max(high * 1.1, 1.5)];
-	if (low === high) return [low - (Math.abs(low) / 10 || 1), high + (Math.abs(high) / 10 || 1)];
-	const pad = (high - low) * 0.08;
-	return [low - pad, high + pad];
+	const {caption} = kinds[kind]([], metric);
+	return html`<figure>${caption ? html`<figcaption class="quiet">${caption}</figcaption>` : ''}<div class="plot" ref=${box} role="img" aria-label=${name || kind}></div></figure>`;
 }
 
 // lineAt marks a moment.

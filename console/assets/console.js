@@ -3,9 +3,16 @@ import {html, render, useEffect, useState} from './ui.js';
 import {duration, zone} from './words.js';
 import {useConnection, useTick} from './live.js';
 import {href} from './parts.js';
+import Now from './page/now.js';
+import Incident from './page/incident.js';
+import Series from './page/series.js';
+import Places from './page/map.js';
+import Rules from './page/rules.js';
+import Remediation from './page/remediation.js';
+import Status from './page/status.js';
 
 const pages = [['now', 'Now'], ['series', 'Series'], ['map', 'Map'], ['rules', 'Rules'], ['remediation', 'Remediation'], ['status', 'Status']];
-const known = new Set([...pages.map(([page]) => page), 'incident']);
+const drawn = {now: Now, incident: Incident, series: Series, map: Places, rules: Rules, remediation: Remediation, status: Status};
 
 // route is what the address says: #/page/argument?parameters. The addresses of former
 // versions had a selector as ?match=.
@@ -16,20 +23,7 @@ function route() {
 	const [page, argument = ''] = path.split('/');
 	let whole = argument;
 	try { whole = decodeURIComponent(argument); } catch { /* as it stands */ }
-	return {page: known.has(page) ? page : 'now', argument: whole, parameters: Object.fromEntries(new URLSearchParams(query || ''))};
-}
-
-const drawn = {}; // the pages that were loaded
-
-function usePage(page) {
-	const [, turn] = useState(0);
-	const [error, fail] = useState(null);
-	useEffect(() => {
-		if (drawn[page]) return;
-		fail(null);
-		import(`./page/${page}.js`).then((m) => { drawn[page] = m.default; turn((n) => n + 1); }, fail);
-	}, [page]);
-	return [drawn[page], error];
+	return {page: Object.hasOwn(drawn, page) ? page : 'now', argument: whole, parameters: Object.fromEntries(new URLSearchParams(query || ''))};
 }
 
 function Connection() {
@@ -74,13 +68,13 @@ function Console() {
 		addEventListener('keydown', pressed);
 		return () => { removeEventListener('hashchange', moved); removeEventListener('keydown', pressed); };
 	}, []);
-	const [Page, error] = usePage(at.page);
+	const Page = drawn[at.page];
 	const current = at.page === 'incident' ? 'now' : at.page;
 	return html`<a class="skip" href="#main" onClick=${(e) => { e.preventDefault(); document.getElementById('main').focus(); }}>Skip to the page</a>
 		<header class="top"><a class="brand" href=${href('now')}><img src="/assets/icon.svg" alt="" width="24" height="24" /> Foreshock</a>
 			<nav aria-label="pages">${pages.map(([page, name]) => html`<a href=${href(page)} aria-current=${page === current ? 'page' : null}>${name}</a>`)}</nav>
 			<${Connection} /></header>
-		<main id="main" tabindex="-1">${error ? html`<p class="error">The page cannot be loaded: ${error.message}</p>` : Page ? html`<${Page} key=${at.page} ...${at} />` : null}</main>
+		<main id="main" tabindex="-1"><${Page} key=${at.page} ...${at} /></main>
 		${help ? html`<${Help} close=${() => setHelp(false)} />` : null}`;
 }
 

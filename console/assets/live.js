@@ -20,7 +20,7 @@ export class Refused extends Error {
 	constructor(status, text) { super(text); this.status = status; }
 }
 
-async function answerOf(r) {
+async function read(r) {
 	const text = await r.text();
 	let body;
 	try { body = JSON.parse(text); } catch { throw new Refused(r.status, text.trim() || `HTTP ${r.status}`); }
@@ -33,13 +33,13 @@ export async function ask(path, signal) {
 	const headers = {Accept: 'application/json'};
 	if (token()) headers['X-Foreshock-Token'] = token();
 	const signals = [AbortSignal.timeout(wait), ...(signal ? [signal] : [])];
-	return answerOf(await fetch(path, {signal: AbortSignal.any(signals), headers}));
+	return read(await fetch(path, {signal: AbortSignal.any(signals), headers}));
 }
 
 // send changes something. Only a page of this origin can send these headers.
 export async function send(path, body) {
 	const headers = {Accept: 'application/json', 'Content-Type': 'application/json', 'X-Foreshock-Token': token()};
-	return answerOf(await fetch(path, {method: 'POST', body: JSON.stringify(body), signal: AbortSignal.timeout(wait), headers}));
+	return read(await fetch(path, {method: 'POST', body: JSON.stringify(body), signal: AbortSignal.timeout(wait), headers}));
 }
 
 // ---- events -------------------------------------------------------------------
@@ -48,8 +48,45 @@ const listeners = new Set(); // of topics
 const watchers = new Set(); // of the connection
 export const connection = {heard: Date.now(), lost: ''};
 
-function tell(topics) {
-	for (const f of [...listeners]) f(topics);
+// A page rests so many times as long as its scripts drew before it looks again: asking, laying
+// out and painting cost five times that. Within these bounds, in ms. So it costs little in a
+// storm of events, too, however slow the machine is, and what little changed is seen at once.
+const ease = 400, shortestRest = 500, longestRest = 2000;
+let news = new Set(), hearing = false, rested = 0; // until when, by performance.now()
+
+// hear has all that shows one of the topics look again, once the page has rested.
+async function hear(topics) {
+	for (const t of topics) news.add(t);
+	if (hearing) return;
+	hearing = true;
+	while (news.size) {
+		await new Promise((then) => setTimeout(then, rested - performance.now()));
+		const [all, begun] = [news, performance.now()];
+		news = new Set();
+		const took = await tell(all);
+		rested = begun + Math.min(Math.max(ease * took, shortestRest), longestRest);
+	}
+	hearing = false;
+}
+
+// tell shows all answers at once: a page that is drawn once costs less than one that is drawn
+// answer by answer. It resolves to how long that took, in ms.
+async function tell(topics) {
+	const shows = await Promise.all([...listeners].map((look) => look(topics)));
+	const begun = performance.now();
+	for (const show of shows) if (show) show();
+	await null; // it is drawn meanwhile
+	return performance.now() - begun;
+}
+
+// same is the answer now, in which what is as before is the very thing of before: that is not
+// drawn again.
+function same(before, now) {
+	const text = JSON.stringify;
+	if (!Array.isArray(before) || !Array.isArray(now)) return text(before) === text(now) ? before : now;
+	const held = new Map(before.map((x) => [text(x), x]));
+	const all = now.map((x) => held.get(text(x)) || x);
+	return all.length === before.length && all.every((x, k) => x === before[k]) ? before : all;
 }
 
 function note(lost) {
@@ -70,7 +107,7 @@ function open() {
 	stream.onmessage = (event) => {
 		last = Date.now();
 		note('');
-		tell(new Set(event.data.split(' ')));
+		hear(event.data.split(' '));
 	};
 	// Maybe as many pages as can be listen already; they are told when this one asks.
 	stream.onerror = () => ask('/api/v1/status').then(() => note(''), () => note('lost'));
@@ -86,7 +123,7 @@ setInterval(() => {
 	if (document.hidden) return;
 	if (!stream || stream.readyState === 2 || Date.now() - last > deaf) {
 		open();
-		tell(new Set(['status', 'incidents', 'remediations']));
+		hear(['status', 'incidents', 'remediations']);
 	}
 }, poll);
 document.addEventListener('visibilitychange', () => document.hidden ? close() : open());
@@ -113,35 +150,45 @@ export function useAsk(path, ...topics) {
 	useEffect(() => {
 		if (path === null) return;
 		const gone = new AbortController();
-		let busy = false, more = false;
+		let asked = 0, shown = 0;
+		// look resolves to what shows the answer, unless a later one was shown.
 		const look = async () => {
-			if (busy) { more = true; return; }
-			busy = true;
-			do {
-				more = false;
-				try {
-					const data = await ask(path, gone.signal);
-					if (!gone.signal.aborted) set({path, data});
-				} catch (error) {
-					if (!gone.signal.aborted) set((a) => ({path, data: a.path === path ? a.data : undefined, error}));
-				}
-			} while (more && !gone.signal.aborted);
-			busy = false;
+			const n = ++asked;
+			const answer = await ask(path, gone.signal).then((data) => ({data}), (error) => ({error}));
+			return () => {
+				if (gone.signal.aborted || n < shown) return;
+				shown = n;
+				set((a) => {
+					const before = a.path === path ? a.data : undefined;
+					const data = answer.error ? before : same(before, answer.data);
+					return data === before && !answer.error && !a.error && a.path === path ? a : {path, data, error: answer.error};
+				});
+			};
 		};
-		const heard = (news) => { if (topics.some((t) => news.has(t))) look(); };
+		const heard = (news) => topics.some((t) => news.has(t)) ? look() : null;
 		listeners.add(heard);
-		look();
+		look().then((show) => show());
 		return () => { gone.abort(); listeners.delete(heard); };
 	}, [path, turn]);
 	const mine = answer.path === path ? answer : {};
 	return {data: mine.data, error: mine.error, again: () => again((n) => n + 1)};
 }
 
-// useTick draws again every so many ms, for ages and what is left of a while.
+const ticking = new Map(); // what draws again, and every how many ms
+
+// All ticks are of one clock, so that what changes at the same time is drawn in one frame.
+let ticks = 0;
+setInterval(() => {
+	ticks++;
+	if (!document.hidden) for (const [f, ms] of [...ticking]) if (1000 * ticks % ms === 0) f();
+}, 1000);
+
+// useTick draws again every so many ms, whole seconds, for ages and what is left of a while.
 export function useTick(ms) {
 	const [, turn] = useState(0);
 	useEffect(() => {
-		const id = setInterval(() => { if (!document.hidden) turn((n) => n + 1); }, ms);
-		return () => clearInterval(id);
+		const f = () => turn((n) => n + 1);
+		ticking.set(f, ms);
+		return () => ticking.delete(f);
 	}, [ms]);
 }

@@ -1,7 +1,7 @@
 // What several pages are made of.
 import {html, useEffect, useRef, useState} from './ui.js';
-import {clock, number, place, title, whole} from './words.js';
-import {person, send, token} from './live.js';
+import {clock, duration, number, place, title, whole} from './words.js';
+import {person, send, token, useTick} from './live.js';
 
 // href is the address of a page: everything one sees is in it.
 export function href(page, argument = '', parameters = {}) {
@@ -19,6 +19,13 @@ export function Text({of, most = longest}) {
 
 export const Time = ({at}) => at ? html`<time datetime=${new Date(at).toISOString()} title=${whole(at)}>${clock(at)}</time>` : '–';
 
+// Age is how long ago a time was, and goes on by itself.
+export function Age({at}) {
+	const ms = Date.now() - Date.parse(at);
+	useTick(ms < 60e3 ? 5000 : 20e3);
+	return duration(ms);
+}
+
 export const SeriesLink = ({series, at}) => html`<a class="series" href=${href('series', '', {match: series, at})}><${Text} of=${series} /></a>`;
 
 export const MemberName = ({m}) => m.company ? html`<${Text} of=${place(m.metric)} />` : html`<${SeriesLink} series=${m.series} />`;
@@ -35,7 +42,11 @@ export function stateWord(i) {
 	return i.state === 'firing' && !i.alerting ? 'firing, untold' : i.state;
 }
 
-export const Badge = ({kind, children}) => html`<span class=${`badge ${kind}`}>${children}</span>`;
+// toneOf is the class of a kind that has a colour; a severity is anybody's word, and no class.
+const tones = new Set(['critical', 'page', 'firing', 'failed', 'danger', 'warning', 'ticket', 'pending', 'waiting', 'succeeded', 'recovered']);
+export const toneOf = (kind) => tones.has(kind) ? kind : '';
+
+export const Badge = ({kind, children}) => html`<span class=${`badge ${toneOf(kind)}`}>${children}</span>`;
 
 export const severityOf = (i) => i.severity || (i.state === 'resolved' ? 'resolved' : i.state === 'pending' ? 'pending' : i.alerting ? 'firing' : 'info');
 

@@ -1,24 +1,30 @@
 // How numbers, units, times and series are written for people.
 
-// scaled writes so many digits and the prefix that leaves at most three before the point.
-function scaled(v, base, prefixes, digits = 3) {
+// scaled writes so many digits and the prefix that leaves three at most before the point;
+// up to most there is none.
+function scaled(v, base, prefixes, digits = 3, most = 999.5) {
 	let n = 0;
-	while (Math.abs(v) >= 999.5 && n < prefixes.length - 1) [v, n] = [v / base, n + 1];
-	return Number(v.toPrecision(digits)) + prefixes[n];
+	while (Math.abs(v) >= (n ? 999.5 : most) && n < prefixes.length - 1) [v, n] = [v / base, n + 1];
+	return (Math.abs(v) >= 1e6 ? v.toExponential(2) : Number(v.toPrecision(Math.abs(v) >= 999.5 ? Math.max(4, digits) : digits))) + prefixes[n];
 }
 
+// Between a number and its unit no line is broken.
 export const none = '–';
-export const number = (v, digits) => v === null || v === undefined ? none : scaled(v, 1000, ['', 'k', 'M', 'G', 'T', 'P', 'E'], digits);
-export const bytes = (v, digits) => v === null || v === undefined ? none : scaled(v, 1024, [' B', ' KiB', ' MiB', ' GiB', ' TiB', ' PiB', ' EiB'], digits);
+export const number = (v, digits) => v === null || v === undefined ? none : scaled(v, 1000, ['', 'k', 'M', 'G', 'T', 'P', 'E'], digits, 9999.5);
+export const bytes = (v, digits) => v === null || v === undefined ? none : scaled(v, 1024, ['\u00a0B', '\u00a0KiB', '\u00a0MiB', '\u00a0GiB', '\u00a0TiB', '\u00a0PiB', '\u00a0EiB'], digits);
+export const percent = (share) => share > 0 && share < 0.005 ? 'under\u00a01\u00a0%' : `${Math.round(100 * share)}\u00a0%`;
 export const many = (n, one, more = one + 's') => `${number(n)} ${n === 1 ? one : more}`;
 
-// unitOf is what a metric's name ends in; of a counter its rate is scored.
+// unitOf is what quantity does not write beside a metric's number: of a counter the rate is
+// scored.
 export function unitOf(metric) {
-	const [, unit, total] = /_(bytes|seconds)(_total|_sum)?$/.exec(metric || '') || [];
-	if (!unit) return /_total$/.test(metric || '') ? 'per second' : '';
-	if (unit === 'bytes') return total ? 'bytes/s' : 'bytes';
-	return total ? 'seconds per second' : 'seconds';
+	const [, unit, total] = /_(bytes|seconds)?_?(total|sum)?$/.exec(metric || '') || [];
+	if (!total || unit === 'bytes') return '';
+	return unit ? 'seconds per second' : 'per second';
 }
+
+// instant reports whether v is a moment, in seconds since 1970, by its metric's name.
+export const instant = (metric, v) => /time(stamp)?_seconds$/.test(metric || '') && v > 1e9 && v < 1e11;
 
 // quantity writes v in the unit that the metric's name ends in. What is scored of a
 // counter is its rate: of bytes so many a second, of seconds a share of the time.
@@ -27,24 +33,29 @@ export function quantity(v, metric, digits) {
 	if (v === null || v === undefined || !unit) return number(v, digits);
 	if (unit === 'bytes') return bytes(v, digits) + (total ? '/s' : '');
 	if (total) return number(v, digits);
-	if (/time(stamp)?_seconds$/.test(metric) && v > 1e9) return whole(v * 1000);
-	if (v !== 0 && Math.abs(v) < 1) return Math.abs(v) < 1e-3 ? `${number(v * 1e6, digits)} µs` : `${number(v * 1e3, digits)} ms`;
-	return v < 60 ? `${number(v, digits)} s` : duration(v * 1000);
+	if (instant(metric, v)) return whole(v * 1000);
+	if (v !== 0 && Math.abs(v) < 1) return Math.abs(v) < 1e-3 ? `${number(v * 1e6, digits)}\u00a0µs` : `${number(v * 1e3, digits)}\u00a0ms`;
+	return Math.abs(v) < 60 ? `${number(v, digits)}\u00a0s` : (v < 0 ? '−' : '') + duration(Math.abs(v) * 1000);
 }
 
+// duration has two units at most, of which the second is none of nothing.
 export function duration(ms) {
 	const s = Math.max(0, Math.round(ms / 1000));
-	if (s < 60) return `${s} s`;
-	if (s < 3600) return `${Math.floor(s / 60)} min`;
-	if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
-	return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+	const two = (n, unit, rest, smaller) => `${number(n)}\u00a0${unit}` + (rest && n < 1000 ? `\u00a0${rest}\u00a0${smaller}` : '');
+	if (s < 60) return two(s, 's');
+	if (s < 3600) return two(Math.floor(s / 60), 'min');
+	if (s < 86400) return two(Math.floor(s / 3600), 'h', Math.floor((s % 3600) / 60), 'min');
+	return two(Math.floor(s / 86400), 'd', Math.floor((s % 86400) / 3600), 'h');
 }
 
+export const two = (n) => String(n).padStart(2, '0');
 const clockFormat = new Intl.DateTimeFormat('en-GB', {hour: '2-digit', minute: '2-digit', second: '2-digit'});
+const dateFormat = new Intl.DateTimeFormat('en-GB', {day: 'numeric', month: 'short'});
 const dayFormat = new Intl.DateTimeFormat('en-GB', {day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit'});
 const wholeFormat = new Intl.DateTimeFormat('en-GB', {
 	day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'longOffset',
 });
+export const day = (at) => dateFormat.format(new Date(at));
 export const whole = (at) => wholeFormat.format(new Date(at));
 // clock is a time of day, with its date where that was not of late.
 export const clock = (at) => Math.abs(Date.now() - new Date(at)) < 20 * 3600e3 ? clockFormat.format(new Date(at)) : dayFormat.format(new Date(at));
@@ -52,7 +63,7 @@ export const clock = (at) => Math.abs(Date.now() - new Date(at)) < 20 * 3600e3 ?
 // zone is the offset of the times that are shown.
 export function zone(at = new Date()) {
 	const m = -at.getTimezoneOffset();
-	return `UTC${m < 0 ? '−' : '+'}${String(Math.floor(Math.abs(m) / 60)).padStart(2, '0')}:${String(Math.abs(m) % 60).padStart(2, '0')}`;
+	return `UTC${m < 0 ? '−' : '+'}${two(Math.floor(Math.abs(m) / 60))}:${two(Math.abs(m) % 60)}`;
 }
 
 // eta is when a limit is crossed, with the interval that holds it.

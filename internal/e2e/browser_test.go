@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"os/exec"
@@ -11,7 +12,18 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+)
+
+// What is asked of a page: each file says what it does.
+var (
+	//go:embed testdata/browser/ink.js
+	inkScript string
+	//go:embed testdata/browser/settled.js
+	settledScript string
+	//go:embed testdata/browser/orderly.js
+	orderlyScript string
 )
 
 // browser is a real Chromium with one page, and what it complained of.
@@ -55,6 +67,9 @@ func newBrowser(t *testing.T, base string) *browser {
 			}
 		}
 	}()
+	if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: inkScript}); err != nil {
+		t.Fatal(err)
+	}
 	b.do(chromedp.Navigate("about:blank"))
 	return b
 }
@@ -95,7 +110,7 @@ func (b *browser) visit(hash string) {
 	b.until(20*time.Second, "a heading at "+hash, `document.querySelector('main h1') !== null`)
 }
 
-// look has the page be so wide, light or dark.
+// look has the page be so wide, light or dark, and waits until it has settled into that.
 func (b *browser) look(width int64, scheme string) {
 	b.t.Helper()
 	b.do(chromedp.EmulateViewport(width, 900))
@@ -103,6 +118,16 @@ func (b *browser) look(width int64, scheme string) {
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 	}); err != nil {
 		b.t.Fatal(err)
+	}
+	b.settle()
+}
+
+// settle waits until the page no longer changes its size: a chart follows that of its box a
+// frame later.
+func (b *browser) settle() {
+	b.t.Helper()
+	if loose := evaluated[string](b, settledScript); loose != "" {
+		b.t.Errorf("not settled: %s", loose)
 	}
 }
 
@@ -140,32 +165,10 @@ func (b *browser) press(name string) {
 	b.script(fmt.Sprintf(`[...document.querySelectorAll('button')].find((b) => b.textContent.trim() === %s).click()`, quoted))
 }
 
-// orderly reports what a person or a screen reader would trip over on the page as it is:
-// what sticks out, what has no name, text that is hard to read.
+// orderly is what a person or a screen reader would trip over on the page as it is.
 func (b *browser) orderly() []string {
 	b.t.Helper()
-	return evaluated[[]string](b, `(() => {
-		const wrong = [];
-		if (document.documentElement.scrollWidth > innerWidth + 1) wrong.push('wider than the window: ' + document.documentElement.scrollWidth);
-		for (const e of document.querySelectorAll('input, select')) if (!e.labels || !e.labels.length) wrong.push('no label: ' + e.name);
-		for (const e of document.querySelectorAll('button, a')) if (!e.textContent.trim()) wrong.push('no name: ' + e.outerHTML.slice(0, 80));
-		for (const e of document.querySelectorAll('[tabindex]')) if (e.tabIndex > 0) wrong.push('order of its own: ' + e.tagName);
-		for (const e of document.querySelectorAll('svg, .plot')) if (!e.getAttribute('aria-label') && !e.querySelector('title')) wrong.push('no name: ' + e.tagName);
-		const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-		const rgb = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); return canvas.getImageData(0, 0, 1, 1).data; };
-		const luminance = ([r, g, b]) => [r, g, b].map((v) => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4).reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
-		const behind = (e) => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c[3] > 200) return c; } return rgb(getComputedStyle(document.body).backgroundColor); };
-		const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-		const seen = new Set();
-		for (let n = walk.nextNode(); n; n = walk.nextNode()) {
-			const e = n.parentElement;
-			if (!n.textContent.trim() || seen.has(e) || !e.getClientRects().length) continue;
-			seen.add(e);
-			const [a, b] = [luminance(rgb(getComputedStyle(e).color)), luminance(behind(e))].sort((x, y) => y - x);
-			if ((a + .05) / (b + .05) < 4.5) wrong.push('contrast ' + ((a + .05) / (b + .05)).toFixed(1) + ': ' + e.textContent.trim().slice(0, 40));
-		}
-		return wrong.slice(0, 10);
-	})()`)
+	return evaluated[[]string](b, orderlyScript)
 }
 
 // told fails where the page complained.

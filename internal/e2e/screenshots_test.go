@@ -114,13 +114,33 @@ func TestScreenshots(t *testing.T) {
 		{"console-status", "#/status", 1280, 900, "light"},
 	} {
 		b.look(p.width, p.scheme)
-		b.do(chromedp.EmulateViewport(p.width, p.height))
-		b.visit(p.page)
-		time.Sleep(3 * time.Second) // until it looks settled
-		picture := must[[]byte](t)(chromedp.Run(b.ctx, chromedp.CaptureScreenshot()))
-		if err := os.WriteFile(filepath.Join(*screenshots, p.name+".png"), picture, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		b.told(t, p.name)
+		b.picture(p.name, p.page, p.width, p.height)
 	}
+}
+
+// TestScreenshotsOfASeason is the picture of what five weeks taught.
+func TestScreenshotsOfASeason(t *testing.T) {
+	if *screenshots == "" {
+		t.Skip("no -screenshots")
+	}
+	s := start(t, "testdata/stack")
+	sidecar(t, s)
+	pastWeeks(t, s, 5)
+	b := newBrowser(t, s.URL(9797, ""))
+	b.look(1280, "light")
+	b.picture("console-season", "#/series?match=orders_in_hand", 1280, 1180)
+}
+
+// picture writes how the page looks in a window of that size, once it is drawn.
+func (b *browser) picture(name, page string, width, height int64) {
+	b.do(chromedp.EmulateViewport(width, height))
+	b.visit(page)
+	b.until(20*time.Second, "what "+page+" is about", `!document.querySelector('main').innerText.includes('Looking') && document.querySelector('main').innerText.length > 60`)
+	time.Sleep(7 * time.Second) // for what is asked one after the other, and a rate
+	b.settle()
+	picture := must[[]byte](b.t)(chromedp.Run(b.ctx, chromedp.CaptureScreenshot()))
+	if err := os.WriteFile(filepath.Join(*screenshots, name+".png"), picture, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+	b.told(b.t, name)
 }

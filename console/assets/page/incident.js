@@ -1,6 +1,6 @@
 // Incident: what happened, in which order, where from, and what was done.
 import {html, useEffect, useState} from '../ui.js';
-import {deviation, duration, many, number, title, whole} from '../words.js';
+import {deviation, duration, many, number, percent, title, whole} from '../words.js';
 import {useAsk, useTick} from '../live.js';
 import {Badge, Chips, Deed, Failure, MemberName, SeriesLink, Text, Time, href, severityOf, stateWord} from '../parts.js';
 import {Chart} from '../chart.js';
@@ -11,7 +11,7 @@ function summary(i) {
 	const lines = [`${i.severity || stateWord(i)}: ${title(i)}`];
 	if (i.lead) lines.push(deviation(i.kind, i.lead));
 	lines.push(`since ${whole(i.startsAt)}${i.endsAt ? ` until ${whole(i.endsAt)}` : ''}, ${many(i.memberCount, 'series', 'series')}`);
-	for (const c of (i.causes || []).slice(0, 3)) lines.push(`likely from ${c.place} (${Math.round(100 * c.confidence)} %): ${(c.evidence || []).slice(0, 2).map((e) => e.text).join('; ')}`);
+	for (const c of (i.causes || []).slice(0, 3)) lines.push(`likely from ${c.place} (${percent(c.confidence)}): ${(c.evidence || []).slice(0, 2).map((e) => e.text).join('; ')}`);
 	for (const c of (i.changes || []).slice(-3)) lines.push(`changed ${whole(c.at)}: ${c.place}: ${c.what}`);
 	for (const r of i.remedies || []) lines.push(`remedy: ${r.text}`);
 	if (i.dismissed) lines.push(`dismissed by ${i.dismissed.by}: ${i.dismissed.reason || 'no reason given'}`);
@@ -39,7 +39,7 @@ function Elsewhere({links}) {
 function Causes({i}) {
 	if (!i.causes) return html`<p class="quiet">Not looked for yet.</p>`;
 	return html`${i.causes.length ? '' : html`<p class="quiet">Nothing near it stands out.</p>`}
-		<ol>${i.causes.map((c) => html`<li class="card"><div class="row"><strong><${Text} of=${c.place} /></strong> <span class="bar" aria-hidden="true"><i ref=${(e) => { if (e) e.style.width = `${100 * c.confidence}%`; }}></i></span> about ${Math.round(100 * c.confidence)} %</div>
+		<ol>${i.causes.map((c) => html`<li class="card"><div class="row"><strong><${Text} of=${c.place} /></strong> <span class="bar" aria-hidden="true"><i ref=${(e) => { if (e) e.style.width = `${100 * c.confidence}%`; }}></i></span> about ${percent(c.confidence)}</div>
 			${(c.evidence || []).map((e) => html`<div class="clue"><${Text} of=${e.text} most=${400} />${e.series ? html` · <${SeriesLink} series=${e.series} />` : ''}</div>`)}</li>`)}</ol>
 		<p class="quiet">${many(i.placesLooked, 'place')} looked at${i.placesUnlooked ? `, ${number(i.placesUnlooked)} more were near` : ''}, as of <${Time} at=${i.causesAsOf} />.</p>
 		${i.changes && i.changes.length ? html`<h3>What was changed</h3><ul>${i.changes.map((c) => html`<li><${Time} at=${c.at} /> <${Text} of=${c.place} />${c.others ? ` and ${number(c.others)} more` : ''}: <${Text} of=${c.what} /></li>`)}</ul>` : ''}`;

@@ -1,6 +1,6 @@
 // Map: the fleet by place and time, each cell the highest score in it.
 import {html, useEffect, useMemo} from '../ui.js';
-import {number, whole, zone} from '../words.js';
+import {number, two, whole, zone} from '../words.js';
 import {useAsk} from '../live.js';
 import {Failure, SeriesLink, Table, Text, href} from '../parts.js';
 
@@ -11,7 +11,6 @@ const spans = [[900, '15 min'], [3600, '1 h'], [6 * 3600, '6 h'], [86400, '1 d']
 const scores = '{__name__=~"foreshock_anomaly_score|foreshock_group_anomaly_score|anomaly_score"';
 
 const shade = (v) => v === undefined ? 'none' : v > 2 ? 'h4' : v > 1 ? 'h3' : v > 0.5 ? 'h2' : 'h1';
-const two = (n) => String(n).padStart(2, '0');
 
 function Zoom({by, value}) {
 	const found = useAsk('/api/v1/query?' + new URLSearchParams({query: `topk(30, foreshock_anomaly_score{${by}=${JSON.stringify(value)}})`}), 'status');
@@ -23,7 +22,7 @@ function Zoom({by, value}) {
 		<p><a href=${href('series', '', {match: `{${by}=${JSON.stringify(value)}}`})}>All its series</a></p></section>`;
 }
 
-export default function Map_({parameters}) {
+export default function Places({parameters}) {
 	const by = byLabels.includes(parameters.by) ? parameters.by : 'instance';
 	const about = useAsk('/api/v1/about');
 	const status = useAsk('/api/v1/status', 'status');

@@ -1,8 +1,8 @@
 // Now: what is wrong, what will be next, and whether anything is seen at all.
-import {html, useEffect, useState} from '../ui.js';
-import {at, deviation, duration, eta, number, quantity, bytes, many} from '../words.js';
+import {html, useEffect, useMemo, useState} from '../ui.js';
+import {at, deviation, duration, eta, number, quantity, bytes, many, percent} from '../words.js';
 import {ask, useAsk, useTick} from '../live.js';
-import {Badge, Fact, Failure, IncidentLink, SeriesLink, Sparkline, Table, Text, Time, severityOf, stateWord} from '../parts.js';
+import {Age, Badge, Fact, Failure, IncidentLink, SeriesLink, Sparkline, Table, Text, Time, severityOf, stateWord, toneOf} from '../parts.js';
 
 const listed = 50; // incidents of a page; more are asked for when wanted
 const longSilence = 5 * 60e3; // ms without a sample: Prometheus scrapes every minute by default
@@ -29,15 +29,20 @@ function headline(s) {
 	return ['calm', 'Nothing is wrong.', 'No series behaves unlike itself.'];
 }
 
+// Line is drawn again only when i is another.
 function Line({i}) {
+	return useMemo(() => line(i), [i]);
+}
+
+function line(i) {
 	const {lead, causes} = i;
 	const cause = causes && causes[0];
 	const kind = severityOf(i);
-	return html`<li class=${`line ${kind}`} data-line=${i.id}>
+	return html`<li class=${`line ${toneOf(kind)}`} data-line=${i.id}>
 		<${Badge} kind=${kind}>${i.severity || stateWord(i)}<//>
 		<div class="what"><${IncidentLink} i=${i} /> <span class="say"><${Text} of=${lead ? deviation(i.kind, lead) + at(i) : ''} /></span></div>
-		<div class="cause quiet">${cause ? html`likely from <${Text} of=${cause.place} most=${80} /> (${Math.round(100 * cause.confidence)} %)` : i.endsAt ? '' : 'cause not known'}</div>
-		<div class="when quiet">${i.endsAt ? html`lasted ${duration(Date.parse(i.endsAt) - Date.parse(i.startsAt))}` : html`since <${Time} at=${i.startsAt} />, ${duration(Date.now() - Date.parse(i.startsAt))}`}</div>
+		<div class="cause quiet">${cause ? html`likely from <${Text} of=${cause.place} most=${80} /> (${percent(cause.confidence)})` : i.endsAt ? '' : 'cause not known'}</div>
+		<div class="when quiet">${i.endsAt ? html`lasted ${duration(Date.parse(i.endsAt) - Date.parse(i.startsAt))}` : html`since <${Time} at=${i.startsAt} />, <${Age} at=${i.startsAt} />`}</div>
 		<${Sparkline} points=${i.recent} name="last 30 min" />
 	</li>`;
 }
@@ -74,14 +79,13 @@ function Next() {
 }
 
 function Input({s}) {
-	const share = s.series ? Math.round(100 * s.warming / s.series) : 0;
 	const persecond = rate(s.samples);
 	const silence = s.now === null ? null : Date.now() - Date.parse(s.now);
 	return html`<section><h2>Input</h2><dl class="facts">
 		<${Fact} name="samples a second">${persecond === null ? '…' : number(persecond)}<//>
 		<${Fact} name="series">${number(s.series)}<//>
-		<${Fact} name="warming up">${s.warming ? `${number(s.warming)} (${share} %)` : 'none'}<//>
-		<${Fact} name="newest sample" alarm=${silence !== null && silence > longSilence}>${silence === null ? 'none yet' : `${duration(silence)} ago`}<//>
+		<${Fact} name="warming up">${s.warming ? `${number(s.warming)} (${percent(s.warming / s.series)})` : 'none'}<//>
+		<${Fact} name="newest sample" alarm=${silence !== null && silence > longSilence}>${s.now === null ? 'none yet' : html`<${Age} at=${s.now} /> ago`}<//>
 		<${Fact} name="sees" alarm=${s.blind}>${s.blind ? 'nothing' : s.samples ? 'all that comes' : 'nothing yet'}<//>
 		<${Fact} name="late or refused" alarm=${s.refused > 0}>${number(s.late + s.refused)}<//>
 		<${Fact} name="held of series">${bytes(s.memoryBytes)}<//>
@@ -89,13 +93,13 @@ function Input({s}) {
 }
 
 function Budgets({s}) {
-	return html`<section><h2>Alerts against their budget</h2><${Table} heads=${['scope', 'allowed a week', 'realised a week', 'raw threshold']} empty="no budget" rows=${(s.budgets || []).map((b) => [
+	return html`<section><h2>Alerts against their budget</h2><${Table} heads=${['scope', 'allowed a week', 'a week at the present rate', 'raw threshold']} empty="no budget" rows=${(s.budgets || []).map((b) => [
 		html`<${Text} of=${b.scope} />`, b.budgetPerWeek ? number(b.budgetPerWeek) : 'any',
 		html`<span class=${b.budgetPerWeek && b.realisedPerWeek > b.budgetPerWeek ? 'over' : ''}>${number(b.realisedPerWeek)}</span>`, number(b.threshold)])} /></section>`;
 }
 
 export default function Now() {
-	useTick(1000);
+	useTick(5000);
 	const status = useAsk('/api/v1/status', 'status', 'incidents');
 	const s = status.data;
 	useEffect(() => { document.title = s && s.open ? `(${s.open}) Foreshock` : 'Foreshock'; });

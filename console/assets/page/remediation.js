@@ -1,12 +1,12 @@
 // Remediation: what may act, what waits for a person, and what became of the rest.
 import {html, useEffect, useState} from '../ui.js';
-import {many, number} from '../words.js';
+import {many, number, percent} from '../words.js';
 import {person, token, useAsk, useTick} from '../live.js';
 import {Badge, Deed, Fact, Failure, Table, Text, Time, href} from '../parts.js';
 import {Plan, outcomeOf} from '../plan.js';
 
 const modes = {off: 'nothing is planned', suggest: 'plans are shown, nothing acts', approve: 'a person decides on each plan', auto: 'plans act by themselves, within the guards'};
-const listed = 100; // of the ledger's plans
+const entries = 100; // of the ledger that are listed
 
 // Key takes the token in, which shows what not everybody may read.
 function Key({again}) {
@@ -67,9 +67,9 @@ export default function Remediation() {
 		<section><h2>Waiting for a decision</h2><${Failure} error=${plans.error} />
 			${waiting.map((e) => html`<${Plan} key=${e.id} e=${e} done=${again} />`)}${waiting.length ? '' : html`<p class="quiet">Nothing waits.</p>`}</section>
 		<section><h2>How often it helped</h2><${Table} empty="No remedy has run." heads=${['remedy', 'ran', 'succeeded', 'looked after', 'recovered']} rows=${rates(all).map((r) => [
-			html`<${Text} of=${r.rule} />: <${Text} of=${r.action} />`, number(r.ran), `${number(r.succeeded)} (${Math.round(100 * r.succeeded / r.ran)} %)`, number(r.judged), r.judged ? `${number(r.recovered)} (${Math.round(100 * r.recovered / r.judged)} %)` : '–'])} /></section>
-		<section><h2>Ledger</h2><p class="quiet">${many(rest.length, 'plan')}${rest.length > listed ? `, the newest ${listed}` : ''}; the file on the server's disk has all.</p>
-			<${Table} empty="Nothing was planned." heads=${['planned', 'state', 'outcome', 'remedy', 'target', 'decided by', 'why', 'incident']} rows=${rest.slice(0, listed).map((e) => [
+			html`<${Text} of=${r.rule} />: <${Text} of=${r.action} />`, number(r.ran), `${number(r.succeeded)} (${percent(r.succeeded / r.ran)})`, number(r.judged), r.judged ? `${number(r.recovered)} (${percent(r.recovered / r.judged)})` : '–'])} /></section>
+		<section><h2>Ledger</h2><p class="quiet">${many(rest.length, 'plan')}${rest.length > entries ? `, the newest ${entries}` : ''}; the file on the server's disk has all.</p>
+			<${Table} empty="Nothing was planned." heads=${['planned', 'state', 'outcome', 'remedy', 'target', 'decided by', 'why', 'incident']} rows=${rest.slice(0, entries).map((e) => [
 				html`<${Time} at=${e.createdAt} />`, html`<${Badge} kind=${e.state}>${e.state}<//>`, outcomeOf(e), html`<${Text} of=${e.plan.rule} />: <${Text} of=${e.plan.action} />`, html`<${Text} of=${e.plan.target || '–'} />`,
 				html`<${Text} of=${e.approver || '–'} />`, html`<${Text} of=${e.verdict || e.reason || ''} most=${160} />`, e.incident ? html`<a href=${href('incident', e.incident)}>${e.incident}</a>` : '–'])} /></section>`;
 }

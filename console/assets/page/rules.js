@@ -13,7 +13,7 @@ function WhatIf({rule}) {
 	const sensitivity = rule.sensitivity || 1;
 	const w = useAsk(`/api/v1/rules/${encodeURIComponent(rule.name)}/whatif?` + new URLSearchParams(by === 'factor' ? {factor} : {budget}), 'incidents');
 	const d = w.data;
-	return html`<section class="card"><h2>What if <${Text} of=${rule.name} /> were another?</h2>
+	return html`<section class="card"><h2>What if <${Text} of=${rule.name} /> were set otherwise?</h2>
 		<form onSubmit=${(e) => e.preventDefault()}><label>Change <select value=${by} onChange=${(e) => choose(e.target.value)}><option value="factor">sensitivity</option><option value="budget">budget</option></select></label>
 			${by === 'factor' ? html`<label>Sensitivity ${number(sensitivity * factor)} (${number(factor)} × what it is) <input type="range" min="-6.6" max="6.6" step="0.05" value=${Math.log2(factor)} onInput=${(e) => setFactor(Number((2 ** e.target.value).toFixed(3)))} /></label>`
 				: html`<label>Alerts a week <input type="number" min="0" max="10000" step="any" value=${budget} onInput=${(e) => { if (e.target.value !== '') setBudget(Number(e.target.value)); }} /></label>`}</form>

@@ -1,7 +1,7 @@
 // Series: any series by matcher: how it went, what is expected and foreseen, and why it did
 // or did not alert at an instant.
 import {html, useEffect, useMemo, useRef, useState} from '../ui.js';
-import {eta, many, number, quantity, unitOf, whole} from '../words.js';
+import {eta, many, number, quantity, unitOf, whole, zone} from '../words.js';
 import {useAsk} from '../live.js';
 import {Fact, Failure, SeriesLink, Table, Text, Time, href} from '../parts.js';
 import {Chart} from '../chart.js';
@@ -84,11 +84,17 @@ function Forecasts({all, metric}) {
 		html`<${Text} of=${f.rule} />`, text(f.limit), eta(f), `${number(f.horizonSeconds / 3600)} h`, f.expected === null ? 'not known yet' : `${text(f.expected)} (${text(f.lower)} to ${text(f.upper)})`, html`<${Time} at=${f.at} />`])} /></section>`;
 }
 
+// here are values of so many an hour from midnight UTC, Monday's of a week, by the viewer's hours.
+function here(values, anHour) {
+	const length = values.length / anHour, offset = -new Date().getTimezoneOffset() / 60;
+	return values.map((value, k) => ({hour: ((k + 0.5) / anHour + offset + length) % length, value})).sort((a, b) => a.hour - b.hour);
+}
+
 function Season({of, metric}) {
-	const day = useMemo(() => of && of.day.map((value, k) => ({hour: (k + 0.5) / 4, value})), [of]);
-	const week = useMemo(() => of && of.week.map((value, k) => ({hour: k + 0.5, value})), [of]);
+	const day = useMemo(() => of && here(of.day, 4), [of]);
+	const week = useMemo(() => of && here(of.week, 1), [of]);
 	if (!of) return html`<section><h2>Season</h2><p class="quiet">None is learned: a series is heard for a day first, and only one that moves is given a season.</p></section>`;
-	return html`<section><h2>Season</h2><p class="quiet">${of.strong ? 'It explains enough of the series to count.' : 'It has not proved itself, and does not count.'} It moves about ${quantity(of.centre, metric, 4)}. Hours are UTC.</p>
+	return html`<section><h2>Season</h2><p class="quiet">${of.strong ? 'It explains enough of the series to count.' : 'It has not proved itself, and does not count.'} It moves about ${quantity(of.centre, metric, 4)}. Hours are of ${zone()}.</p>
 		<div class="multiples"><div class="card"><h3>Over a day</h3><${Chart} kind="profile" points=${day} metric=${metric} name="season of the day" /></div>
 		<div class="card"><h3>What a week adds, from Monday</h3><${Chart} kind="profile" points=${week} metric=${metric} name="season of the week" /></div></div></section>`;
 }
@@ -98,13 +104,13 @@ function One({series, at}) {
 	const course = useAsk('/api/v1/curve?' + new URLSearchParams({series, ...(at ? {at} : {})}), 'status');
 	const s = course.data;
 	useEffect(() => { document.title = `${series.slice(0, 60)} · Foreshock`; });
-	if (!s) return html`<${Failure} error=${course.error} />`;
+	if (!s) return html`<h1>Series</h1><${Failure} error=${course.error} />`;
 	const metric = s.metric.__name__, text = (v) => quantity(v, metric, 4);
 	const scored = s.points.some((p) => p.score !== null);
 	const pick = (ms) => { location.hash = href('series', '', {match: series, at: new Date(ms).toISOString()}); };
 	return html`<h1 class="mono"><${Text} of=${s.series} most=${400} /></h1>
 		<p class="quiet">${s.kind || 'series'}${/counter|bucket/.test(s.kind) ? ', shown as a rate a second' : ''}${s.ended ? ', ended' : ''}${s.warming ? ', warming up' : ''}, ${s.rule ? html`watched by <a href=${href('rules', '', {rule: s.rule})}>${s.rule}</a>` : 'no rule watches it'}${s.inherited ? html`, started as <${Text} of=${s.inherited} />` : ''}</p>
-		<dl class="facts"><${Fact} name=${`newest, ${unitOf(metric) || 'as sent'}`}>${text(s.last.value)}<//>
+		<dl class="facts"><${Fact} name=${unitOf(metric) ? `newest, ${unitOf(metric)}` : 'newest'}>${text(s.last.value)}<//>
 			<${Fact} name="expected now">${s.last.lower === null ? 'not known yet' : `${text(s.last.lower)} to ${text(s.last.upper)}`}<//>
 			<${Fact} name="score" alarm=${s.last.score > 1}>${s.warming ? 'warming up' : number(s.last.score)}<//>
 			<${Fact} name="samples"><${Time} at=${s.window[0]} /> to <${Time} at=${s.window[1]} /><//></dl>
@@ -121,11 +127,11 @@ function One({series, at}) {
 function Found({match, at}) {
 	const names = useAsk('/api/v1/windows?' + new URLSearchParams({'match[]': match, limit: 100, samples: 0}), 'incidents');
 	const all = names.data;
-	if (!all) return html`<${Failure} error=${names.error} />`;
+	if (!all) return html`<h1>Series</h1><${Failure} error=${names.error} />`;
 	const exact = all.find((s) => s.series === match);
 	if (exact || all.length === 1) return html`<${One} series=${(exact || all[0]).series} at=${at} />`;
-	if (!all.length) return html`<p>No series matches. Its samples may not arrive, or it was forgotten: <a href=${href('status')}>limits and use</a>.</p>`;
-	return html`<p class="quiet">${all.length === 100 ? 'The first 100 series' : many(all.length, 'series', 'series')} by labels.</p>
+	if (!all.length) return html`<h1>Series</h1><p>No series matches. Its samples may not arrive, or it was forgotten: <a href=${href('status')}>limits and use</a>.</p>`;
+	return html`<h1>Series</h1><p class="quiet">${all.length === 100 ? 'The first 100 series' : many(all.length, 'series', 'series')} by labels.</p>
 		<${Table} heads=${['series', 'newest', 'score', 'rule']} rows=${all.map((s) => [html`<span data-line=${s.series}><${SeriesLink} series=${s.series} /></span>`, quantity(s.last.value, s.metric.__name__),
 			s.warming ? 'warming up' : html`<span class=${s.last.score > 1 ? 'over' : ''}>${number(s.last.score)}</span>`, html`<${Text} of=${s.rule || '–'} />`])} />`;
 }
