@@ -15,6 +15,7 @@ import (
 
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/console"
+	"github.com/foreshock/foreshock/internal/grafana"
 	"github.com/foreshock/foreshock/internal/record"
 )
 
@@ -148,7 +149,13 @@ func wordy(events *console.Events) http.Handler {
 			return []console.Noted{{Series: endless("a"), T: now, Ratio: -hugely}}, true, nil
 		},
 		About: func() (console.About, error) {
-			return console.About{Version: run, Revision: run, Go: run, StartedAt: 1, Config: "key: " + run + "\n" + prose, Alertmanagers: []string{"http://" + run}, WindowSeconds: 1e9}, nil
+			return console.About{Version: run, Revision: run, Go: run, StartedAt: 1, Config: "key: " + run + "\n" + prose, WindowSeconds: 1e9}, nil
+		},
+		Often: func(string) console.Often {
+			return console.Often{Budget: run, Rules: math.MaxInt32, Weeks: 3, PerWeek: func(float64) float64 { return hugely }}
+		},
+		Elsewhere: func() console.Elsewhere {
+			return console.Elsewhere{Alertmanagers: []string{"http://" + run}, Grafana: grafana.At("http://" + run)}
 		},
 		Events: events,
 	}))
