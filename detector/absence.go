@@ -78,9 +78,9 @@ func (s *shard) hear(st *state, t int64) {
 	at := &s.targets.list[st.target]
 	switch st.role {
 	case vital:
-		at.heard = max(at.heard, st.met)
+		at.heard = s.flow
 	case scrape:
-		at.upHeard = max(at.upHeard, st.met)
+		at.upHeard = s.flow
 	}
 	if !st.live {
 		s.live(st, t)

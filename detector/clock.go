@@ -1,8 +1,6 @@
 package detector
 
 import (
-	"iter"
-	"math"
 	"slices"
 	"time"
 
@@ -28,15 +26,12 @@ const leap = int64(time.Hour / time.Millisecond)
 // last after a pause are not missed by those that come back first.
 const pause = leastWait / 2
 
-// clock is what time it is by the samples: what more than half of those that usually move
-// it say. Who runs ahead of them is not followed, be it by a second, a day in one request,
-// or an hour a sample: series are voices, one each however many samples of it come in a
-// row. Those that say it is another time are votes until a batch says that it is not; where
-// they outnumber what is believed, as those do that are left when most have fallen silent,
-// or all after an outage, theirs is the time.
-//
-// More than an hour from what is believed, in either direction, is a leap and no progress:
-// nothing ages by it.
+// clock is what time it is by the samples. It follows them as long as none moves it by
+// more than an hour. Samples further away, in either direction, are
+// votes for another time: they move it once they outnumber what the last two or so
+// batches brought in time, and no batch that is mostly in time came in between. So
+// one series with a broken clock tells nobody what time it is, and after an outage
+// the clock is right again within about three batches.
 //
 // Its zero value has not heard a sample.
 type clock struct {
@@ -46,9 +41,8 @@ type clock struct {
 	step  int64 // the last that awake made
 	leaps int
 
-	set   bool
-	trust int // voices that usually move it
-	votes int // voices for another time since they did, less those against
+	set          bool
+	trust, votes int // samples
 }
 
 // advance moves the clock by the samples of b.
@@ -56,120 +50,65 @@ func (c *clock) advance(b *foreshock.Batch) {
 	if !c.set {
 		c.jump(b)
 	}
-	p := c.poll(b)
-	c.votes = max(c.votes-p.behind, 0) + p.ahead + p.far
+	near, far, high := c.poll(b)
 	switch {
-	case p.far > p.ahead+p.behind:
-		if c.votes > c.trust {
+	case near == 0 && far == 0:
+	case near >= far:
+		if step := high - c.now; step > 0 {
+			c.flow += min(step, max(pause, c.step))
+			c.awake += step
+			c.now, c.step = high, step
+		}
+		c.trust, c.votes = c.trust/2+near, 0
+	default:
+		if c.votes += far; c.votes > c.trust {
+			c.trust, c.votes = c.votes, 0
 			c.leaps++
 			c.jump(b)
 		}
-	case p.ahead > 0 && 2*c.votes > c.trust:
-		c.follow(b, p)
 	}
 }
 
-// follow moves the clock to the time that more than half of those who usually move it have
-// reached in b, or where not as many are left, of those who are.
-func (c *clock) follow(b *foreshock.Batch, p poll) {
-	if 2*p.ahead <= c.trust || c.trust == 0 {
-		c.trust = p.ahead
-	}
-	to, agree := p.high, p.ahead
-	if p.high-p.low > minute { // nearer, it is no matter who of them is right
-		to, agree = p.latest(b, min(c.trust, p.ahead)/2+1)
-	}
-	c.trust, c.votes = min(max(agree, c.trust-c.trust/4), c.trust+c.trust/2+1), 0
-	step := to - c.now
-	c.flow += min(step, max(pause, c.step))
-	c.awake += step
-	c.now, c.step = to, step
-}
-
-// poll is what the voices of a batch say.
-type poll struct {
-	ahead, behind, far int   // of the time believed; far is out of reach
-	low, high          int64 // of those ahead
-}
-
-// poll asks the voices of b. Each sample within reach extends it for those after, so that a
-// batch that spans a day, as a replay's may, moves the clock along.
-func (c *clock) poll(b *foreshock.Batch) poll {
-	now, ahead, behind, outside := c.now, 0, 0, 0
-	low, high := int64(math.MaxInt64), now
-	for t, last := range voices(b) {
-		far := t > high+leap || t < now-leap
-		if !far {
+// poll counts the samples within reach and beyond, and returns the highest time
+// within. Each sample within reach extends it for those after, so that a batch that
+// spans a day, as a replay's may, moves the clock along.
+func (c *clock) poll(b *foreshock.Batch) (near, far int, high int64) {
+	high = c.now
+	count := func(t int64) {
+		switch {
+		case !plausible(t):
+		case t > high+leap || t < c.now-leap:
+			far++
+		default:
+			near++
 			high = max(high, t)
 		}
-		switch {
-		case !last:
-		case far:
-			outside++
-		case t > now:
-			ahead++
-			low = min(low, t)
-		default:
-			behind++
-		}
 	}
-	return poll{ahead, behind, outside, low, high}
+	for i := range b.Samples {
+		count(b.Samples[i].T)
+	}
+	for i := range b.Histograms {
+		count(b.Histograms[i].T)
+	}
+	return near, far, high
 }
 
-// latest is the time that as many as the quorum of those ahead have reached, to the latest
-// within its minute, and how many are in that minute.
-func (p *poll) latest(b *foreshock.Batch, quorum int) (to int64, agree int) {
-	minutes := said(b, p.low, p.high)
-	for i, t := range minutes {
-		minutes[i] = (t - p.low) / minute
-	}
-	slices.Sort(minutes)
-	of := minutes[len(minutes)-quorum]
-	to = p.low
-	for _, t := range said(b, p.low+of*minute, min(p.low+(of+1)*minute-1, p.high)) {
-		to = max(to, t)
-		agree++
-	}
-	return to, agree
-}
-
-// voices yields the plausible times of b's samples, and whether it is the last of its series
-// before another's: that is what the series says.
-func voices(b *foreshock.Batch) iter.Seq2[int64, bool] {
-	return func(yield func(int64, bool) bool) {
-		for i := range b.Samples {
-			x := &b.Samples[i]
-			if plausible(x.T) && !yield(x.T, i+1 == len(b.Samples) || b.Samples[i+1].Series != x.Series) {
-				return
-			}
-		}
-		for i := range b.Histograms {
-			x := &b.Histograms[i]
-			if plausible(x.T) && !yield(x.T, i+1 == len(b.Histograms) || b.Histograms[i+1].Series != x.Series) {
-				return
-			}
-		}
-	}
-}
-
-// said are the times from low to high that series of b say.
-func said(b *foreshock.Batch, low, high int64) []int64 {
-	times := make([]int64, 0, b.Len())
-	for t, last := range voices(b) {
-		if last && t >= low && t <= high {
-			times = append(times, t)
-		}
-	}
-	return times
-}
-
-// jump sets the clock to the median of what the series of b say, if there are any.
+// jump sets the clock to the median time of b's samples, if it has any.
 func (c *clock) jump(b *foreshock.Batch) {
-	times := said(b, Earliest, Latest)
+	times := make([]int64, 0, b.Len())
+	for _, s := range b.Samples {
+		if plausible(s.T) {
+			times = append(times, s.T)
+		}
+	}
+	for _, h := range b.Histograms {
+		if plausible(h.T) {
+			times = append(times, h.T)
+		}
+	}
 	if len(times) == 0 {
 		return
 	}
 	slices.Sort(times)
 	c.now, c.set = times[len(times)/2], true
-	c.trust, c.votes = len(said(b, c.now-minute+1, c.now)), 0
 }

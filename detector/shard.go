@@ -195,7 +195,7 @@ func (s *shard) take(x *foreshock.Sample, native bool) {
 		s.refuse()
 		return
 	}
-	s.stamp(st, x.T)
+	st.seen, st.met = s.awake, s.flow
 	if st.kind == derived {
 		s.disown(st, native)
 	}
@@ -210,17 +210,6 @@ func (s *shard) take(x *foreshock.Sample, native bool) {
 		s.resolve(st)
 	}
 	s.observe(st, x)
-}
-
-// stamp notes when st was heard, at t: later than the clock by as much as t is, within its
-// reach. So who speaks between two steps of the clock, that others make, is not taken to have
-// been silent since the first when they make the second.
-func (s *shard) stamp(st *state, t int64) {
-	early := max(t-s.now, 0)
-	if early > leap {
-		early = 0
-	}
-	st.seen, st.met = s.awake+early, s.flow+min(early, pause)
 }
 
 // lookup is the state of x, which it makes where x is new; nil where there is no

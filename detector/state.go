@@ -66,7 +66,7 @@ type state struct {
 	seen int64 // the detector's age when the series was heard last, ms
 	due  int64 // the minute of that age at which to ask whether it is idle
 
-	met   int64 // the detector's flow when the series was heard last, ms: see stamp
+	met   int64 // the detector's flow when the series was heard last, ms
 	since int64 // and when it was heard first, or again after it had left
 
 	strayT int64 // the newest of the strays
@@ -130,7 +130,7 @@ func (s *shard) observe(st *state, sample *foreshock.Sample) {
 		s.readAs(st)
 	}
 	if st.counting && v < st.prev {
-		s.targets.list[st.target].reset = st.met
+		s.targets.list[st.target].reset = s.flow
 	}
 	x, reason := st.read(t, v)
 	if reason != scored {
@@ -215,7 +215,7 @@ func (s *shard) end(st *state) {
 	st.ended, st.counting = true, false
 	s.fall(st)
 	if st.role == scrape {
-		s.targets.list[st.target].upEnded = st.met
+		s.targets.list[st.target].upEnded = s.flow
 	}
 	s.endReporting(st)
 }

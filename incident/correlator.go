@@ -41,7 +41,7 @@ type Correlator struct {
 	resolved []foreshock.Incident // oldest first, at most config.KeepResolved
 	refused  uint64
 
-	now        int64                 // sample time of the last Observe or Tick, ms
+	now        int64                 // sample time of the last Tick, ms
 	precedents map[string]*precedent `image:"-"` // what was dismissed, by likeness; at most maxPrecedents
 	taught     []Lesson              `image:"-"` // before a restart, and not learned again yet, by time
 	tallies    map[string]*Tally     `image:"-"` // by rule
@@ -107,7 +107,6 @@ func (c *Correlator) reindex() {
 func (c *Correlator) Observe(f foreshock.Findings) []foreshock.Incident {
 	c.recollect(f.Now)
 	c.learn(f.Links)
-	c.now = max(c.now, f.Now)
 	for _, a := range f.Anomalies {
 		c.Add(a)
 	}
@@ -129,7 +128,7 @@ func (c *Correlator) add(a foreshock.Anomaly, rule string) {
 		rule = ""
 	}
 	if p != nil {
-		c.settle(p.in, c.upTo(a.T))
+		c.settle(p.in, a.T)
 		if p.in.State != foreshock.Resolved && !c.anew(p, &a) {
 			c.touch(p.in)
 			p.update(&a, rule, c.holds[a.Rule].KeepFiringFor)
@@ -262,7 +261,7 @@ func (c *Correlator) find(a *foreshock.Anomaly, key []byte, within model.Duratio
 	if !ok {
 		return nil
 	}
-	c.settle(s.in, c.upTo(a.T))
+	c.settle(s.in, a.T)
 	soon := max(c.config.JoinWithin, model.Duration(2*a.Interval))
 	if s.in.State == foreshock.Resolved || !s.near(a.Onset, soon, max(soon, within)) {
 		return nil
@@ -329,10 +328,6 @@ func (c *Correlator) found(a *foreshock.Anomaly, rule string) *incident {
 	c.open = append(c.open, in)
 	return in
 }
-
-// upTo is t, or the time that it is where t is of a series that runs ahead: nothing is over
-// by it that is not over for the others.
-func (c *Correlator) upTo(t int64) int64 { return min(t, c.now) }
 
 // settle resolves in if by t it has been quiet for long enough.
 func (c *Correlator) settle(in *incident, t int64) {

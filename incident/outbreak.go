@@ -209,7 +209,7 @@ func (c *Correlator) gather(s *scope, b start, a *foreshock.Anomaly, rule string
 		}
 		one := other.in.now()
 		everywhere = common(everywhere, one.Labels)
-		c.settle(one, c.upTo(a.T))
+		c.settle(one, a.T)
 		if one = one.now(); one.State == foreshock.Pending {
 			in = c.merge(in, one, a.T)
 		}
