@@ -37,7 +37,7 @@ func (a *App) aboutThis() (console.About, error) {
 // elsewhere is where else the console can send people.
 func (a *App) elsewhere() console.Elsewhere {
 	c := a.inUse.Load()
-	return console.Elsewhere{Alertmanagers: alertmanagers(&c.Alerting), Grafana: grafana.At(c.Global.GrafanaURL)}
+	return console.Elsewhere{Alertmanagers: alertmanagers(&c.Alerting), Grafana: grafana.At(c.Global.GrafanaURL), Rules: c.Rules}
 }
 
 // alertmanagers are the addresses that are written down. Those that are discovered have none

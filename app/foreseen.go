@@ -60,7 +60,8 @@ func (f *foreseen[T]) keep(rule string, s *foreshock.Series, at int64, what T) {
 func (f *foreseen[T]) forget(now int64, gone []*foreshock.Series) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.latest) == 0 || len(gone) == 0 && now < f.forgotten+forgetEvery {
+	lately := max(now, f.forgotten)-min(now, f.forgotten) < forgetEvery // clocks are set back, too
+	if len(f.latest) == 0 || len(gone) == 0 && lately {
 		return
 	}
 	f.forgotten = now

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strconv"
@@ -12,12 +13,14 @@ import (
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/internal/grafana"
 	"github.com/foreshock/foreshock/internal/record"
+	"github.com/foreshock/foreshock/rules"
 )
 
 // Elsewhere is where else incidents are to be seen.
 type Elsewhere struct {
 	Alertmanagers []string         // URLs
 	Grafana       *grafana.Grafana // with the dashboards of examples/grafana; nil is none
+	Rules         *rules.Set       // those whose labels alerts have; nil is none
 }
 
 // mostAlertmanagers are linked to: all of a cluster have the same alerts.
@@ -41,21 +44,22 @@ func (c *console) links(in *foreshock.Incident) *record.Links {
 		found.Series = where.Grafana.Series(in, lead)
 	}
 	for _, address := range where.Alertmanagers[:min(len(where.Alertmanagers), mostAlertmanagers)] {
-		found.Alertmanagers = append(found.Alertmanagers, alertAt(address, in))
+		found.Alertmanagers = append(found.Alertmanagers, alertAt(address, in, where.Rules))
 	}
 	return &found
 }
 
 // alertAt is Alertmanager's page of the incident's alert. A label whose name an older
-// Alertmanager cannot read, or that the alert has in another sense, is left out of the filter,
-// which then finds more.
-func alertAt(address string, in *foreshock.Incident) string {
+// Alertmanager cannot read, or that the alert or its rule has in another sense, is left out of
+// the filter, which then finds more.
+func alertAt(address string, in *foreshock.Incident, set *rules.Set) string {
+	ofTheRule, _ := cmp.Or(set, &rules.Set{}).Text(in.Rule)
 	filter := []string{`alertname=~"Foreshock.*"`}
 	if in.Rule != "" {
 		filter = append(filter, foreshock.RuleLabel+"="+strconv.Quote(in.Rule))
 	}
 	in.Labels.Range(func(l labels.Label) {
-		if model.LegacyValidation.IsValidLabelName(l.Name) && !slices.Contains(ofTheAlert, l.Name) {
+		if model.LegacyValidation.IsValidLabelName(l.Name) && !slices.Contains(ofTheAlert, l.Name) && ofTheRule[l.Name] == "" {
 			filter = append(filter, l.Name+"="+strconv.Quote(l.Value))
 		}
 	})

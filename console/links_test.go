@@ -13,6 +13,7 @@ import (
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/internal/grafana"
 	"github.com/foreshock/foreshock/internal/record"
+	"github.com/foreshock/foreshock/rules"
 )
 
 func TestAnIncidentLeadsElsewhere(t *testing.T) {
@@ -57,9 +58,10 @@ func answered[T any](t *testing.T, url string) T {
 // What a sender wrote into a label is a value in Alertmanager's filter, and nothing else.
 func TestHostileLabelsStayInTheFilter(t *testing.T) {
 	in := foreshock.Incident{Rule: `r",x="`, Labels: labels.FromStrings(
-		"a", `","alertname="Watchdog`, "b", "</a>#&filter=x", "c.d", "left out", "severity", "of its own", "z", "\u202e\n",
+		"a", `","alertname="Watchdog`, "b", "</a>#&filter=x", "c.d", "left out", "severity", "of its own", "team", "overruled", "z", "\u202e\n",
 	)}
-	link := alertAt("http://am", &in)
+	set := rules.Set{Watches: []*rules.Watch{{Name: in.Rule, Labels: map[string]string{"team": "sre"}}}}
+	link := alertAt("http://am", &in, &set)
 	if strings.ContainsAny(link, "\"<> \n\u202e") {
 		t.Error(link)
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -76,7 +77,7 @@ func (q *querier) all(
 func (q *querier) LabelValues(
 	ctx context.Context, name string, hints *storage.LabelHints, matchers ...*labels.Matcher,
 ) ([]string, annotations.Annotations, error) {
-	if name == labels.MetricName && len(matchers) == 0 {
+	if name == model.MetricNameLabel && len(matchers) == 0 {
 		return q.metrics(ctx, hints)
 	}
 	return q.collect(ctx, hints, matchers, func(ls labels.Labels, add func(string)) {

@@ -69,10 +69,22 @@ async function hear(topics) {
 	hearing = false;
 }
 
+// patience is how long answers wait for each other, in ms.
+const patience = 1000;
+
 // tell shows all answers at once: a page that is drawn once costs less than one that is drawn
-// answer by answer. It resolves to how long that took, in ms.
+// answer by answer. One that is slow is shown when it comes. It resolves to how long drawing
+// took, in ms.
 async function tell(topics) {
-	const shows = await Promise.all([...listeners].map((look) => look(topics)));
+	const enough = new Promise((then) => setTimeout(then, patience));
+	const shows = await Promise.all([...listeners].map((listener) => {
+		const look = listener(topics);
+		let late = false;
+		return Promise.race([
+			Promise.resolve(look).then((show) => { if (!late) return show; if (show) show(); }),
+			enough.then(() => { late = true; }),
+		]);
+	}));
 	const begun = performance.now();
 	for (const show of shows) if (show) show();
 	await null; // it is drawn meanwhile

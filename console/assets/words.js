@@ -29,8 +29,11 @@ export const instant = (metric, v) => /time(stamp)?_seconds$/.test(metric || '')
 // quantity writes v in the unit that the metric's name ends in. What is scored of a
 // counter is its rate: of bytes so many a second, of seconds a share of the time.
 export function quantity(v, metric, digits) {
-	const [, unit, total] = /_(bytes|seconds)(_total|_sum)?$/.exec(metric || '') || [];
+	const [, unit, total] = /_(bytes|seconds|ratio|percent|celsius)(_total|_sum)?(?:_mean|_p50|_p99)?$/.exec(metric || '') || [];
 	if (v === null || v === undefined || !unit) return number(v, digits);
+	if (unit === 'ratio') return `${number(100 * v, digits)}\u00a0%`;
+	if (unit === 'percent') return `${number(v, digits)}\u00a0%`;
+	if (unit === 'celsius') return `${number(v, digits)}\u00a0°C`;
 	if (unit === 'bytes') return bytes(v, digits) + (total ? '/s' : '');
 	if (total) return number(v, digits);
 	if (instant(metric, v)) return whole(v * 1000);

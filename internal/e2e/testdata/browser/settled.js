@@ -1,5 +1,5 @@
 // Resolves when the page has been as it is for ten frames and each chart is as wide as its
-// box, to "" or, after five seconds, to what still changes.
+// box, to "" or, after fifteen seconds, to what still changes.
 new Promise((done) => {
 	const begun = performance.now();
 	let before = '', same = 0;
@@ -9,7 +9,7 @@ new Promise((done) => {
 		same = now === before && !loose.length ? same + 1 : 0;
 		before = now;
 		if (same >= 10) done('');
-		else if (performance.now() - begun > 5000) done(loose.length ? `${loose.length} charts are not as wide as their boxes` : 'the page goes on changing its size');
+		else if (performance.now() - begun > 15000) done(loose.length ? `${loose.length} charts are not as wide as their boxes` : 'the page goes on changing its size');
 		else requestAnimationFrame(look);
 	};
 	look();
