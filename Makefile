@@ -37,7 +37,15 @@ demo-check: build $(PROGRAMS) ## the same unattended: exit 0 only if every step 
 
 .PHONY: test
 test: cc ansible chromium lint build $(PROGRAMS) ## everything: lint, unit, scenario, fuzz seeds, race, end to end with the real programs, simulations
-	go test -timeout 25m -parallel 5 $(WITHOUT_RACE) $(SIMULATED) # those that run side by side wait
+	@$(MAKE) --no-print-directory -j2 test-programs test-packages # the first waits most of the time
+
+.PHONY: test-programs
+test-programs:
+	go test -timeout 25m -parallel 8 ./internal/e2e
+
+.PHONY: test-packages
+test-packages:
+	go test -timeout 15m $(SIMULATED) $(filter-out ./internal/e2e,$(WITHOUT_RACE))
 	go test -race -short -timeout 15m $$(go list ./... | grep -vxF "$$(go list $(WITHOUT_RACE))")
 	go test -run 'TestStorm$$' ./remediation
 	go -C examples/grafana/generate test ./...

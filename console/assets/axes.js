@@ -45,6 +45,10 @@ export function range(low, high, from) {
 	return [low - pad, high + pad];
 }
 
+// moments are how far the marks of a time axis may lie apart, in seconds: each is at most two
+// and a half times the one before, so that a short axis has two of them at least.
+const moments = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, ...[1, 2, 3, 7, 14, 30, 60, 90, 180, 365].map((n) => 86400 * n)];
+
 const font = '12px system-ui, "Liberation Sans", Arial, sans-serif';
 
 // width is room for the marks of an upright axis; charts above each other are as wide, unless
@@ -60,7 +64,7 @@ function width(u, texts) {
 export function axes({ink, line, metric, hours, tick}) {
 	const axis = {stroke: ink, grid: {stroke: line, width: 1}, ticks: {stroke: line, size: 6}, font, gap: 5};
 	const named = {values: (u, all) => all.map(hours <= 24 ? (h) => `${two(h)}:00` : weekday), incrs: hours <= 24 ? [1, 2, 3, 4, 6, 12] : [24, 48]};
-	const timed = {values: (u, all, n, space, step) => times(all, step)};
+	const timed = {values: (u, all, n, space, step) => times(all, step), incrs: moments};
 	return [
 		{...axis, ...(hours ? named : timed), space: (u, n, low, high) => hours > 24 ? 34 : high - low < 240 ? 60 : high - low < 172800 ? 37 : 44, size: (u, texts) => (texts || []).some((t) => String(t).includes('\n')) ? 48 : 32},
 		{...axis, values: (u, all, n, space, step) => tick ? all.map(tick) : marks(all, step, metric), incrs: tick ? undefined : steps(metric), space: (u, n, low, high, room) => room < 120 ? 20 : 32, size: width},

@@ -24,6 +24,7 @@ func (a told) is(b told) bool { return a.StartsAt.Equal(b.StartsAt) && maps.Equa
 // Prometheus remembers of that time raises the same one and no other, and so does one over
 // the requests that were recorded meanwhile, and one over Prometheus's own files.
 func TestBacktestTellsWhatWasTold(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	a := newApp(t)
 	a.latency.Store(20)
 	s := start(t, "testdata/stack")

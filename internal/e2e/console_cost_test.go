@@ -77,7 +77,7 @@ func townLives(t *testing.T, s *stack.Stack, restless bool) (stop func()) {
 // cost is what the page costs the browser and what it asks costs the server, as shares of a
 // core. The server is asked again for that when nothing else keeps it busy.
 func cost(t *testing.T, b *browser, s *stack.Stack, process *stack.Process, page string, restless bool) (browser, server float64) {
-	const watched = 10 * time.Second
+	const watched = 8 * time.Second
 	stop := townLives(t, s, restless)
 	if page == "" {
 		b.do(chromedp.Navigate("about:blank"))

@@ -133,6 +133,7 @@ func days(t *testing.T, since time.Time) []byte {
 // real Prometheus finds data for it after a day and one fault that was remedied, and so
 // does Foreshock itself for those that may be asked of either.
 func TestEveryPanelShowsSomething(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	all, fills := asksOf(t, map[string]string{"metric": "app_free_bytes", "instance": ".*", "__rate_interval": "20s"})
 	p := parser.NewParser(parser.Options{})
 	for _, q := range all {

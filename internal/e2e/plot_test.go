@@ -55,6 +55,7 @@ func requests(end time.Time) (all []prompb.TimeSeries) {
 // TestPlotsOfARunningForeshock: counters are drawn by their rate as it was scored, a start anew
 // at 0 is no spike, the fault is marked; and the incident it is part of is drawn, too.
 func TestPlotsOfARunningForeshock(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, "testdata/stack")
 	write(t, s, "rules.yml", counterRules)
 	settings := read(t, s, "foreshock.yml")

@@ -15,6 +15,7 @@ import (
 // TestQuickstart runs the very files a user copies: every program accepts its own,
 // node_exporter's series reach Foreshock, and its scores reach Prometheus.
 func TestQuickstart(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := start(t, filepath.Join(root, "examples/quickstart"))
 	must[*stack.Process](t)(s.NodeExporter(t.Context()))
 	must[*stack.Process](t)(s.Alertmanager(t.Context()))

@@ -62,7 +62,8 @@
 		const ink = (c && c.ink || []).filter((i) => i.text);
 		for (const [axis, align] of [['upright', 'right'], ['level', 'center']]) {
 			const marks = ink.filter((i) => i.align === align && !i.turned && i.text.trim());
-			const texts = new Set(marks.map((i) => i.text));
+			const days = marks.filter((i) => !/^\d\d:\d\d/.test(i.text)); // below the first time of each
+			const texts = new Set(marks.map((i) => days.includes(i) ? i.text : `${i.text} of ${days.filter((d) => d.left <= i.right).length}`));
 			if (marks.length < 2) wrong.push(`${of}its ${axis} axis says ${marks.length ? 'only ' + said(marks[0].text) : 'nothing'}`);
 			if (texts.size < marks.length) wrong.push(`${of}two marks of its ${axis} axis say the same: ${marks.map((i) => i.text)}`);
 		}
