@@ -16,6 +16,7 @@ import (
 	"github.com/foreshock/foreshock"
 	"github.com/foreshock/foreshock/console"
 	"github.com/foreshock/foreshock/detector"
+	"github.com/foreshock/foreshock/internal/quantity"
 	"github.com/foreshock/foreshock/internal/record"
 	"github.com/foreshock/foreshock/rules"
 )
@@ -123,11 +124,12 @@ func described(set *rules.Set) (book []console.Rule) {
 		}
 		return written(s...)
 	}
-	side := func(above bool) string {
+	beyond := func(s rules.Selector, above bool, limit float64) string {
+		side := "< "
 		if above {
-			return ">"
+			side = "> "
 		}
-		return "<"
+		return side + quantity.Finely(metricOf(s), limit)
 	}
 	for _, w := range set.Watches {
 		book = append(book, console.Rule{
@@ -137,11 +139,11 @@ func described(set *rules.Set) (book []console.Rule) {
 	}
 	for _, f := range set.Forecasts {
 		book = append(book, console.Rule{
-			Name: f.Name, Kind: "forecast", Of: of(f.Select, f.Expr), Wants: fmt.Sprintf("%s %g within %s", side(f.Above), f.Limit, model.Duration(f.Horizon)),
+			Name: f.Name, Kind: "forecast", Of: of(f.Select, f.Expr), Wants: fmt.Sprintf("%s within %s", beyond(f.Select, f.Above, f.Limit), model.Duration(f.Horizon)),
 		})
 	}
 	for _, l := range set.Limits {
-		book = append(book, console.Rule{Name: l.Name, Kind: "limit", Of: of(l.Select, l.Expr), Wants: fmt.Sprintf("%s %g", side(l.Above), l.Bound)})
+		book = append(book, console.Rule{Name: l.Name, Kind: "limit", Of: of(l.Select, l.Expr), Wants: beyond(l.Select, l.Above, l.Bound)})
 	}
 	for _, c := range set.Correlates {
 		book = append(book, console.Rule{Name: c.Name, Kind: "correlate", Of: strings.Join(c.Labels, ", "), Wants: fmt.Sprintf("%d pairs", len(c.Pairs)), Series: -1})
@@ -150,6 +152,22 @@ func described(set *rules.Set) (book []console.Rule) {
 		book = append(book, console.Rule{Name: r.Name, Kind: "remedy", Of: written(r.Match), Wants: r.Action, Series: -1})
 	}
 	return book
+}
+
+// metricOf is the metric that s selects, which tells its unit; "" where it is any of several.
+func metricOf(s rules.Selector) (name string) {
+	for _, ms := range s {
+		for _, m := range ms {
+			if m.Name != model.MetricNameLabel {
+				continue
+			}
+			if m.Type != labels.MatchEqual || name != "" && name != m.Value {
+				return ""
+			}
+			name = m.Value
+		}
+	}
+	return name
 }
 
 // written are alternatives of matchers as PromQL has them.
