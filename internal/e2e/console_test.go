@@ -32,7 +32,7 @@ var hosts = []string{
 	strings.Repeat("long-", 2000), // 10 000 characters
 }
 
-const scrapeInterval = 4 * time.Second
+const scrapeInterval = 8 * time.Second
 
 // reading is one value of one of the shop's series.
 type reading struct {
@@ -113,7 +113,7 @@ func TestConsole(t *testing.T) {
 	a, s := newShop(t, slow()), start(t, "testdata/stack")
 	b := newBrowser(t, s.URL(9797, ""))
 	ran := filepath.Join(s.Dir, "ran")
-	settings := strings.NewReplacer("mode: auto", "mode: approve", `[/usr/bin/touch, "./calmed"]`, fmt.Sprintf(`[/bin/sh, -c, "echo ran >> %s"]`, ran)).Replace(read(t, s, "foreshock.yml"))
+	settings := strings.NewReplacer("mode: auto", "mode: approve", "resolve_after: 5s", "resolve_after: 30s", `[/usr/bin/touch, "./calmed"]`, fmt.Sprintf(`[/bin/sh, -c, "echo ran >> %s"]`, ran)).Replace(read(t, s, "foreshock.yml"))
 	write(t, s, "foreshock.yml", settings+"receiver: {max_label_value: 20000, max_labels_size: 64KiB}\n")
 	write(t, s, "prometheus.yml", s.Local(a.watched(scrapeInterval)))
 	must[*stack.Process](t)(s.Alertmanager(t.Context()))
@@ -125,8 +125,8 @@ func TestConsole(t *testing.T) {
 	must[*stack.Process](t)(s.Prometheus(t.Context()))
 
 	b.visit("#/now")
-	b.until(20*time.Second, "samples that arrive", `document.body.innerText.includes('Nothing is wrong')`)
-	eventually(t, 20*time.Second, "two scrapes", func() bool {
+	b.until(40*time.Second, "samples that arrive", `document.body.innerText.includes('Nothing is wrong')`)
+	eventually(t, 40*time.Second, "two scrapes", func() bool {
 		return asked(t, s, 9797, fmt.Sprintf(`count_over_time(app_latency_seconds{instance=%q}[%ds]) >= 2`, hosts[0], int(3*scrapeInterval.Seconds()))) == 1
 	})
 	b.script(`window.same = 1`)
@@ -135,7 +135,7 @@ func TestConsole(t *testing.T) {
 	t.Logf("the fault was on Now after %s", took.Round(10*time.Millisecond))
 	b.told(t, "Now")
 
-	b.until(30*time.Second, "an incident that fires", `document.querySelector('#incidents .firing, #incidents .warning, #incidents .critical, #incidents .page') !== null`)
+	b.until(time.Minute, "an incident that fires", `document.querySelector('#incidents .firing, #incidents .warning, #incidents .critical, #incidents .page') !== null`)
 	incident := evaluated[string](b, `document.querySelector('#incidents [data-line]').dataset.line`)
 	series := "#/series?match=" + url.QueryEscape("app_latency_seconds{instance=\""+hosts[0]+"\"}")
 	for _, page := range []string{"#/now", "#/incident/" + incident, series, "#/series", "#/map", "#/map?by=instance&at=" + url.QueryEscape(hosts[1]), "#/rules?rule=latency", "#/remediation", "#/status"} {
@@ -191,7 +191,7 @@ func TestConsole(t *testing.T) {
 		sidecar(t, s)
 		b.until(30*time.Second, "that it is back", `document.querySelector('.connection:not(.lost)') !== null && window.same === 1`)
 		before := evaluated[string](b, `document.querySelector('.facts').innerText`)
-		b.until(20*time.Second, "news", fmt.Sprintf(`document.querySelector('.facts').innerText !== %q`, before))
+		b.until(40*time.Second, "news", fmt.Sprintf(`document.querySelector('.facts').innerText !== %q`, before))
 		b.heard() // of requests that nobody answered
 	})
 }
