@@ -112,6 +112,14 @@ func mixedRules() *rules.Set {
 	}
 }
 
+// some are all, or under -short, which is for the race detector, the last of them.
+func some[T any](all ...T) []T {
+	if testing.Short() {
+		return all[len(all)-1:]
+	}
+	return all
+}
+
 // Who restarts Foreshock must get the scores, anomalies, absences and forecasts that he
 // would have got without, to the last bit, wherever it was.
 func TestScoresGoOnAfterARestart(t *testing.T) {
@@ -119,8 +127,8 @@ func TestScoresGoOnAfterARestart(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.IdleAfter = prommodel.Duration(2 * time.Hour)
 	cfg.AlertBudget = rules.Weekly(7)
-	for _, shards := range []int{1, 2} {
-		for _, seed := range []uint64{1, 2} {
+	for _, shards := range some(1, 2) {
+		for _, seed := range some[uint64](1, 2) {
 			batches := mixed(seed, rounds)
 			d := run(t, Options{Config: cfg, Rules: mixedRules(), Shards: shards})
 			checkpoints := map[int]*inMemory{}
@@ -405,7 +413,7 @@ func TestWhatDaysTaughtGoesOnAfterARestart(t *testing.T) {
 		Watches:   []*rules.Watch{{Name: "all", Select: everything, Sensitivity: 1.2, Emit: rules.EmitAll}},
 		Forecasts: []*rules.Forecast{{Name: "full", Select: selecting("metric_13"), Horizon: 24 * time.Hour, Limit: 52, Above: true}},
 	}
-	for _, shards := range []int{1, 2} {
+	for _, shards := range some(1, 2) {
 		o := Options{Config: DefaultConfig(), Rules: set, Shards: shards}
 		batches := days(uint64(shards), length)
 		d := run(t, o)
