@@ -16,7 +16,7 @@ LINTERS  := $(TOOLS)/gofumpt $(TOOLS)/staticcheck
 
 # Packages whose tests run whole flows over days of samples, or the real programs: they
 # share no memory that others' tests do not race for, and the race detector would make
-# them ten times as long.
+# them several times as long.
 WITHOUT_RACE := ./internal/e2e ./internal/eval ./internal/rca ./internal/ruletest ./internal/scenario
 
 # Packages whose simulations of many series and weeks leave the race detector out: their

@@ -75,8 +75,9 @@ func (d *Detector) ReadEach(ctx context.Context, series []*foreshock.Series, fro
 	return each, nil
 }
 
-// Metrics are the names of the metrics of which Names would name a series, in no order: a few
-// of many series, and found without a look at each.
+// Metrics are the names of the metrics of which Names would name a series, in no order. Of each
+// metric series are looked at until one has samples then: mostly one, and all of them only
+// where none has.
 func (d *Detector) Metrics(ctx context.Context, from, to int64) ([]string, error) {
 	return askAll(ctx, d, func(s *shard, answers chan<- []string) query {
 		return query{ctx: ctx, look: func() { answers <- s.series.metrics(max(from, 0), to) }}

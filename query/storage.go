@@ -109,7 +109,7 @@ func (q *querier) collect(
 	return first(slices.Sorted(maps.Keys(seen)), hints), nil, nil
 }
 
-// metrics are the names of all metrics, sorted and once: no series is looked at for them.
+// metrics are the names of all metrics, sorted and once: most series are not looked at for them.
 func (q *querier) metrics(ctx context.Context, hints *storage.LabelHints) ([]string, annotations.Annotations, error) {
 	var all []string
 	for _, s := range q.sources {
